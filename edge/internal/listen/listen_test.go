@@ -1,0 +1,204 @@
+package listen_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/onehost/edge/core/config"
+	"github.com/onehost/edge/edge/internal/listen"
+	"github.com/pires/go-proxyproto"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) {
+	if os.Getenv("LISTEN_FDS") != "" {
+		acceptOneFromSystemd()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+func TestOpenByAddress(t *testing.T) {
+	l, err := listen.Open(config.Listen{
+		HTTP:    []string{"127.0.0.1:0", "127.0.0.1:0"},
+		HTTPS:   []string{"127.0.0.1:0"},
+		Metrics: "127.0.0.1:0",
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for _, ln := range append(append(l.HTTP, l.HTTPS...), l.Metrics) {
+		c, err := net.Dial("tcp", ln.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+	}
+}
+
+func TestOpenSaysWhatToDo(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	freed := free.Addr().String()
+	free.Close()
+
+	_, err = listen.Open(config.Listen{HTTP: []string{freed}, HTTPS: []string{taken.Addr().String()}}, nil)
+	if err == nil || !strings.Contains(err.Error(), "listen.https") || !strings.Contains(err.Error(), "ss -ltnp") {
+		t.Errorf("taken port: %v", err)
+	}
+	again, err := net.Listen("tcp", freed)
+	if err != nil {
+		t.Fatalf("a failed Open left its other socket open: %v", err)
+	}
+	again.Close()
+
+	_, err = listen.Open(config.Listen{HTTP: []string{"192.0.2.1:80"}}, nil)
+	if err == nil || !strings.Contains(err.Error(), "no address of this machine") {
+		t.Errorf("foreign address: %v", err)
+	}
+}
+
+// TestSystemdSocket runs this test binary again with a socket as systemd would pass it.
+func TestSystemdSocket(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	file, err := ln.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+
+	// LISTEN_PID must be the child's own pid: a shell knows it and keeps it through exec.
+	child := exec.Command("/bin/sh", "-c", `LISTEN_PID=$$ exec "$0"`, os.Args[0])
+	child.Env = append(os.Environ(), "LISTEN_FDS=1", "LISTEN_FDNAMES=https")
+	child.ExtraFiles = []*os.File{file}
+	child.Stderr = os.Stderr
+	child.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	c, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(20 * time.Second))
+	got, err := io.ReadAll(c)
+	if err != nil || string(got) != "hello from https" {
+		t.Errorf("got %q, %v", got, err)
+	}
+	if err := child.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+func acceptOneFromSystemd() {
+	inherited, err := listen.Inherited()
+	if err == nil {
+		var l *listen.Listeners
+		if l, err = listen.Open(config.Listen{HTTPS: []string{"192.0.2.1:443"}}, inherited); err == nil {
+			var c net.Conn
+			if c, err = l.HTTPS[0].Accept(); err == nil {
+				_, err = io.WriteString(c, "hello from https")
+				c.Close()
+			}
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func TestUnknownSystemdSocketIsRefused(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	_, err = listen.Open(config.Listen{}, map[string][]net.Listener{"web": {ln}})
+	if err == nil || !strings.Contains(err.Error(), `"web"`) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestProxyProtocol(t *testing.T) {
+	visitor := &net.TCPAddr{IP: net.IPv4(203, 0, 113, 7), Port: 4711}
+	header := func(version byte) string {
+		b, err := proxyproto.HeaderProxyFromAddrs(version, visitor, &net.TCPAddr{IP: net.IPv4(198, 51, 100, 1), Port: 443}).Format()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	tests := []struct {
+		name   string
+		sender string // who must speak it
+		send   string
+		peer   string // what RemoteAddr says, "" for our own address
+		first  string // what the first line read is; "" for an error
+	}{
+		{"v2 from the sender", "127.0.0.0/8", header(2) + "GET\n", "203.0.113.7:4711", "GET\n"},
+		{"v1 is refused", "127.0.0.0/8", header(1) + "GET\n", "", ""},
+		{"no header from the sender", "127.0.0.0/8", "GET / HTTP/1.1\n", "", ""},
+		{"no header from others", "10.0.0.0/8", "GET\n", "", "GET\n"},
+		{"a header from others is not believed", "10.0.0.0/8", header(1) + "GET\n", "", header(1)},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			l, err := listen.Open(config.Listen{
+				HTTPS:         []string{"127.0.0.1:0"},
+				ProxyProtocol: []netip.Prefix{netip.MustParsePrefix(test.sender)},
+			}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			client, err := net.Dial("tcp", l.HTTPS[0].Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer client.Close()
+			io.WriteString(client, test.send)
+			c, err := l.HTTPS[0].Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			if _, ok := c.(syscall.Conn); !ok {
+				t.Error("the kernel can't be asked about this connection")
+			}
+			first, err := bufio.NewReader(c).ReadString('\n')
+			if (err != nil) != (test.first == "") || first != test.first {
+				t.Errorf("read %q, %v; want %q", first, err, test.first)
+			}
+			want := test.peer
+			if want == "" {
+				want = client.LocalAddr().String()
+			}
+			if got := c.RemoteAddr().String(); got != want {
+				t.Errorf("peer is %s, want %s", got, want)
+			}
+		})
+	}
+}
