@@ -148,7 +148,8 @@ type Stream interface {
 
 // An Exchange is one request and its answer.
 type Exchange struct {
-	ID string // the request id, unique and printable. By the chain
+	ID   string        // the request id, unique and printable. By the chain
+	Idle time.Duration // what SetIdle was last given; 0: nobody set it. For waits that are not the front's own, such as a target's answer
 	Request
 	Response Response
 	Record   Record
@@ -189,7 +190,10 @@ func (x *Exchange) Context() context.Context { return x.stream.Context() }
 func (x *Exchange) BeforeHead(h HeadHook) { x.hooks = append(x.hooks, h) }
 
 // SetIdle sets how long reading and writing may be silent before they fail with ErrTooSlow.
-func (x *Exchange) SetIdle(d time.Duration) { x.stream.SetIdle(d) }
+func (x *Exchange) SetIdle(d time.Duration) {
+	x.Idle = d
+	x.stream.SetIdle(d)
+}
 
 // SetReadDeadline bounds reading the body.
 func (x *Exchange) SetReadDeadline(t time.Time) error { return x.stream.SetReadDeadline(t) }
