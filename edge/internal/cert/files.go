@@ -1,0 +1,145 @@
+package cert
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/onehost/edge/core/config"
+)
+
+// maxPEM bounds a certificate or key file, in bytes: a chain of ten certificates has about 20 KiB.
+const maxPEM = 1 << 20
+
+// pair is a certificate and its key in PEM files that somebody else renews.
+type pair struct {
+	certFile, keyFile string
+
+	current atomic.Pointer[tls.Certificate]
+
+	mu   sync.Mutex // guards what follows
+	seen [2]stamp   // the files as they were when they were last read
+	err  error      // of the last reading
+}
+
+// stamp tells whether a file is still the one that was read.
+type stamp struct {
+	size     int64
+	modified time.Time
+	id       os.FileInfo
+}
+
+func (s stamp) same(t stamp) bool {
+	return s.id != nil && t.id != nil && s.size == t.size && s.modified.Equal(t.modified) && os.SameFile(s.id, t.id)
+}
+
+func openPair(certFile, keyFile string) (*pair, error) {
+	p := &pair{certFile: certFile, keyFile: keyFile}
+	return p, p.refresh()
+}
+
+func (p *pair) certificate() *tls.Certificate { return p.current.Load() }
+
+func (p *pair) lastError() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.err
+}
+
+// refresh reads the files if they are not the ones that were read last. What it can't use leaves the certificate as it was.
+func (p *pair) refresh() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := [2]stamp{stampOf(p.certFile), stampOf(p.keyFile)}
+	if p.current.Load() != nil && now[0].same(p.seen[0]) && now[1].same(p.seen[1]) {
+		return p.err
+	}
+	var c *tls.Certificate
+	if c, p.err = readPair(p.certFile, p.keyFile); p.err == nil {
+		p.current.Store(c)
+	}
+	p.seen = now
+	return p.err
+}
+
+func stampOf(name string) stamp {
+	info, err := os.Stat(name)
+	if err != nil {
+		return stamp{}
+	}
+	return stamp{info.Size(), info.ModTime(), info}
+}
+
+func readPair(certFile, keyFile string) (*tls.Certificate, error) {
+	certPEM, err := readBounded(certFile)
+	if err != nil {
+		return nil, err
+	}
+	keyPEM, err := readBounded(keyFile)
+	if err != nil {
+		return nil, err
+	}
+	c, err := tls.X509KeyPair(certPEM, keyPEM)
+	if err != nil {
+		return nil, fmt.Errorf("%s and %s: %w", certFile, keyFile, err)
+	}
+	return &c, nil
+}
+
+func readBounded(name string) ([]byte, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > maxPEM {
+		return nil, fmt.Errorf("%s is %d bytes: too large for a PEM file", name, info.Size())
+	}
+	return os.ReadFile(name)
+}
+
+// Check reads the PEM files that cfg names, and warns of certificates that are not good for their host.
+func Check(cfg *config.Config) []config.Problem {
+	var problems []config.Problem
+	for name, host := range cfg.Hosts {
+		if host.TLS.Cert == "" {
+			continue
+		}
+		c, err := readPair(host.TLS.Cert, host.TLS.Key)
+		if err != nil {
+			problems = append(problems, cfg.Problem(err.Error(), "hosts", name, "tls", "cert"))
+			continue
+		}
+		for _, n := range append([]string{name}, host.Aliases...) {
+			if err := goodFor(c.Leaf, n); err != nil {
+				warning := cfg.Problem(fmt.Sprintf("%s: %v", host.TLS.Cert, err), "hosts", name, "tls", "cert")
+				warning.Warning = true
+				problems = append(problems, warning)
+			}
+		}
+	}
+	return problems
+}
+
+func goodFor(leaf *x509.Certificate, name string) error {
+	if now := time.Now(); now.After(leaf.NotAfter) {
+		return fmt.Errorf("the certificate ended on %s", leaf.NotAfter.UTC().Format(time.DateOnly))
+	}
+	if name == "*" {
+		return nil
+	}
+	if name[0] == '*' { // a wildcard is good for any one label
+		name = "any" + name[1:]
+	}
+	var mismatch x509.HostnameError
+	if err := leaf.VerifyHostname(name); errors.As(err, &mismatch) {
+		return fmt.Errorf("the certificate is not for %s", name)
+	} else if err != nil {
+		return err
+	}
+	return nil
+}
