@@ -1,0 +1,86 @@
+package target
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Changes by an operator, without a new configuration. They hold until a configuration is committed that changes the
+// list of this group's targets; one that leaves that list as it was leaves them as well.
+
+// Add registers a target, or gives one that is registered another weight. One that an operator has drained is used again.
+func (g *Groups) Add(group, url string, weight int) error {
+	addr, err := ParseAddress(url)
+	if err != nil {
+		return err
+	}
+	if weight < 0 || weight > MaxWeight {
+		return fmt.Errorf("a weight is 0 to %d", MaxWeight)
+	}
+	g.mu.Lock()
+	defer g.unlock()
+	in, err := g.named(group)
+	if err != nil {
+		return err
+	}
+	if t := in.find(addr.String()); t != nil {
+		t.weight = weight
+	} else {
+		in.forgetDrained(addr.String())
+		in.targets = append(in.targets, g.newTarget(in, url, addr, weight, in.settings.Health))
+	}
+	in.rebuild()
+	return nil
+}
+
+// Drain takes a target out of use: it gets no new requests, finishes those that it has, and stays listed.
+func (g *Groups) Drain(group, url string) error { return g.take(group, url, true) }
+
+// Remove deregisters a target: it gets no new requests, finishes those that it has, and is gone.
+func (g *Groups) Remove(group, url string) error { return g.take(group, url, false) }
+
+func (g *Groups) take(group, url string, keepListed bool) error {
+	addr, err := ParseAddress(url)
+	if err != nil {
+		return err
+	}
+	g.mu.Lock()
+	defer g.unlock()
+	from, err := g.named(group)
+	if err != nil {
+		return err
+	}
+	t := from.find(addr.String())
+	switch {
+	case t != nil:
+		t.drained = keepListed
+		from.targets = slices.DeleteFunc(slices.Clone(from.targets), func(o *Target) bool { return o == t })
+		g.drain(t, 0)
+		from.rebuild()
+		return nil
+	case !keepListed && from.forgetDrained(addr.String()):
+		return nil
+	}
+	return fmt.Errorf("target group %q has no target %s", group, url)
+}
+
+// named returns a group of the configuration. The caller holds mu.
+func (g *Groups) named(name string) (*Group, error) {
+	if group := g.groups[name]; group != nil && !group.gone {
+		return group, nil
+	}
+	return nil, fmt.Errorf("there is no target group %q", name)
+}
+
+// forgetDrained stops listing a target that an operator has drained, as soon as it has ended. It reports whether
+// there was one. The caller holds Groups.mu.
+func (g *Group) forgetDrained(key string) bool {
+	found := false
+	for _, t := range g.leaving {
+		if t.drained && t.key == key {
+			t.drained, found = false, true
+		}
+	}
+	g.leaving = slices.DeleteFunc(g.leaving, func(t *Target) bool { return !t.drained && t.health.state == Unused })
+	return found
+}

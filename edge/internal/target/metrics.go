@@ -1,0 +1,44 @@
+package target
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// Metrics of targets. Their labels are names from the configuration and what an operator adds.
+var labels = []string{"group", "target"}
+
+var (
+	healthyDesc  = prometheus.NewDesc("edge_target_healthy", "1 when the target is healthy or its health is not checked, else 0.", labels, nil)
+	inFlightDesc = prometheus.NewDesc("edge_target_in_flight", "Requests that the target is working on.", labels, nil)
+	requestsDesc = prometheus.NewDesc("edge_target_requests_total", "Requests given to the target that have ended, failed attempts to connect included.", labels, nil)
+	errorsDesc   = prometheus.NewDesc("edge_target_connect_errors_total", "Attempts to connect to the target that failed.", labels, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (g *Groups) Describe(c chan<- *prometheus.Desc) {
+	c <- healthyDesc
+	c <- inFlightDesc
+	c <- requestsDesc
+	c <- errorsDesc
+}
+
+// Collect implements prometheus.Collector.
+func (g *Groups) Collect(c chan<- prometheus.Metric) {
+	type series struct{ group, target string }
+	seen := map[series]bool{}
+	for _, group := range g.Status() {
+		for _, t := range group.Targets {
+			// A target may drain while one of the same URL is registered anew: the registered one comes first and counts.
+			if seen[series{group.Group, t.Target}] {
+				continue
+			}
+			seen[series{group.Group, t.Target}] = true
+			healthy := 0.0
+			if t.State == Healthy || t.State == Unavailable {
+				healthy = 1
+			}
+			c <- prometheus.MustNewConstMetric(healthyDesc, prometheus.GaugeValue, healthy, group.Group, t.Target)
+			c <- prometheus.MustNewConstMetric(inFlightDesc, prometheus.GaugeValue, float64(t.InFlight), group.Group, t.Target)
+			c <- prometheus.MustNewConstMetric(requestsDesc, prometheus.CounterValue, float64(t.Requests), group.Group, t.Target)
+			c <- prometheus.MustNewConstMetric(errorsDesc, prometheus.CounterValue, float64(t.ConnectErrors), group.Group, t.Target)
+		}
+	}
+}
