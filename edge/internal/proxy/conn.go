@@ -1,0 +1,81 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"sync/atomic"
+	"time"
+)
+
+// connectTimeout bounds connecting to a target, and its TLS handshake, each.
+const connectTimeout = 5 * time.Second
+
+// dialer makes connections to one target.
+type dialer struct {
+	connect func(context.Context) (net.Conn, error)
+	tls     *tls.Config // nil: plain
+}
+
+func (d *dialer) dial(ctx context.Context) (net.Conn, error) {
+	plain, err := d.plain(ctx)
+	if err != nil {
+		return nil, &connectError{err}
+	}
+	if d.tls == nil {
+		return &conn{Conn: plain}, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	secure := tls.Client(plain, d.tls)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		_ = plain.Close()
+		return nil, &connectError{err}
+	}
+	return &conn{Conn: secure}, nil
+}
+
+func (d *dialer) plain(ctx context.Context) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	return d.connect(ctx)
+}
+
+// conn is a connection to a target that knows whether anything was sent on it, and for whom.
+type conn struct {
+	net.Conn
+	sent atomic.Int64 // bytes
+	// body is what the request in progress sends. Whoever closes the connection must not wait for the visitor.
+	body atomic.Pointer[requestBody]
+}
+
+// Write counts.
+func (c *conn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	c.sent.Add(int64(n))
+	return n, err
+}
+
+// Close also ends reading the body that was being sent: http.Transport waits for that before it reports that the
+// target has gone, however long the visitor is silent.
+func (c *conn) Close() error {
+	err := c.Conn.Close()
+	if body := c.body.Load(); body != nil {
+		_ = body.Close()
+	}
+	return err
+}
+
+// CloseWrite says that nothing more is sent.
+func (c *conn) CloseWrite() error { return closeWrite(c.Conn) }
+
+// closeWrite ends one direction of a connection. It is errors.ErrUnsupported where there is no such thing.
+func closeWrite(c io.Writer) error {
+	half, ok := c.(interface{ CloseWrite() error })
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	return half.CloseWrite()
+}

@@ -1,0 +1,107 @@
+package proxy
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/onehost/edge/edge/internal/exchange"
+)
+
+// addForwarded completes the request's fields with what a target is told about the visitor. What the chain has left of
+// these fields was said by a trusted proxy.
+func (p *Proxy) addForwarded(x *exchange.Exchange) {
+	fields := &x.Request.Fields
+	if peer := x.Peer.Addr().Unmap(); peer.IsValid() {
+		fields.Set("X-Forwarded-For", appendList(*fields, "X-Forwarded-For", peer.String()))
+	}
+	addMissing(fields, "X-Forwarded-Proto", x.Scheme)
+	if !fields.Has("X-Forwarded-Port") {
+		fields.Add("X-Forwarded-Port", p.port(x))
+	}
+	addMissing(fields, "X-Forwarded-Host", x.Host)
+	fields.Set("X-Request-Id", x.ID)
+	fields.Set("X-Amzn-Trace-Id", traceField(fields.Get("X-Amzn-Trace-Id"), size(*fields) > maxTraced, time.Now()))
+}
+
+// port is where the visitor's connection went to.
+func (p *Proxy) port(x *exchange.Exchange) string {
+	if x.Scheme == "https" && p.publicPort != "" {
+		return p.publicPort
+	}
+	return strconv.Itoa(int(x.Local.Port()))
+}
+
+// appendList returns the values of a list field as one, with value as its last member.
+func appendList(fields exchange.Fields, name, value string) string {
+	n := 0
+	for v := range fields.Values(name) {
+		n += len(v) + len(", ")
+	}
+	if n == 0 {
+		return value
+	}
+	var b strings.Builder
+	b.Grow(n + len(value))
+	for v := range fields.Values(name) {
+		if v != "" {
+			b.WriteString(v)
+			b.WriteString(", ")
+		}
+	}
+	b.WriteString(value)
+	return b.String()
+}
+
+func addMissing(fields *exchange.Fields, name, value string) {
+	if value != "" && !fields.Has(name) {
+		fields.Add(name, value)
+	}
+}
+
+// size is what the fields take on the wire.
+func size(fields exchange.Fields) int {
+	n := 0
+	for i := range fields {
+		n += len(fields[i].Name) + len(": ") + len(fields[i].Value) + len("\r\n")
+	}
+	return n
+}
+
+// isHop reports whether a field of an answer is for this one connection, or framing, which each side has its own of
+// (RFC 9110, sections 7.6.1 and 8.6; RFC 9112, sections 6 and 7.1.2).
+func isHop(name string) bool {
+	switch len(name) {
+	case 2:
+		return exchange.EqualName(name, "Te")
+	case 7:
+		return exchange.EqualName(name, "Upgrade") || exchange.EqualName(name, "Trailer")
+	case 10:
+		return exchange.EqualName(name, "Connection") || exchange.EqualName(name, "Keep-Alive")
+	case 14:
+		return exchange.EqualName(name, "Content-Length")
+	case 16:
+		return exchange.EqualName(name, "Proxy-Connection")
+	case 17:
+		return exchange.EqualName(name, "Transfer-Encoding")
+	case 18:
+		return exchange.EqualName(name, "Proxy-Authenticate")
+	}
+	return false
+}
+
+// isValidValue reports whether a field value has no control bytes (RFC 9110, section 5.5).
+func isValidValue(value string) bool {
+	for i := range len(value) {
+		if c := value[i]; c < ' ' && c != '\t' || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// isTrailer reports whether a field may stand in the trailers: nothing that framing or the way of the message depends on
+// (RFC 9110, section 6.5.1).
+func isTrailer(name string) bool {
+	return !isHop(name) && !exchange.EqualName(name, "Host") && !exchange.EqualName(name, "Content-Encoding")
+}

@@ -1,0 +1,161 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/onehost/edge/edge/internal/exchange"
+	"github.com/onehost/edge/edge/internal/target"
+)
+
+// maxAttempts is how many targets are asked at most.
+const maxAttempts = 3
+
+// websocket is the one protocol that a visitor may switch to.
+const websocket = "websocket"
+
+// Options is what a Proxy works with.
+type Options struct {
+	// PublicPort is what visitors reach https under, for X-Forwarded-Port; 0: the port that they are connected to.
+	PublicPort int
+}
+
+// A Proxy forwards exchanges to target groups.
+type Proxy struct {
+	publicPort string
+	buffers    sync.Pool // of *[bufferSize]byte
+}
+
+// New returns a Proxy. The connections are the targets' own: give [NewPool] to target.NewGroups.
+func New(o Options) *Proxy {
+	p := &Proxy{buffers: sync.Pool{New: func() any { return new([bufferSize]byte) }}}
+	if o.PublicPort != 0 {
+		p.publicPort = strconv.Itoa(o.PublicPort)
+	}
+	return p
+}
+
+// Forward returns the action forward: a group is drawn by weight (ALB's 0 to 999), and one of its targets answers.
+// group gives a group by name, nil for an unknown one, as target.Plan's Group does.
+func (p *Proxy) Forward(group func(name string) *target.Group, weights map[string]int) (exchange.Handler, error) {
+	f := &forward{proxy: p}
+	for _, name := range slices.Sorted(maps.Keys(weights)) {
+		g := group(name)
+		if g == nil {
+			return nil, fmt.Errorf("there is no target group %q", name)
+		}
+		if weights[name] > 0 {
+			f.groups = append(f.groups, g)
+			f.total += weights[name]
+			f.upTo = append(f.upTo, f.total)
+		}
+	}
+	return f, nil
+}
+
+// forward is the action of one rule.
+type forward struct {
+	proxy  *Proxy
+	groups []*target.Group
+	upTo   []int // the sum of the weights of a group and those before it
+	total  int
+}
+
+// draw returns a group, nil if none has a weight.
+func (f *forward) draw() *target.Group {
+	if len(f.groups) < 2 {
+		if f.total == 0 {
+			return nil
+		}
+		return f.groups[0]
+	}
+	n := rand.IntN(f.total)
+	for i, upTo := range f.upTo {
+		if n < upTo {
+			return f.groups[i]
+		}
+	}
+	return nil // cannot be: n < total
+}
+
+var errNoTarget = errors.New("proxy: no target to send the request to")
+
+// ServeExchange forwards x.
+func (f *forward) ServeExchange(x *exchange.Exchange) {
+	failed := &failure{status: 503, reason: "no_healthy_target", err: errNoTarget}
+	group := f.draw()
+	if group == nil {
+		failed.answer(x)
+		return
+	}
+	f.proxy.addForwarded(x)
+	choice := target.Choice{Cookie: cookie(x.Request.Fields, group.CookieName())}
+	for range maxAttempts {
+		lease, ok := group.Choose(choice)
+		if !ok {
+			break
+		}
+		if failed = f.proxy.try(x, lease); failed == nil {
+			return
+		}
+		if !failed.again {
+			break
+		}
+		choice.Tried = append(choice.Tried, lease.Target)
+	}
+	failed.answer(x)
+}
+
+// cookie returns the value of a cookie, "" if it was not sent (RFC 6265, section 5.4).
+func cookie(fields exchange.Fields, name string) string {
+	if name == "" {
+		return ""
+	}
+	for v := range fields.Values("Cookie") {
+		for pair := range strings.SplitSeq(v, ";") {
+			if n, value, ok := strings.Cut(strings.TrimLeft(pair, " "), "="); ok && n == name {
+				return value
+			}
+		}
+	}
+	return ""
+}
+
+// try lets one target answer. It returns nil when the answer is complete.
+func (p *Proxy) try(x *exchange.Exchange, lease target.Lease) *failure {
+	t := lease.Target
+	outcome := target.Unjudged
+	defer func() { lease.Done(outcome) }()
+	x.Record.Target = t.String()
+
+	w, ok := t.Pool().(way)
+	if !ok {
+		return &failure{status: 502, reason: "target_connect_error", err: errors.New("proxy: the groups were made without NewPool")}
+	}
+	if x.Request.Upgrade != "" && !w.switches() {
+		return &failure{status: 502, reason: "target_cannot_upgrade", err: exchange.ErrNoUpgrade}
+	}
+	a := newAttempt(x, t)
+	ans, err := w.send(a)
+	x.Record.Connect, x.Record.Wait = a.progress.connect, a.progress.wait
+	if err != nil {
+		a.end()
+		failed := a.failed(err)
+		if connect := (*connectError)(nil); errors.As(err, &connect) {
+			outcome = target.ConnectOutcome(err)
+		}
+		return failed
+	}
+	outcome = target.Answered
+	x.Record.TargetCode = ans.status
+	if value := lease.SetCookie(x.Scheme == "https"); value != "" {
+		ans.fields.Add("Set-Cookie", value)
+	}
+	return p.deliver(a, ans)
+}

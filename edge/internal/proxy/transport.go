@@ -1,0 +1,236 @@
+package proxy
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/onehost/edge/edge/internal/exchange"
+)
+
+// Bounds of the connections to one target.
+const (
+	maxConns     = 1024 // more requests at once over http/1.1 wait; switched protocols do not count
+	maxIdleConns = 256
+	// idleConns is how long a connection is kept for the next request. It is below the five seconds after which Node
+	// and uvicorn close one, lest a request be sent into a connection that is just being closed.
+	idleConns = 4 * time.Second
+)
+
+// maxAnswerHead is how large the head of an answer may be, in bytes (ALB: 32 KiB).
+const maxAnswerHead = 64 << 10
+
+// httpWay is a way over net/http's Transport: http/1.1, plain or on TLS, on TCP or a unix socket, or h2c.
+type httpWay struct {
+	transport *http.Transport
+	host      string // names the target where the request itself does not; any name will do for a unix socket
+	h2c       bool
+}
+
+func newHTTPWay(d *dialer, host string, h2c bool) *httpWay {
+	var protocols http.Protocols
+	protocols.SetHTTP1(!h2c)
+	protocols.SetUnencryptedHTTP2(h2c)
+	return &httpWay{
+		host: host,
+		h2c:  h2c,
+		transport: &http.Transport{
+			// The dialer does TLS too, so that the transport's scheme is always http and all that can go wrong in
+			// connecting goes wrong in one place.
+			DialContext:            func(ctx context.Context, _, _ string) (net.Conn, error) { return d.dial(ctx) },
+			Protocols:              &protocols,
+			HTTP2:                  &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 15 * time.Second},
+			DisableCompression:     true,
+			MaxConnsPerHost:        maxConns,
+			MaxIdleConns:           maxIdleConns,
+			MaxIdleConnsPerHost:    maxIdleConns,
+			IdleConnTimeout:        idleConns,
+			ExpectContinueTimeout:  time.Second,
+			MaxResponseHeaderBytes: maxAnswerHead,
+		},
+	}
+}
+
+// Close closes idle connections. Those in use are not kept when they are done with.
+func (w *httpWay) Close() error {
+	w.transport.CloseIdleConnections()
+	return nil
+}
+
+func (w *httpWay) switches() bool { return !w.h2c }
+
+func (w *httpWay) send(a *attempt) (*answer, error) {
+	t := &trip{a: a, start: time.Now()}
+	r := w.request(a)
+	resp, err := w.transport.RoundTrip(r.WithContext(httptrace.WithClientTrace(a.ctx, t.hooks())))
+	a.progress = t.end()
+	if err != nil {
+		return nil, err
+	}
+	ans := &answer{
+		status:   resp.StatusCode,
+		fields:   appendHeader(a.x.Response.Fields, resp.Header),
+		length:   resp.ContentLength,
+		body:     resp.Body,
+		trailers: func() exchange.Fields { return appendHeader(nil, resp.Trailer) },
+	}
+	if names := trailerNames(resp.Trailer); names != "" && ans.length < 0 {
+		ans.fields.Add("Trailer", names)
+	}
+	if resp.StatusCode == http.StatusSwitchingProtocols && exchange.EqualName(resp.Header.Get("Upgrade"), a.x.Request.Upgrade) {
+		ans.switched, _ = resp.Body.(io.ReadWriteCloser)
+	}
+	if resp.StatusCode == http.StatusNoContent || resp.StatusCode == http.StatusNotModified && resp.Header["Content-Length"] == nil {
+		ans.length = -1 // net/http says 0, which only an answer with a body would say
+	}
+	return ans, nil
+}
+
+// request is the request as net/http wants it.
+func (w *httpWay) request(a *attempt) *http.Request {
+	x := a.x
+	r := &http.Request{
+		Method:        x.Method,
+		URL:           w.url(x),
+		Host:          x.Host,
+		Header:        w.header(x),
+		ContentLength: x.Request.Length,
+		ProtoMajor:    1,
+		ProtoMinor:    1,
+	}
+	if a.body == nil {
+		return r
+	}
+	r.Body = a.body
+	if x.Request.Length < 0 {
+		if !w.h2c {
+			r.TransferEncoding = []string{"chunked"} // said, lest it wait for the first byte to decide
+		}
+		r.Trailer = make(http.Header)
+		announced(x, r.Trailer)
+		r.Body = &trailingBody{requestBody: a.body, trailers: r.Trailer}
+	}
+	return r
+}
+
+// url makes net/http send path and query byte by byte as they came.
+func (w *httpWay) url(x *exchange.Exchange) *url.URL {
+	u := &url.URL{Scheme: "http", Host: w.host, Opaque: x.RawPath, RawQuery: x.RawQuery, ForceQuery: x.HasQuery}
+	if strings.HasPrefix(x.RawPath, "//") {
+		// net/http takes this for an authority; but it cuts scheme and host off for h2c, and any server must understand
+		// the absolute form (RFC 9112, section 3.2.2) where the path cannot be had otherwise.
+		host := x.Host
+		if host == "" {
+			host = w.host
+		}
+		u.Opaque = "http://" + host + x.RawPath
+		if w.h2c {
+			return u
+		}
+		if path, err := url.PathUnescape(x.RawPath); err == nil {
+			plain := &url.URL{Path: path, RawPath: x.RawPath}
+			if plain.EscapedPath() == x.RawPath {
+				u.Opaque, u.Path, u.RawPath = "", path, x.RawPath
+			}
+		}
+	}
+	return u
+}
+
+// header is the fields as a map. Nothing is added that was not sent.
+func (w *httpWay) header(x *exchange.Exchange) http.Header {
+	h := make(http.Header, len(x.Request.Fields)+3)
+	values := make([]string, len(x.Request.Fields))
+	for i, f := range x.Request.Fields {
+		name := textproto.CanonicalMIMEHeaderKey(f.Name)
+		if old, ok := h[name]; ok {
+			h[name] = append(old, f.Value)
+			continue
+		}
+		values[i] = f.Value
+		h[name] = values[i : i+1 : i+1]
+	}
+	delete(h, "Trailer") // net/http writes it from the trailers
+	if _, ok := h["User-Agent"]; !ok {
+		h["User-Agent"] = nil // net/http would send its own
+	}
+	if x.Request.Upgrade == websocket && !w.h2c {
+		h["Connection"], h["Upgrade"] = []string{"Upgrade"}, []string{websocket}
+	}
+	if x.AcceptTrailers && w.h2c {
+		h["Te"] = []string{"trailers"} // gRPC asks for it. Over http/1.1 a Connection field would have to name it, for nothing: servers send trailers unasked
+	}
+	return h
+}
+
+// announced fills in the names of the trailers that the visitor announced: over h2c only these are sent.
+func announced(x *exchange.Exchange, trailers http.Header) {
+	for v := range x.Request.Fields.Values("Trailer") {
+		for name := range strings.SplitSeq(v, ",") {
+			if name = strings.TrimSpace(name); name != "" && isTrailer(name) {
+				trailers[textproto.CanonicalMIMEHeaderKey(name)] = nil
+			}
+		}
+	}
+}
+
+// trailingBody fills in the trailers when the body has ended, which is when net/http sends them.
+type trailingBody struct {
+	*requestBody
+	trailers http.Header
+}
+
+// Read is for the transport.
+func (b *trailingBody) Read(p []byte) (int, error) {
+	n, err := b.requestBody.Read(p)
+	if err == io.EOF {
+		for _, f := range b.x.Request.Trailers {
+			if isTrailer(f.Name) {
+				b.trailers.Add(f.Name, f.Value)
+			}
+		}
+	}
+	return n, err
+}
+
+func trailerNames(trailers http.Header) string {
+	var names []string
+	for name := range trailers {
+		if isTrailer(name) {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// appendHeader appends the fields of an answer's head or trailers that are not for this connection only.
+func appendHeader(fields exchange.Fields, h http.Header) exchange.Fields {
+	begin := len(fields)
+	for name, values := range h {
+		if isHop(name) || namedByConnection(h, name) {
+			continue
+		}
+		for _, v := range values {
+			fields = append(fields, exchange.Field{Name: name, Value: v})
+		}
+	}
+	sortFields(fields[begin:])
+	return fields
+}
+
+func namedByConnection(h http.Header, name string) bool {
+	for _, v := range h["Connection"] {
+		for token := range strings.SplitSeq(v, ",") {
+			if exchange.EqualName(strings.Trim(token, " \t"), name) {
+				return true
+			}
+		}
+	}
+	return false
+}

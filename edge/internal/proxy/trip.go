@@ -1,0 +1,75 @@
+package proxy
+
+import (
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// trip is what net/http tells of a request on its way, from several goroutines.
+type trip struct {
+	a     *attempt
+	start time.Time
+
+	connect, wrote, answered atomic.Int64 // as time since start; 0: not yet
+
+	mu         sync.Mutex
+	ended      bool // send is about to return: the exchange is no longer ours
+	connected  bool
+	interim    bool
+	conn       *conn
+	sentBefore int64
+}
+
+func (t *trip) hooks() *httptrace.ClientTrace {
+	return &httptrace.ClientTrace{
+		GotConn:              t.gotConn,
+		WroteHeaders:         func() { t.wrote.Store(int64(time.Since(t.start))) },
+		GotFirstResponseByte: func() { t.answered.Store(int64(time.Since(t.start))) },
+		Got1xxResponse:       t.informational,
+	}
+}
+
+// gotConn comes for each connection that is tried.
+func (t *trip) gotConn(info httptrace.GotConnInfo) {
+	if !info.Reused {
+		t.connect.Store(int64(time.Since(t.start)))
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.connected = true
+	if c, ok := info.Conn.(*conn); ok {
+		t.conn, t.sentBefore = c, c.sent.Load()
+		c.body.Store(t.a.body)
+	}
+}
+
+// informational passes a 1xx answer on. 100 is the front's own business: it says so when the body is first read.
+func (t *trip) informational(status int, h textproto.MIMEHeader) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ended || status == http.StatusContinue {
+		return nil
+	}
+	t.interim = true
+	t.a.silence.touch()
+	return t.a.x.SendInformational(status, appendHeader(nil, http.Header(h)))
+}
+
+// end waits until nobody is telling anything any more.
+func (t *trip) end() progress {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.ended = true
+	return progress{
+		connected: t.connected,
+		sent:      t.connected && (t.conn == nil || t.conn.sent.Load() > t.sentBefore),
+		interim:   t.interim,
+		begun:     t.answered.Load() > 0,
+		connect:   time.Duration(t.connect.Load()),
+		wait:      time.Duration(max(0, t.answered.Load()-t.wrote.Load())),
+	}
+}

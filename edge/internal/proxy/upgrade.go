@@ -1,0 +1,71 @@
+package proxy
+
+import (
+	"context"
+	"io"
+	"sync"
+)
+
+// switchProtocols answers 101 and carries bytes both ways until both sides have ended, one of them has failed, nothing
+// moved for the idle limit, or the target's or the server's time is over. It ends the attempt.
+func (p *Proxy) switchProtocols(a *attempt, switched io.ReadWriteCloser) *failure {
+	defer a.end()
+	defer switched.Close() //nolint:errcheck // nothing depends on it
+	visitor, err := a.x.Upgrade()
+	if err != nil {
+		return visitorFailed(err)
+	}
+	defer visitor.Close() //nolint:errcheck // nothing depends on it
+	stop := context.AfterFunc(a.ctx, func() {
+		_ = switched.Close()
+		_ = visitor.Close()
+	})
+	defer stop()
+
+	var up int64
+	var both sync.WaitGroup
+	both.Go(func() { up = p.carry(a, switched, visitor) })
+	down := p.carry(a, visitor, switched)
+	both.Wait()
+	a.x.Record.BytesIn += up
+	a.x.Record.BytesOut += down
+	switch context.Cause(a.ctx) {
+	case errDrained:
+		a.x.Record.ErrorReason = "target_drained"
+	case errTargetSilent:
+		a.x.Record.ErrorReason = "idle"
+	}
+	return nil
+}
+
+// carry copies what from says to to until from ends, which to is told. It returns how many bytes that was.
+// An error on either side ends both directions.
+func (p *Proxy) carry(a *attempt, to, from io.ReadWriteCloser) int64 {
+	buf := p.buffers.Get().(*[bufferSize]byte)
+	defer p.buffers.Put(buf)
+	var total int64
+	for {
+		n, err := from.Read(buf[:])
+		a.silence.touch()
+		if n > 0 {
+			written, werr := to.Write(buf[:n])
+			a.silence.touch()
+			total += int64(written)
+			if werr != nil {
+				_ = from.Close()
+				_ = to.Close()
+				return total
+			}
+		}
+		if err == nil {
+			continue
+		}
+		if err != io.EOF || closeWrite(to) != nil {
+			_ = to.Close()
+		}
+		if err != io.EOF {
+			_ = from.Close()
+		}
+		return total
+	}
+}
