@@ -1,0 +1,207 @@
+// Package admin is the operator's way in to a running server: an HTTP API on a unix socket, and the client that the
+// command line uses. Whoever may open the socket may do everything that is here; nobody else may do anything.
+//
+// In comes what an operator asks of a running server. What it does about that is said in [Operations] and done by
+// the rooms behind it.
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/onehost/edge/core/config"
+	"github.com/onehost/edge/edge/internal/cert"
+	"github.com/onehost/edge/edge/internal/target"
+	"github.com/uptrace/bunrouter"
+)
+
+// maxBody bounds a request's body, in bytes.
+const maxBody = 64 << 10
+
+// Operations is what the API asks of the server.
+type Operations interface {
+	Status() Status
+	Certificates() []cert.Status
+	Targets() []target.GroupStatus
+	AddTarget(group, url string, weight int) error
+	DrainTarget(group, url string) error
+	RemoveTarget(group, url string) error
+	// Reload reads the configuration again. What is wrong with it is in the outcome; the error is for what else fails.
+	Reload(ctx context.Context) (ReloadOutcome, error)
+	// Serving is false from the moment that the server is asked to stop.
+	Serving() bool
+}
+
+// Status is the state of the server.
+type Status struct {
+	State       string         `json:"state"` // "serving" or "draining"
+	Version     string         `json:"version"`
+	PID         int            `json:"pid"`
+	Started     time.Time      `json:"started"`
+	Files       []string       `json:"files"`                  // of the configuration in use, the main one first
+	Loaded      time.Time      `json:"loaded"`                 // when that was read
+	ReloadError string         `json:"reload_error,omitempty"` // why the last reload changed nothing
+	FilesDiffer bool           `json:"files_differ"`           // the files say something else than what is in use
+	Listeners   []Listener     `json:"listeners"`
+	Connections map[string]int `json:"connections"` // open ones by protocol, and "idle"
+	Hosts       int            `json:"hosts"`
+	Healthy     int            `json:"targets_healthy"`
+	Targets     int            `json:"targets"`
+}
+
+// Listener is a socket that accepts visitors or operators.
+type Listener struct {
+	Name    string `json:"name"` // http, https, metrics, admin
+	Address string `json:"address"`
+}
+
+// ReloadOutcome says what a reload did.
+type ReloadOutcome struct {
+	Applied   bool             `json:"applied"`
+	Problems  []config.Problem `json:"problems"`  // errors when not applied, and warnings
+	Unhealthy []string         `json:"unhealthy"` // new target groups that had no healthy target in time
+	Seconds   float64          `json:"seconds"`   // that it took
+}
+
+// Codes of errors: what kind of thing went wrong.
+const (
+	CodeInvalid     = "invalid"
+	CodeNotFound    = "not_found"
+	CodeConflict    = "conflict"
+	CodeUnavailable = "unavailable"
+)
+
+// An Error has a code for programs and a message for people.
+type Error struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+func (e *Error) Error() string { return e.Message }
+
+// status is the one place that turns codes into HTTP.
+func (e *Error) status() int {
+	switch e.Code {
+	case CodeInvalid:
+		return http.StatusBadRequest
+	case CodeNotFound:
+		return http.StatusNotFound
+	case CodeConflict:
+		return http.StatusConflict
+	case CodeUnavailable:
+		return http.StatusServiceUnavailable
+	default:
+		return http.StatusInternalServerError
+	}
+}
+
+// targetRequest is what a change to a target group says.
+type targetRequest struct {
+	URL    string `json:"url"`
+	Weight *int   `json:"weight,omitempty"` // default 1
+}
+
+// NewHandler returns the API.
+func NewHandler(o Operations) http.Handler {
+	router := bunrouter.New(bunrouter.Use(answerErrors))
+	router.GET("/_edge/health", Health(o.Serving))
+	router.GET("/v1/status", answer(func(bunrouter.Request) (any, error) { return o.Status(), nil }))
+	router.GET("/v1/certs", answer(func(bunrouter.Request) (any, error) { return o.Certificates(), nil }))
+	router.GET("/v1/targets", answer(func(bunrouter.Request) (any, error) { return o.Targets(), nil }))
+	router.POST("/v1/reload", answer(func(r bunrouter.Request) (any, error) { return o.Reload(r.Context()) }))
+	router.POST("/v1/targets/:group/:change", answer(func(r bunrouter.Request) (any, error) { return nil, changeTarget(o, r) }))
+	return router
+}
+
+// Health answers 200 while serving, 503 while draining.
+func Health(serving func() bool) bunrouter.HandlerFunc {
+	return func(w http.ResponseWriter, _ bunrouter.Request) error {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.Header().Set("Cache-Control", "no-store")
+		if serving() {
+			_, err := io.WriteString(w, "ok\n")
+			return err
+		}
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, err := io.WriteString(w, "draining\n")
+		return err
+	}
+}
+
+func changeTarget(o Operations, r bunrouter.Request) error {
+	var body targetRequest
+	if err := decode(r.Body, &body); err != nil {
+		return &Error{CodeInvalid, err.Error()}
+	}
+	if body.URL == "" {
+		return &Error{CodeInvalid, "url is missing"}
+	}
+	group := r.Param("group")
+	switch change := r.Param("change"); change {
+	case "add":
+		weight := 1
+		if body.Weight != nil {
+			weight = *body.Weight
+		}
+		return o.AddTarget(group, body.URL, weight)
+	case "drain":
+		return o.DrainTarget(group, body.URL)
+	case "remove":
+		return o.RemoveTarget(group, body.URL)
+	default:
+		return &Error{CodeNotFound, fmt.Sprintf("a target can be added, drained or removed; not %q", change)}
+	}
+}
+
+// decode reads one JSON value and nothing after it.
+func decode(r io.Reader, into any) error {
+	d := json.NewDecoder(io.LimitReader(r, maxBody))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		return fmt.Errorf("the request's body is not what is wanted: %w", err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("the request's body goes on after its end")
+	}
+	return nil
+}
+
+func answer(f func(bunrouter.Request) (any, error)) bunrouter.HandlerFunc {
+	return func(w http.ResponseWriter, r bunrouter.Request) error {
+		v, err := f(r)
+		if err != nil {
+			return err
+		}
+		if v == nil {
+			w.WriteHeader(http.StatusNoContent)
+			return nil
+		}
+		return writeJSON(w, http.StatusOK, v)
+	}
+}
+
+// answerErrors turns errors into answers: bunrouter drops them otherwise.
+func answerErrors(next bunrouter.HandlerFunc) bunrouter.HandlerFunc {
+	return func(w http.ResponseWriter, r bunrouter.Request) error {
+		err := next(w, r)
+		if err == nil {
+			return nil
+		}
+		coded, ok := errors.AsType[*Error](err)
+		if !ok {
+			coded = &Error{"internal", err.Error()}
+		}
+		return writeJSON(w, coded.status(), coded)
+	}
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) error {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	return json.NewEncoder(w).Encode(v)
+}

@@ -1,0 +1,196 @@
+package admin_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/onehost/edge/core/config"
+	"github.com/onehost/edge/edge/internal/admin"
+	"github.com/onehost/edge/edge/internal/cert"
+	"github.com/onehost/edge/edge/internal/target"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// operations answers what the test wants and remembers what was asked.
+type operations struct {
+	serving bool
+	asked   []string
+	err     error
+}
+
+func (o *operations) Status() admin.Status {
+	return admin.Status{State: "serving", PID: 7, Files: []string{"/etc/edge/edge.yaml"}}
+}
+func (o *operations) Certificates() []cert.Status   { return []cert.Status{{Host: "localhost"}} }
+func (o *operations) Targets() []target.GroupStatus { return []target.GroupStatus{{Group: "app"}} }
+func (o *operations) Serving() bool                 { return o.serving }
+func (o *operations) Reload(context.Context) (admin.ReloadOutcome, error) {
+	return admin.ReloadOutcome{Problems: []config.Problem{{File: "edge.yaml", Line: 3, Message: "no"}}}, o.err
+}
+func (o *operations) AddTarget(group, url string, weight int) error {
+	o.asked = append(o.asked, strings.Repeat("+", weight)+group+" "+url)
+	return o.err
+}
+func (o *operations) DrainTarget(group, url string) error {
+	o.asked = append(o.asked, "drain "+group+" "+url)
+	return o.err
+}
+func (o *operations) RemoveTarget(group, url string) error {
+	o.asked = append(o.asked, "remove "+group+" "+url)
+	return o.err
+}
+
+// start serves o on a socket and returns the socket's path.
+func start(t *testing.T, o *operations) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "admin.sock")
+	ln, err := admin.Listen(path, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: admin.NewHandler(o)}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(ln) }()
+	t.Cleanup(func() { server.Close(); <-served })
+	return path
+}
+
+func TestClientAsksServer(t *testing.T) {
+	o := &operations{serving: true}
+	client := admin.NewClient(start(t, o))
+	if st, err := client.Status(t.Context()); err != nil || st.PID != 7 || st.Files[0] != "/etc/edge/edge.yaml" {
+		t.Errorf("status: %+v, %v", st, err)
+	}
+	if all, err := client.Certificates(t.Context()); err != nil || len(all) != 1 || all[0].Host != "localhost" {
+		t.Errorf("certificates: %+v, %v", all, err)
+	}
+	if all, err := client.Targets(t.Context()); err != nil || len(all) != 1 || all[0].Group != "app" {
+		t.Errorf("targets: %+v, %v", all, err)
+	}
+	if out, err := client.Reload(t.Context()); err != nil || out.Applied || out.Problems[0].Line != 3 {
+		t.Errorf("reload: %+v, %v", out, err)
+	}
+	client.AddTarget(t.Context(), "a/b", "http://127.0.0.1:1", 2)
+	client.DrainTarget(t.Context(), "app", "http://127.0.0.1:1")
+	client.RemoveTarget(t.Context(), "app", "http://127.0.0.1:1")
+	want := "++a/b http://127.0.0.1:1, drain app http://127.0.0.1:1, remove app http://127.0.0.1:1"
+	if got := strings.Join(o.asked, ", "); got != want {
+		t.Errorf("asked for %s\nwant      %s", got, want)
+	}
+}
+
+func TestErrorsKeepTheirCode(t *testing.T) {
+	for _, err := range []error{&admin.Error{Code: admin.CodeNotFound, Message: "no group app"}, errors.New("disk full")} {
+		client := admin.NewClient(start(t, &operations{err: err}))
+		got := client.DrainTarget(t.Context(), "app", "http://127.0.0.1:1")
+		coded, ok := errors.AsType[*admin.Error](got)
+		if !ok || coded.Message != err.Error() {
+			t.Errorf("got %v, want %v", got, err)
+		}
+		if want, ok := errors.AsType[*admin.Error](err); ok && coded.Code != want.Code {
+			t.Errorf("code %q, want %q", coded.Code, want.Code)
+		}
+	}
+}
+
+func TestStrictRequests(t *testing.T) {
+	o := &operations{}
+	path := start(t, o)
+	client := &http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", path)
+		},
+	}}
+	for body, want := range map[string]int{
+		`{"url":"http://127.0.0.1:1"}`:               http.StatusNoContent,
+		`{"url":"http://127.0.0.1:1","color":"red"}`: http.StatusBadRequest,
+		`{"url":"http://127.0.0.1:1"} {}`:            http.StatusBadRequest,
+		`{}`:                                         http.StatusBadRequest,
+		``:                                           http.StatusBadRequest,
+		`{"url":"` + strings.Repeat("x", 1<<17) + `"}`: http.StatusBadRequest,
+	} {
+		r, err := client.Post("http://edge/v1/targets/app/drain", "application/json", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Body.Close()
+		if r.StatusCode != want {
+			t.Errorf("%.60s: %d, want %d", body, r.StatusCode, want)
+		}
+	}
+	if len(o.asked) != 1 {
+		t.Errorf("a refused request was carried out: %q", o.asked)
+	}
+}
+
+func TestHealth(t *testing.T) {
+	for serving, want := range map[bool]int{true: 200, false: 503} {
+		path := start(t, &operations{serving: serving})
+		client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", path)
+		}}}
+		r, err := client.Get("http://edge/_edge/health")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Body.Close()
+		if r.StatusCode != want {
+			t.Errorf("serving %v: %d, want %d", serving, r.StatusCode, want)
+		}
+	}
+}
+
+func TestListen(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "run", "admin.sock")
+	ln, err := admin.Listen(path, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, _ := os.Stat(path); info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v", info.Mode())
+	}
+	if _, err := admin.Listen(path, ""); err == nil || !strings.Contains(err.Error(), "another edge is running") {
+		t.Errorf("second server: %v", err)
+	}
+	ln.(*net.UnixListener).SetUnlinkOnClose(false) // as when it is killed
+	ln.Close()
+	if ln, err = admin.Listen(path, ""); err != nil {
+		t.Fatalf("after a kill: %v", err)
+	}
+	ln.Close()
+
+	group, err := user.LookupGroupId("0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ln, err = admin.Listen(path, group.Name); err != nil {
+		t.Fatal(err)
+	}
+	if info, _ := os.Stat(path); info.Mode().Perm() != 0o660 {
+		t.Errorf("mode for a group: %v", info.Mode())
+	}
+	ln.Close()
+	if _, err := admin.Listen(path, "no-such-group"); err == nil {
+		t.Error("an unknown group was accepted")
+	}
+	if _, err := admin.Listen("/tmp/"+strings.Repeat("x", 108), ""); err == nil || !strings.Contains(err.Error(), "listen.admin") {
+		t.Errorf("long path: %v", err)
+	}
+}
+
+func TestClientSaysWhatToDo(t *testing.T) {
+	_, err := admin.NewClient(filepath.Join(t.TempDir(), "admin.sock")).Status(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "edge run") {
+		t.Errorf("got %v", err)
+	}
+}
