@@ -1,0 +1,308 @@
+// Package front turns the bytes of HTTP/1.1 and HTTP/2 connections into exchanges, and answers into bytes.
+//
+// HTTP/1.1 is parsed here, strictly: a request that two servers could read differently is refused before any rule
+// sees it. HTTP/2 comes from x/net/http2. One [Server] accepts connections of both, keeps them within [Limits],
+// notices slow and vanished visitors, and drains.
+//
+// In comes what only those who see the connection can do. What concerns one request, whatever carried it, is chain's.
+package front
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/onehost/edge/edge/internal/exchange"
+)
+
+// Options is what a Server works with.
+type Options struct {
+	Handler exchange.Handler
+	TLS     *tls.Config    // for listeners served as secure. Its NextProtos say whether h2 is offered
+	Limits  Limits         // zero values take the documented defaults
+	Log     *slog.Logger   // nil: slog.Default
+	Refused func(*Refusal) // nil, or told of every request that was refused before it was an exchange
+}
+
+// A Refusal is a request that never became an exchange.
+type Refusal struct {
+	Peer, Local netip.AddrPort
+	Secure      bool   // over TLS
+	Status      int    // what the visitor is answered: 400, 405, 408, 414, 417, 431, 501 or 505
+	Reason      string // one of the Reason constants
+	ID          string // the request id. Options.Refused may set it; it is then sent as X-Request-Id
+}
+
+// Counts says how many connections there are.
+type Counts struct {
+	Open, Idle, Active int // idle: between two requests of h1
+	HTTP1, HTTP2       int // open ones by protocol; those in a TLS handshake are neither
+	Accepted           uint64
+	HandshakeErrors    uint64
+	Refused            uint64
+}
+
+// A Server accepts connections and serves the exchanges that they carry.
+type Server struct {
+	handler exchange.Handler
+	tls     *tls.Config
+	limits  Limits
+	log     *slog.Logger
+	refused func(*Refusal)
+	h2      *h2
+
+	ctx    context.Context // ends when what is left is cut off
+	cut    context.CancelFunc
+	clock  clock
+	pools  pools
+	slots  chan struct{} // one for each connection that may be open
+	starts sync.Once
+	guards sync.WaitGroup // the goroutine of guard
+
+	draining        atomic.Bool
+	accepted        atomic.Uint64
+	handshakeErrors atomic.Uint64
+	refusals        atomic.Uint64
+
+	mu    sync.Mutex
+	lines map[*line]struct{}
+	empty chan struct{} // closed when draining and lines is empty
+}
+
+// New makes a server. Its one background goroutine starts with the first Serve and ends with Drain.
+func New(o Options) *Server {
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	limits := o.Limits.withDefaults()
+	ctx, cut := context.WithCancel(context.Background())
+	s := &Server{
+		handler: o.Handler,
+		tls:     o.TLS,
+		limits:  limits,
+		log:     o.Log,
+		refused: o.Refused,
+		ctx:     ctx,
+		cut:     cut,
+		slots:   make(chan struct{}, limits.Connections),
+		lines:   make(map[*line]struct{}),
+		empty:   make(chan struct{}),
+	}
+	s.clock.set(time.Now())
+	s.h2 = newH2(s)
+	return s
+}
+
+// Serve accepts connections until the listener is closed and then returns nil, while connections go on.
+// secure puts TLS on them; HTTP/1.1 or HTTP/2 is then what ALPN says. Without it they speak HTTP/1.1.
+func (s *Server) Serve(ln net.Listener, secure bool) error {
+	if secure && s.tls == nil {
+		return errors.New("front: a secure listener needs a TLS configuration")
+	}
+	if s.ctx.Err() != nil {
+		return net.ErrClosed
+	}
+	s.starts.Do(func() { s.guards.Go(s.guard) })
+	var pause backoff
+	for {
+		conn, err := ln.Accept()
+		switch {
+		case err == nil:
+			pause = 0
+		case errors.Is(err, net.ErrClosed):
+			return nil
+		case isTemporary(err):
+			s.log.Warn("accepting connections paused", "listener", ln.Addr().String(), "error", err)
+			if !pause.wait(s.ctx) {
+				return nil
+			}
+			continue
+		default:
+			return fmt.Errorf("accept on %s: %w", ln.Addr(), err)
+		}
+		if !s.slot() {
+			conn.Close()
+			return nil
+		}
+		s.accepted.Add(1)
+		l := newLine(s, conn)
+		s.add(l)
+		go s.serve(l, secure)
+	}
+}
+
+// slot waits until another connection may be open. Meanwhile new ones wait in the kernel's backlog, which is what
+// tells visitors and a load balancer in front that this host is full.
+func (s *Server) slot() bool {
+	select {
+	case s.slots <- struct{}{}:
+		return true
+	default:
+	}
+	s.closeLongestIdle()
+	select {
+	case s.slots <- struct{}{}:
+		return true
+	case <-s.ctx.Done():
+		return false
+	}
+}
+
+// serve is the goroutine of one connection.
+func (s *Server) serve(l *line, secure bool) {
+	defer func() {
+		r := recover()
+		if r != nil {
+			l.reset() // or what was sent of an answer might look whole
+		}
+		if r != nil && r != http.ErrAbortHandler { //nolint:errorlint // net/http compares it so
+			s.log.Error("connection broken off by a bug", "peer", l.peer.String(), "panic", r, "stack", string(debug.Stack()))
+		}
+		l.Conn.Close()
+		s.remove(l)
+		<-s.slots
+	}()
+	l.learnAddresses()
+	if !secure {
+		l.protocol.Store(uint32(exchange.HTTP11))
+		newH1(s, l, l, nil).serve()
+		return
+	}
+	conn := tls.Server(l, s.tls)
+	if err := conn.Handshake(); err != nil {
+		s.handshakeFailed(l, err)
+		return
+	}
+	state := conn.ConnectionState()
+	if state.NegotiatedProtocol == "h2" {
+		if !l.enter(phaseMultiplexed) {
+			return
+		}
+		l.protocol.Store(uint32(exchange.HTTP2))
+		s.h2.serve(s.ctx, conn)
+		return
+	}
+	l.protocol.Store(uint32(exchange.HTTP11))
+	newH1(s, l, conn, &state).serve()
+}
+
+// handshakeFailed counts it, and tells who spoke plain HTTP to a TLS port what is wrong, as every server does.
+func (s *Server) handshakeFailed(l *line, err error) {
+	s.handshakeErrors.Add(1)
+	var notTLS tls.RecordHeaderError
+	if errors.As(err, &notTLS) && notTLS.Conn != nil && looksLikeHTTP(notTLS.RecordHeader[:]) && l.enter(phaseHead) {
+		newH1(s, l, l, nil).refuse(refusal{http.StatusBadRequest, ReasonPlainOnTLS})
+		return
+	}
+	s.log.Debug("TLS handshake failed", "peer", l.peer.String(), "error", err)
+}
+
+func looksLikeHTTP(b []byte) bool {
+	for _, c := range b {
+		if c != ' ' && c != '/' && (c < 'A' || c > 'Z') {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *Server) add(l *line) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lines[l] = struct{}{}
+}
+
+func (s *Server) remove(l *line) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.lines, l)
+	s.checkEmpty()
+}
+
+// checkEmpty wants s.mu held.
+func (s *Server) checkEmpty() {
+	if len(s.lines) > 0 || !s.draining.Load() {
+		return
+	}
+	select {
+	case <-s.empty:
+	default:
+		close(s.empty)
+	}
+}
+
+// Connections counts what is there now.
+func (s *Server) Connections() Counts {
+	c := Counts{
+		Accepted:        s.accepted.Load(),
+		HandshakeErrors: s.handshakeErrors.Load(),
+		Refused:         s.refusals.Load(),
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.Open = len(s.lines)
+	for l := range s.lines {
+		switch exchange.Protocol(l.protocol.Load()) {
+		case exchange.HTTP2:
+			c.HTTP2++
+		case exchange.HTTP11:
+			c.HTTP1++
+		default:
+		}
+		if p, _ := l.phase(); p == phaseIdle {
+			c.Idle++
+		}
+	}
+	c.Active = c.Open - c.Idle
+	return c
+}
+
+// Drain ends keep-alive: idle connections are closed, answers say Connection: close, h2 connections get GOAWAY.
+// It returns nil when all connections have ended. When ctx is done first, it cuts what is left and returns how much that was.
+// Listeners are not its business: close them before, or connections that come meanwhile get one answer each.
+func (s *Server) Drain(ctx context.Context) error {
+	s.draining.Store(true)
+	s.h2.drain()
+	s.mu.Lock()
+	s.checkEmpty()
+	for l := range s.lines {
+		l.expire(phaseIdle)
+	}
+	s.mu.Unlock()
+	defer s.guards.Wait()
+	defer s.cut()
+	select {
+	case <-s.empty:
+		return nil
+	case <-ctx.Done():
+		return s.cutOff(context.Cause(ctx))
+	}
+}
+
+// afterCut is how long a handler has to notice that its visitor was cut off.
+const afterCut = 2 * time.Second
+
+func (s *Server) cutOff(why error) error {
+	s.mu.Lock()
+	left := len(s.lines)
+	for l := range s.lines {
+		l.reset()
+	}
+	s.mu.Unlock()
+	s.cut()
+	select {
+	case <-s.empty:
+		return fmt.Errorf("front: %d connections cut off: %w", left, why)
+	case <-time.After(afterCut):
+		return fmt.Errorf("front: %d connections cut off and some of their handlers still run: %w", left, why)
+	}
+}

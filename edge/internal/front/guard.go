@@ -1,0 +1,207 @@
+package front
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/onehost/edge/edge/internal/exchange"
+)
+
+// A clock is the time in milliseconds as guard last saw it: exact to a tick, and free to read.
+type clock struct {
+	ms   atomic.Int64
+	date atomic.Pointer[string] // as in a Date field
+}
+
+func (c *clock) set(t time.Time) {
+	if second := t.Unix() * 1000; c.date.Load() == nil || c.ms.Load() < second {
+		d := t.UTC().Format(http.TimeFormat)
+		c.date.Store(&d)
+	}
+	c.ms.Store(t.UnixMilli())
+}
+
+func (c *clock) now() int64 { return c.ms.Load() }
+
+// guard looks after all connections, once in a tick: one goroutine and one timer for the whole server, so that
+// a request costs none. It ends those whose phase took too long or which move too little, and tells handlers that
+// their visitor has gone.
+func (s *Server) guard() {
+	tick := s.limits.tick()
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	var lines []*line
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case now := <-ticker.C:
+			s.clock.set(now)
+		}
+		lines = lines[:0]
+		s.mu.Lock()
+		for l := range s.lines {
+			lines = append(lines, l)
+		}
+		s.mu.Unlock()
+		for _, l := range lines {
+			l.check(tick.Milliseconds())
+		}
+		clear(lines)
+	}
+}
+
+// guarded is what guard remembers of a line.
+type guarded struct {
+	readWindow, writeWindow window
+	acked                   int64 // bytes that the visitor's side has confirmed,
+	ackedAt                 int64 // and when that last changed
+}
+
+// A window adds up the time in which a connection was found waiting for its visitor.
+type window struct {
+	waited int64 // milliseconds
+	from   int64 // bytes when it began
+}
+
+// slow adds one tick of waiting and reports whether, at the end of a window, too little had moved in it.
+func (w *window) slow(tick, bytes int64, limits *Limits) bool {
+	if w.waited == 0 {
+		w.from = bytes
+	}
+	w.waited += tick
+	if w.waited < limits.Window.Milliseconds() {
+		return false
+	}
+	w.waited = 0
+	return bytes-w.from < int64(limits.MinBytes)
+}
+
+// check does what the line's phase asks for. A tick is added to every limit because times are known to a tick.
+func (l *line) check(tick int64) {
+	now := l.s.clock.now()
+	limits := &l.s.limits
+	p, since := l.phase()
+	over := func(since int64, limit time.Duration) bool { return now-since >= limit.Milliseconds()+tick }
+	switch p {
+	case phaseHandshake:
+		l.expireIf(p, over(since, limits.Handshake))
+	case phaseHead:
+		l.expireIf(p, over(since, limits.ReadHead))
+	case phaseIdle:
+		l.expireIf(p, over(since, limits.KeepAlive))
+	case phaseLinger:
+		l.expireIf(p, over(since, lingerTime))
+	case phaseExchange:
+		l.checkReading(now, tick)
+		l.checkWriting(now, tick)
+		if over(since, 0) {
+			l.checkGone()
+		}
+	case phaseMultiplexed:
+		l.checkWriting(now, tick)
+	case phaseUpgraded:
+		if now-max(since, l.moved.Load()) >= l.idle.Load()+tick {
+			l.tooSlow()
+		}
+	case phaseExpired:
+	}
+}
+
+func (l *line) expireIf(p phase, over bool) {
+	if over {
+		l.expire(p)
+	}
+}
+
+func (l *line) checkReading(now, tick int64) {
+	since := l.reading.Load()
+	if since == 0 {
+		return
+	}
+	if now-since >= l.idle.Load()+tick || l.readWindow.slow(tick, l.in.Load(), &l.s.limits) {
+		l.slow.Store(true)
+		l.Conn.SetReadDeadline(past)
+	}
+}
+
+// checkWriting asks the kernel how much has arrived: it buffers megabytes, so that a write may wait long
+// while the visitor reads steadily.
+func (l *line) checkWriting(now, tick int64) {
+	since := l.writing.Load()
+	if since == 0 || now == since {
+		return
+	}
+	acked := l.out.Load()
+	if n, ok := bytesAcked(l.raw); ok {
+		acked = n
+	}
+	if acked != l.acked || l.ackedAt < since {
+		l.acked, l.ackedAt = acked, now
+	}
+	if now-l.ackedAt >= l.idle.Load() || l.writeWindow.slow(tick, acked, &l.s.limits) {
+		l.tooSlow()
+	}
+}
+
+// tooSlow breaks the connection off; what the kernel still holds for the visitor is dropped.
+func (l *line) tooSlow() {
+	l.slow.Store(true)
+	if c, ok := l.sock.(interface{ SetLinger(int) error }); ok {
+		c.SetLinger(0)
+	}
+	l.Conn.SetDeadline(past)
+}
+
+// checkGone tells a handler that waits for something else that its visitor has closed the connection.
+// As in nginx, closing only the sending side counts: nothing tells it from having left.
+func (l *line) checkGone() {
+	if h := l.watcher.Load(); h != nil && l.reading.Load() == 0 && peerGone(l.raw) {
+		h.giveUp(exchange.ErrClientGone)
+	}
+}
+
+// closeLongestIdle makes room for a new connection.
+func (s *Server) closeLongestIdle() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var longest *line
+	var least int64
+	for l := range s.lines {
+		if p, since := l.phase(); p == phaseIdle && (longest == nil || since < least) {
+			longest, least = l, since
+		}
+	}
+	if longest != nil {
+		longest.expire(phaseIdle)
+	}
+}
+
+// backoff is the pause after a failed accept: 5 ms, doubled up to a second.
+type backoff time.Duration
+
+func (b *backoff) wait(ctx context.Context) bool {
+	*b = min(max(2**b, backoff(5*time.Millisecond)), backoff(time.Second))
+	t := time.NewTimer(time.Duration(*b))
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// isTemporary says whether accepting may work again: the visitor was gone already, or the host is short of something.
+func isTemporary(err error) bool {
+	for _, e := range []error{syscall.ECONNABORTED, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EPROTO} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}

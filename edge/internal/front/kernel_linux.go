@@ -1,0 +1,35 @@
+package front
+
+import (
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// peerGone asks the kernel, without reading, whether the other side has closed or reset the connection.
+func peerGone(raw syscall.RawConn) bool {
+	if raw == nil {
+		return false
+	}
+	gone := false
+	raw.Control(func(fd uintptr) {
+		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
+		n, err := unix.Poll(p, 0)
+		gone = err == nil && n > 0 && p[0].Revents&(unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR) != 0
+	})
+	return gone
+}
+
+// bytesAcked is how many bytes the other side has confirmed since the connection began.
+func bytesAcked(raw syscall.RawConn) (n int64, ok bool) {
+	if raw == nil {
+		return 0, false
+	}
+	raw.Control(func(fd uintptr) {
+		info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+		if err == nil {
+			n, ok = int64(info.Bytes_acked), true
+		}
+	})
+	return n, ok
+}

@@ -1,0 +1,202 @@
+package front
+
+import (
+	"io"
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// A phase is what a connection is waiting for. Each has its own limit, which guard looks after.
+type phase uint8
+
+const (
+	phaseHandshake   phase = iota // TLS: Limits.Handshake
+	phaseHead                     // a request's head: Limits.ReadHead
+	phaseIdle                     // the next request: Limits.KeepAlive; closed by Drain
+	phaseExchange                 // a handler is at work: progress and silence
+	phaseUpgraded                 // no longer HTTP: silence in both directions
+	phaseMultiplexed              // h2, which looks after its streams itself: progress of writing only
+	phaseLinger                   // what the visitor still sends is read and dropped: lingerTime
+	phaseExpired                  // guard has had enough; nothing follows but the end
+)
+
+const phaseBits = 4
+
+// A line is a visitor's connection as it is below TLS. It notes when it waits for the visitor and how many bytes move,
+// so that guard can tell a slow attack from a slow visitor; and it knows in which phase the connection is.
+//
+// It is below TLS and not above because only there a blocked write shows its progress, and because a TLS connection
+// whose write timed out is broken: deadlines are therefore set only to end it.
+type line struct {
+	net.Conn
+	s    *Server
+	raw  syscall.RawConn // nil if it is no socket
+	sock net.Conn        // the socket under PROXY protocol
+
+	peer, local netip.AddrPort // set by the connection's goroutine
+	protocol    atomic.Uint32  // exchange.Protocol, 0 before it is known
+
+	state   atomic.Uint64 // phase, and since when
+	reading atomic.Int64  // since when a Read waits, 0: none does
+	writing atomic.Int64  // since when a Write waits, 0: none does
+	moved   atomic.Int64  // when bytes moved last
+	in, out atomic.Int64  // bytes
+	idle    atomic.Int64  // how long silence may last, in milliseconds
+	slow    atomic.Bool   // guard ended reading or writing because too little moved
+	watcher atomic.Pointer[h1]
+
+	guarded // guard's own notes
+}
+
+// newLine must not ask conn for an address: under PROXY protocol that waits for the visitor.
+func newLine(s *Server, conn net.Conn) *line {
+	l := &line{Conn: conn, s: s, sock: socket(conn)}
+	if c, ok := l.sock.(syscall.Conn); ok {
+		l.raw, _ = c.SyscallConn()
+	}
+	l.state.Store(stateOf(phaseHandshake, s.clock.now()))
+	l.setIdle(0)
+	return l
+}
+
+// socket finds what is under wrappers such as PROXY protocol's.
+func socket(conn net.Conn) net.Conn {
+	for {
+		switch c := conn.(type) {
+		case interface{ NetConn() net.Conn }:
+			conn = c.NetConn()
+		case interface{ Raw() net.Conn }:
+			conn = c.Raw()
+		default:
+			return conn
+		}
+	}
+}
+
+func (l *line) learnAddresses() {
+	l.peer, l.local = addrPort(l.RemoteAddr()), addrPort(l.LocalAddr())
+}
+
+func addrPort(a net.Addr) netip.AddrPort {
+	t, ok := a.(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	ap := t.AddrPort()
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+}
+
+func (l *line) Read(p []byte) (int, error) {
+	l.reading.Store(l.s.clock.now())
+	n, err := l.Conn.Read(p)
+	if n > 0 {
+		l.in.Add(int64(n))
+		l.moved.Store(l.s.clock.now())
+	}
+	l.reading.Store(0)
+	return n, err
+}
+
+// writePart is how much is given to the socket at a time, so that a long write shows its progress.
+const writePart = 64 << 10
+
+func (l *line) Write(p []byte) (written int, err error) {
+	l.writing.Store(l.s.clock.now())
+	defer l.writing.Store(0)
+	for {
+		n, err := l.Conn.Write(p[:min(len(p), writePart)])
+		written += n
+		l.out.Add(int64(n))
+		l.moved.Store(l.s.clock.now())
+		if err != nil {
+			return written, err
+		}
+		if p = p[n:]; len(p) == 0 {
+			return written, nil
+		}
+	}
+}
+
+// setIdle says how long silence may last; 0 takes the default.
+func (l *line) setIdle(d time.Duration) {
+	if d <= 0 {
+		d = l.s.limits.Idle
+	}
+	l.idle.Store(max(d.Milliseconds(), 1))
+}
+
+func stateOf(p phase, since int64) uint64 { return uint64(since)<<phaseBits | uint64(p) }
+
+func (l *line) phase() (p phase, since int64) { return l.parse(l.state.Load()) }
+
+func (*line) parse(state uint64) (p phase, since int64) {
+	return phase(state & (1<<phaseBits - 1)), int64(state >> phaseBits)
+}
+
+// enter begins phase p. It reports false when guard has ended the connection meanwhile.
+func (l *line) enter(p phase) bool {
+	for {
+		old := l.state.Load()
+		if was, _ := l.parse(old); was == phaseExpired {
+			return false
+		}
+		if l.state.CompareAndSwap(old, stateOf(p, l.s.clock.now())) {
+			return true
+		}
+	}
+}
+
+// expire ends a connection that is in phase p: what it waits for fails.
+func (l *line) expire(p phase) bool {
+	old := l.state.Load()
+	if is, _ := l.parse(old); is != p || !l.state.CompareAndSwap(old, stateOf(phaseExpired, l.s.clock.now())) {
+		return false
+	}
+	if p == phaseIdle || p == phaseHead {
+		l.Conn.SetReadDeadline(past) // what is wrong can still be said
+	} else {
+		l.Conn.SetDeadline(past)
+	}
+	return true
+}
+
+func (l *line) expired() bool {
+	p, _ := l.phase()
+	return p == phaseExpired
+}
+
+// past is a deadline that has been missed.
+var past = time.Unix(1, 0)
+
+// reset breaks the connection so that the visitor sees an error and not an end. It is for guard's and Drain's use, too.
+func (l *line) reset() {
+	if c, ok := l.sock.(interface{ SetLinger(int) error }); ok {
+		c.SetLinger(0)
+	}
+	l.Conn.Close()
+}
+
+const (
+	lingerTime  = 2 * time.Second
+	lingerBytes = 256 << 10
+)
+
+// linger ends the sending side and drops what the visitor still sends, within bounds, so that the answer is not lost:
+// closing a socket with unread bytes resets it, and a reset may overtake the answer (RFC 9112, section 9.6).
+func (l *line) linger() {
+	l.state.Store(stateOf(phaseLinger, l.s.clock.now()))
+	l.Conn.SetReadDeadline(time.Time{})
+	c, ok := l.sock.(interface{ CloseWrite() error })
+	if !ok || c.CloseWrite() != nil {
+		return
+	}
+	io.CopyN(discard{}, l, lingerBytes)
+}
+
+// discard is io.Discard without its larger buffer.
+type discard struct{}
+
+func (discard) Write(p []byte) (int, error) { return len(p), nil }
