@@ -1,0 +1,128 @@
+package chain
+
+import (
+	"strings"
+
+	"github.com/onehost/edge/edge/internal/exchange"
+)
+
+// A fieldKind says what the chain does with a field of a request.
+type fieldKind uint8
+
+const (
+	endToEnd   fieldKind = iota // goes on, unless Connection names it
+	kept                        // goes on whatever Connection says
+	forwarding                  // says who asked: kept from a trusted proxy, dropped from anybody else
+	hopByHop                    // concerns this connection only (RFC 9110, section 7.6.1)
+	connection                  // hop by hop too, and names others that are
+	requestID                   // goes on as Exchange.ID
+	malformed                   // has a name that some servers read as another one
+)
+
+// maxConnectionOptions bounds the work that a Connection field can cause; browsers and proxies name one or two.
+const maxConnectionOptions = 32
+
+// special are the field names that aren't endToEnd, beside the two families of forwarding fields.
+//
+// Trailer isn't hop by hop: it announces trailers, which go on. Proxy-Authorization is for the first proxy that expects it,
+// and this one never asked (RFC 9110, section 11.7.2).
+var special = [...]struct {
+	name string
+	kind fieldKind
+}{
+	{"TE", hopByHop},
+	{"Host", kept},
+	{"Upgrade", hopByHop},
+	{"Forwarded", forwarding},
+	{"X-Real-IP", forwarding},
+	{"Connection", connection},
+	{"Keep-Alive", hopByHop},
+	{"X-Request-Id", requestID},
+	{"Content-Length", kept},
+	{"HTTP2-Settings", hopByHop},
+	{"X-Amzn-Trace-Id", kept},
+	{"Proxy-Connection", hopByHop},
+	{"Transfer-Encoding", hopByHop},
+	{"Proxy-Authorization", hopByHop},
+}
+
+func kindOf(name string) fieldKind {
+	if !isPlainName(name) {
+		return malformed
+	}
+	for i := range special {
+		if len(special[i].name) == len(name) && exchange.EqualName(special[i].name, name) {
+			return special[i].kind
+		}
+	}
+	const family = len("X-Forwarded-")
+	if len(name) >= family && name[1] == '-' &&
+		(exchange.EqualName(name[:family], "X-Forwarded-") || exchange.EqualName(name[:family], "X-Amzn-Mtls-")) {
+		return forwarding
+	}
+	return endToEnd
+}
+
+// isPlainName reports whether a field name is of letters, digits and hyphens, as ALB's drop_invalid_header_fields wants it:
+// CGI and its heirs read X_Forwarded_For as X-Forwarded-For.
+func isPlainName(name string) bool {
+	for i := range len(name) {
+		if c := name[i]; !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-') {
+			return false
+		}
+	}
+	return name != ""
+}
+
+// cleanFields removes from the request what must not go on: fields of this hop, malformed names, the visitor's own
+// request id, and unless the peer is a trusted proxy what says who asked. It returns the request id that was sent
+// and how many malformed names were dropped; ok is false when Connection names more than a sane sender does.
+func cleanFields(x *exchange.Exchange, trusted bool) (id string, dropped int, ok bool) {
+	var room [4]string
+	options := room[:0] // values of Connection
+	left := x.Fields[:0]
+	for _, f := range x.Fields {
+		switch kindOf(f.Name) {
+		case forwarding:
+			if !trusted {
+				continue
+			}
+		case connection:
+			options = append(options, f.Value)
+			continue
+		case requestID:
+			id = f.Value
+			continue
+		case malformed:
+			dropped++
+			continue
+		case hopByHop:
+			continue
+		}
+		left = append(left, f)
+	}
+	clear(x.Fields[len(left):])
+	x.Fields = left
+	return id, dropped, dropNamed(x, options)
+}
+
+// dropNamed removes the fields that Connection names. It may name any field, a credential too: to take something away from
+// one's own request harms nobody. But what this or a trusted proxy says about the visitor stays, and so does framing.
+func dropNamed(x *exchange.Exchange, options []string) bool {
+	named := 0
+	for _, list := range options {
+		for option := range strings.SplitSeq(list, ",") {
+			option = strings.Trim(option, " \t")
+			if option == "" || exchange.EqualName(option, "keep-alive") || exchange.EqualName(option, "close") {
+				continue
+			}
+			if named++; named > maxConnectionOptions {
+				return false
+			}
+			if kindOf(option) == endToEnd {
+				x.Fields.Del(option)
+			}
+		}
+	}
+	return true
+}

@@ -1,0 +1,274 @@
+package chain
+
+import (
+	"fmt"
+	"io"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/onehost/edge/core/config"
+	"github.com/onehost/edge/edge/internal/exchange"
+	"github.com/onehost/edge/edge/internal/exchange/exchangetest"
+	"github.com/onehost/edge/edge/internal/reply"
+)
+
+func hostWith(limits config.Limits, rules ...config.Rule) map[string]config.Host {
+	for i := range rules {
+		rules[i].Forward = theGroup
+	}
+	return map[string]config.Host{"example.com": {Limits: limits, Rules: rules}}
+}
+
+func perSecond(n, burst int) config.Limits {
+	return config.Limits{Rate: config.Rate{N: n, Per: time.Second}, Burst: burst}
+}
+
+// statuses asks n times and returns what was answered.
+func (h *house) statuses(n int, target string, options ...exchangetest.Option) string {
+	var all []string
+	for range n {
+		all = append(all, fmt.Sprint(h.ask(target, options...).Status))
+	}
+	return strings.Join(all, " ")
+}
+
+func TestRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, hostWith(perSecond(2, 3)), ok)
+		if got := h.statuses(4, "/", from("192.0.2.1")); got != "200 200 200 429" {
+			t.Errorf("a burst: %s", got)
+		}
+		if got := h.statuses(1, "/", from("192.0.2.2")); got != "200" {
+			t.Errorf("another client: %s", got)
+		}
+		time.Sleep(500 * time.Millisecond) // one token
+		if got := h.statuses(2, "/", from("192.0.2.1")); got != "200 429" {
+			t.Errorf("half a second after: %s", got)
+		}
+		time.Sleep(time.Hour)
+		if got := h.statuses(4, "/", from("192.0.2.1")); got != "200 200 200 429" {
+			t.Errorf("a full bucket holds the burst and no more: %s", got)
+		}
+		if got := gather(t, h.metrics)[`edge_limited_total{host="example.com",limit="rate"}`]; got != 3 {
+			t.Errorf("%v counted", got)
+		}
+	})
+}
+
+func TestRetryAfter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, hostWith(config.Limits{Rate: config.Rate{N: 40, Per: time.Minute}, Burst: 1}), ok) // a token in 1.5 s
+		h.ask("/")
+		r := h.ask("/")
+		if r.Status != 429 || r.Fields.Get("Retry-After") != "2" || !r.Fields.Has("X-Request-Id") {
+			t.Fatalf("%d %v", r.Status, r.Fields)
+		}
+		time.Sleep(2 * time.Second)
+		if r := h.ask("/"); r.Status != 200 {
+			t.Errorf("who waited as long as told gets %d", r.Status)
+		}
+	})
+}
+
+func TestBurstDefault(t *testing.T) {
+	for _, tt := range []struct {
+		rate config.Rate
+		want int
+	}{{config.Rate{N: 50, Per: time.Second}, 50}, {config.Rate{N: 300, Per: time.Minute}, 5}, {config.Rate{N: 10, Per: time.Hour}, 1}} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRateLimiter(config.Limits{Rate: tt.rate})
+			n := 0
+			for r.take(netip.Addr{}) == 0 {
+				n++
+			}
+			if n != tt.want {
+				t.Errorf("%v: %d at once, want %d", tt.rate, n, tt.want)
+			}
+		})
+	}
+}
+
+func TestWhoSharesABucket(t *testing.T) {
+	for _, tt := range []struct {
+		a, b string
+		same bool
+	}{
+		{"192.0.2.1", "192.0.2.2", false},
+		{"192.0.2.1", "::ffff:192.0.2.1", true},
+		{"2001:db8:0:1::1", "2001:db8:0:1:ffff::2", true},
+		{"2001:db8:0:1::1", "2001:db8:0:2::1", false},
+		{"::1", "0.0.0.0", false},
+	} {
+		if same := rateKey(netip.MustParseAddr(tt.a)) == rateKey(netip.MustParseAddr(tt.b)); same != tt.same {
+			t.Errorf("%s and %s: %v", tt.a, tt.b, same)
+		}
+	}
+}
+
+func TestAFloodOfAddresses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRateLimiter(perSecond(1, 20))
+		greedy := netip.MustParseAddr("203.0.113.1")
+		for r.take(greedy) == 0 {
+		}
+		for i := range 4 * rateShards * shardBound {
+			if r.take(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})) != 0 {
+				t.Fatal("a new client is refused")
+			}
+		}
+		n := 0
+		for i := range r.shards {
+			n += len(r.shards[i].full)
+		}
+		if n > rateShards*shardBound {
+			t.Errorf("%d clients are remembered", n)
+		}
+		if r.take(greedy) == 0 {
+			t.Error("the flood made a greedy client be forgotten")
+		}
+	})
+}
+
+func TestConcurrency(t *testing.T) {
+	entered, leave := make(chan struct{}), make(chan struct{})
+	h := newHouse(t, hostWith(config.Limits{Concurrency: 2}), func(*exchange.Exchange) { entered <- struct{}{}; <-leave })
+	var answered sync.WaitGroup
+	for range 2 {
+		answered.Go(func() { h.ask("/") })
+		<-entered
+	}
+	r := h.ask("/")
+	if r.Status != 503 || r.Fields.Get("Retry-After") != "1" {
+		t.Errorf("%d %v", r.Status, r.Fields)
+	}
+	if got := gather(t, h.metrics)[`edge_limited_total{host="example.com",limit="concurrency"}`]; got != 1 {
+		t.Errorf("%v counted", got)
+	}
+	close(leave)
+	answered.Wait()
+	go func() { <-entered }()
+	if r := h.ask("/"); r.Status != 200 {
+		t.Errorf("a place that is free again: %d", r.Status)
+	}
+}
+
+func TestARulesLimitsHoldAsWell(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, hostWith(perSecond(1, 4), config.Rule{Path: []string{"/1"}, Limits: perSecond(1, 2)}), ok)
+		if got := h.statuses(3, "/1") + " " + h.statuses(2, "/"); got != "200 200 429 200 429" {
+			t.Error(got) // what the rule refused took a token of the host's
+		}
+	})
+}
+
+func TestBodyLimit(t *testing.T) {
+	for _, tt := range []struct {
+		name       string
+		host, rule config.Size
+		length     int64
+		status     int
+	}{
+		{"none", 0, 0, 1000, 200},
+		{"fits", 10, 0, 10, 200},
+		{"the host's", 10, 20, 11, 413},
+		{"the rule's", 20, 10, 11, 413},
+		{"undeclared, fits", 10, 0, -10, 200},
+		{"undeclared, too large", 10, 0, -11, 413},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			h := newHouse(t, hostWith(config.Limits{Body: tt.host}, config.Rule{Path: []string{"/1"}, Limits: config.Limits{Body: tt.rule}}),
+				func(x *exchange.Exchange) {
+					if _, err := io.Copy(io.Discard, x.Request.Body); err != nil {
+						reply.Error(x, 413, "body_too_large")
+					}
+				})
+			n, declared := max(tt.length, -tt.length), max(tt.length, -1)
+			r := h.askAs("POST", "/1", exchangetest.BodyFrom(strings.NewReader(strings.Repeat("x", int(n))), declared))
+			if r.Status != tt.status {
+				t.Error(r.Status)
+			}
+			got := gather(t, h.metrics)
+			if (got[`edge_limited_total{host="example.com",limit="body"}`] == 1) != (tt.status == 413) {
+				t.Error("not counted right")
+			}
+			if tt.status == 200 && got[`edge_request_bytes_total{host="example.com"}`] != float64(n) {
+				t.Error("the body is not counted")
+			}
+		})
+	}
+}
+
+func TestIdle(t *testing.T) {
+	for _, tt := range []struct{ host, rule, want time.Duration }{
+		{0, 0, 0}, {time.Minute, 0, time.Minute}, {time.Minute, time.Second, time.Second}, {0, time.Hour, time.Hour},
+	} {
+		h := newHouse(t, hostWith(config.Limits{Idle: tt.host}, config.Rule{Path: []string{"/1"}, Limits: config.Limits{Idle: tt.rule}}), ok)
+		if r := h.ask("/1"); r.Idle != tt.want {
+			t.Errorf("%v and %v: %v", tt.host, tt.rule, r.Idle)
+		}
+	}
+}
+
+func TestLimitsOverASwap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		strict, other := perSecond(1, 2), perSecond(1, 3)
+		rule := func(path string, l config.Limits) config.Rule { return config.Rule{Path: []string{path}, Limits: l} }
+		h := newHouse(t, hostWith(other, rule("/1", strict)), ok)
+		h.statuses(3, "/1") // empties the host's bucket and the rule's
+
+		h.swap(hostWith(other, rule("/new", config.Limits{}), rule("/1", strict)))
+		if got := h.statuses(1, "/new"); got != "429" {
+			t.Errorf("the host's bucket was filled: %s", got)
+		}
+		time.Sleep(time.Second)
+		h.swap(hostWith(perSecond(1, 9), rule("/new", config.Limits{}), rule("/1", strict)))
+		if got := h.statuses(2, "/1"); got != "200 429" {
+			t.Errorf("the rule's bucket was filled although only its place changed: %s", got)
+		}
+		if got := h.statuses(9, "/"); strings.Count(got, "200") != 7 {
+			t.Errorf("a new limit of the host does not begin with a full bucket: %s", got)
+		}
+	})
+}
+
+func TestInFlightOverASwap(t *testing.T) {
+	entered, leave := make(chan struct{}), make(chan struct{})
+	h := newHouse(t, hostWith(config.Limits{Concurrency: 1}), func(*exchange.Exchange) { close(entered); <-leave })
+	done := make(chan struct{})
+	go func() { h.ask("/"); close(done) }()
+	<-entered
+	h.swap(hostWith(config.Limits{Concurrency: 1, Body: 5}))
+	if r := h.ask("/"); r.Status != 503 {
+		t.Errorf("who is in flight no longer counts: %d", r.Status)
+	}
+	h.answer = ok
+	h.swap(hostWith(config.Limits{Concurrency: 2}))
+	if r := h.ask("/"); r.Status != 200 {
+		t.Errorf("a raised limit: %d", r.Status)
+	}
+	close(leave)
+	<-done
+	if n := h.current.Load().hosts[0].limiter.inFlight.Load(); n != 0 {
+		t.Errorf("%d in flight at the end", n)
+	}
+}
+
+func BenchmarkRate(b *testing.B) {
+	r := newRateLimiter(config.Limits{Rate: config.Rate{N: 1_000_000, Per: time.Second}})
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		r.take(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}))
+	}
+}
+
+func BenchmarkRateUnderFlood(b *testing.B) {
+	r := newRateLimiter(perSecond(1, 20))
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		r.take(netip.AddrFrom4([4]byte{byte(i >> 24), byte(i >> 16), byte(i >> 8), byte(i)}))
+	}
+}

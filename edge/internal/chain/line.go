@@ -1,0 +1,133 @@
+package chain
+
+import (
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"github.com/onehost/edge/edge/internal/exchange"
+)
+
+// appendLine appends the access log's line of an exchange: one JSON object and a newline.
+//
+//   - time is when the request's head had been read; duration runs from then until the answer was complete.
+//   - host is what the visitor asked for, path what was sent.
+//   - duration, connect, wait and transfer are seconds with a precision of a microsecond.
+//   - bytes_in and bytes_out are of the bodies (for an upgraded connection, of what went through it).
+//   - rule is there once one was chosen; target, connect, wait and transfer are there when a target was,
+//     target_status when it answered.
+//
+// It is built by hand because it is built for every request, and encoding/json allocates.
+func appendLine(b []byte, x *exchange.Exchange, status int, took time.Duration, query bool) []byte {
+	r := &x.Record
+	b = append(b, `{"time":"`...)
+	b = r.Start.UTC().AppendFormat(b, time.RFC3339Nano)
+	b = append(b, `","id":`...)
+	b = appendJSON(b, x.ID)
+	b = append(b, `,"host":`...)
+	if x.Hostname != "" {
+		b = appendJSON(b, x.Hostname)
+	} else {
+		b = appendJSON(b, x.Host)
+	}
+	b = append(b, `,"method":`...)
+	b = appendJSON(b, x.Method)
+	b = append(b, `,"path":`...)
+	b = appendJSON(b, x.RawPath)
+	if query && x.HasQuery {
+		b = append(b, `,"query":`...)
+		b = appendJSON(b, x.RawQuery)
+	}
+	b = append(b, `,"status":`...)
+	b = strconv.AppendInt(b, int64(status), 10)
+	b = append(b, `,"bytes_in":`...)
+	b = strconv.AppendInt(b, r.BytesIn, 10)
+	b = append(b, `,"bytes_out":`...)
+	b = strconv.AppendInt(b, r.BytesOut, 10)
+	b = append(b, `,"duration":`...)
+	b = appendSeconds(b, took)
+	b = append(b, `,"client":"`...)
+	if x.Client.IsValid() {
+		b = x.Client.AppendTo(b)
+	}
+	b = append(b, `","protocol":"`...)
+	b = append(b, x.Request.Protocol.String()...)
+	b = append(b, '"')
+	if r.Rule != "" {
+		b = append(b, `,"rule":`...)
+		b = appendJSON(b, r.Rule)
+	}
+	if r.Target != "" {
+		b = appendTarget(b, r)
+	}
+	if r.ErrorReason != "" {
+		b = append(b, `,"error_reason":`...)
+		b = appendJSON(b, r.ErrorReason)
+	}
+	return append(b, "}\n"...)
+}
+
+func appendTarget(b []byte, r *exchange.Record) []byte {
+	b = append(b, `,"target":`...)
+	b = appendJSON(b, r.Target)
+	if r.TargetCode != 0 {
+		b = append(b, `,"target_status":`...)
+		b = strconv.AppendInt(b, int64(r.TargetCode), 10)
+	}
+	b = append(b, `,"connect":`...)
+	b = appendSeconds(b, r.Connect)
+	b = append(b, `,"wait":`...)
+	b = appendSeconds(b, r.Wait)
+	b = append(b, `,"transfer":`...)
+	return appendSeconds(b, r.Transfer)
+}
+
+// appendSeconds appends d as a JSON number of seconds with six decimals.
+func appendSeconds(b []byte, d time.Duration) []byte {
+	micros := uint64(max(d, 0) / time.Microsecond)
+	b = strconv.AppendUint(b, micros/1e6, 10)
+	b = append(b, '.')
+	for unit, rest := uint64(1e5), micros%1e6; unit > 0; unit /= 10 {
+		b = append(b, byte('0'+rest/unit%10))
+	}
+	return b
+}
+
+// appendJSON appends s as a JSON string (RFC 8259, section 7). Bytes that aren't UTF-8 become U+FFFD. Control characters are
+// escaped, those above ASCII too: a log that is looked at on a terminal must not command it.
+func appendJSON(b []byte, s string) []byte {
+	const hex = "0123456789abcdef"
+	b = append(b, '"')
+	start := 0
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c < utf8.RuneSelf {
+			if c >= ' ' && c != '"' && c != '\\' && c != 0x7f {
+				i++
+				continue
+			}
+			b = append(b, s[start:i]...)
+			if c == '"' || c == '\\' {
+				b = append(b, '\\', c)
+			} else {
+				b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+			}
+			i++
+			start = i
+			continue
+		}
+		r, size := utf8.DecodeRuneInString(s[i:])
+		if r == utf8.RuneError && size == 1 || r < 0xa0 {
+			b = append(b, s[start:i]...)
+			if r < 0xa0 {
+				b = append(b, '\\', 'u', '0', '0', hex[r>>4], hex[r&15])
+			} else {
+				b = append(b, `\ufffd`...)
+			}
+			start = i + size
+		}
+		i += size
+	}
+	b = append(b, s[start:]...)
+	return append(b, '"')
+}

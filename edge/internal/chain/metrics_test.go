@@ -1,0 +1,115 @@
+package chain
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/onehost/edge/core/config"
+	"github.com/onehost/edge/edge/internal/exchange"
+	"github.com/onehost/edge/edge/internal/exchange/exchangetest"
+)
+
+// gather returns what a scrape would show, by name and labels. Of a histogram it is the count.
+func gather(t testing.TB, c prometheus.Collector) map[string]float64 {
+	t.Helper()
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(c)
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := make(map[string]float64)
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			var labels []string
+			for _, l := range m.GetLabel() {
+				labels = append(labels, fmt.Sprintf("%s=%q", l.GetName(), l.GetValue()))
+			}
+			name := family.GetName()
+			if len(labels) > 0 {
+				name += "{" + strings.Join(labels, ",") + "}"
+			}
+			all[name] = m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
+		}
+	}
+	return all
+}
+
+func TestMetrics(t *testing.T) {
+	h := newHouse(t, oneHost(), func(x *exchange.Exchange) {
+		if x.Request.Upgrade != "" {
+			x.Response.Status = 101
+			return
+		}
+		_, _ = x.Request.Body.Read(make([]byte, 10))
+		_, _ = x.Write([]byte("hello"))
+	})
+	h.askAs("POST", "/", exchangetest.Body("abc"))
+	h.ask("/")
+	h.ask("/", exchangetest.Upgrade("websocket"))
+	h.ask("http://evil.example/")
+	h.ask("http://worse.example/")
+	got := gather(t, h.metrics)
+	for name, want := range map[string]float64{
+		`edge_requests_total{code="200",host="example.com"}`: 2,
+		`edge_requests_total{code="101",host="example.com"}`: 1,
+		`edge_requests_total{code="404",host="_other"}`:      2,
+		`edge_request_duration_seconds{host="example.com"}`:  2,
+		`edge_request_duration_seconds{host="_other"}`:       2,
+		`edge_request_bytes_total{host="example.com"}`:       3,
+		`edge_response_bytes_total{host="example.com"}`:      10,
+		`edge_requests_in_flight{host="example.com"}`:        0,
+		`edge_refused_total{reason="unknown_host"}`:          2,
+		`edge_access_log_dropped_total`:                      0,
+		`edge_panics_total`:                                  0,
+	} {
+		if v, ok := got[name]; !ok || v != want {
+			t.Errorf("%s is %v, want %v", name, v, want)
+		}
+	}
+	for name := range got {
+		if strings.Contains(name, "evil") {
+			t.Errorf("a visitor made %s", name)
+		}
+	}
+}
+
+func TestMetricsOverASwap(t *testing.T) {
+	var during map[string]float64
+	var h *house
+	h = newHouse(t, map[string]config.Host{"stays.example": {}, "goes.example": {}}, func(*exchange.Exchange) {
+		during = gather(t, h.metrics)
+	})
+	h.ask("https://stays.example/")
+	h.ask("https://goes.example/")
+	if during[`edge_requests_in_flight{host="goes.example"}`] != 1 {
+		t.Error(during)
+	}
+	h.swap(map[string]config.Host{"stays.example": {}, "comes.example": {}})
+	got := gather(t, h.metrics)
+	if got[`edge_requests_total{code="200",host="stays.example"}`] != 1 || got[`edge_request_duration_seconds{host="stays.example"}`] != 1 {
+		t.Error("a host that stays lost its numbers")
+	}
+	if _, ok := got[`edge_request_duration_seconds{host="comes.example"}`]; !ok {
+		t.Error("a new host has none")
+	}
+	for name := range got {
+		if strings.Contains(name, "goes.example") {
+			t.Errorf("%s is still there", name)
+		}
+	}
+}
+
+func TestServeKeepsTheOrder(t *testing.T) {
+	m := NewMetrics(NewAccessLog(nil, nil))
+	names := []string{"b", "a", "c"}
+	for i, h := range m.serve(slices.Clone(names)) {
+		if h.name != names[i] {
+			t.Errorf("%d is %s", i, h.name)
+		}
+	}
+}

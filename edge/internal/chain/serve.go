@@ -1,0 +1,130 @@
+package chain
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/onehost/edge/edge/internal/exchange"
+	"github.com/onehost/edge/edge/internal/reply"
+)
+
+// healthRule is the name of the rule that answers a load balancer in front. Limits don't hold for it, lest a busy host be taken
+// for a dead one, and http doesn't redirect it: ALB's health checks come without X-Forwarded-Proto.
+const healthRule = "health"
+
+// find returns what is kept for the host that hostname belongs to, or nil.
+func (g *generation) find(hostname string) *hostState {
+	h := g.table.Host(hostname)
+	if h == nil {
+		return nil
+	}
+	return &g.hosts[h.Index]
+}
+
+// locate sees to it that the exchange came to its host the right way. It reports false when it has answered.
+func (c *Chain) locate(p *passage) bool {
+	if p.TLS != nil && !c.served(p) {
+		return c.refuse(p.Exchange, http.StatusMisdirectedRequest, reasonMisdirected)
+	}
+	if p.host == nil {
+		return c.refuse(p.Exchange, http.StatusNotFound, reasonUnknownHost)
+	}
+	p.rule = p.host.host.Match(&p.Request)
+	if p.TLS == nil && p.Scheme != "https" && !p.host.host.Plain && p.rule.Name != healthRule {
+		c.toHTTPS(p.Exchange)
+		return false
+	}
+	return true
+}
+
+// served reports whether the handshake's certificate is one that the host may be served under (RFC 9110, section 7.4).
+func (c *Chain) served(p *passage) bool {
+	sni := p.TLS.ServerName
+	return sni != "" && strings.EqualFold(sni, p.Hostname) || p.host != nil && c.covers(sni, p.Hostname)
+}
+
+// toHTTPS redirects to the same place on https. The host is one that the table knows, and comes first, so that no path
+// can lead elsewhere. 308 keeps the method; 301 is what the oldest clients know (RFC 9110, section 15.4).
+func (c *Chain) toHTTPS(x *exchange.Exchange) {
+	status := http.StatusPermanentRedirect
+	if x.Method == http.MethodGet || x.Method == http.MethodHead {
+		status = http.StatusMovedPermanently
+	}
+	host, path, query := x.Hostname, x.RawPath, ""
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	if path == "*" {
+		path = "/"
+	}
+	if x.HasQuery {
+		query = "?" + x.RawQuery
+	}
+	reply.Redirect(x, "https://"+host+c.port+path+query, status)
+}
+
+// serve keeps the exchange within the limits of its host and of its rule, and hands it over.
+func (c *Chain) serve(p *passage) {
+	rule := p.rule
+	p.Record.Rule = rule.Name
+	if rule.Name == healthRule {
+		rule.Handler.ServeExchange(p.Exchange)
+		return
+	}
+	if !p.admit(0, p.host.limiter) || !p.admit(1, p.host.rules[rule.Index]) {
+		return
+	}
+	if idle := idleOf(rule.Limits.Idle, p.host.host.Limits.Idle); idle > 0 {
+		p.SetIdle(idle)
+	}
+	if p.Length != 0 && !p.limitBody(int64(p.host.host.Limits.Body), int64(rule.Limits.Body)) {
+		reply.Error(p.Exchange, http.StatusRequestEntityTooLarge, reasonBody)
+		return
+	}
+	rule.Handler.ServeExchange(p.Exchange)
+}
+
+func idleOf(rule, host time.Duration) time.Duration {
+	if rule > 0 {
+		return rule
+	}
+	return host
+}
+
+// admit lets the exchange in by l or answers that it must wait. The rate comes first: who asks too often
+// hears so, and takes no place of others'.
+func (p *passage) admit(i int, l *limiter) bool {
+	if wait := l.take(p.Client); wait > 0 {
+		p.counts.limited[limitRate].Add(1)
+		p.tooBusy(http.StatusTooManyRequests, reasonRate, wait)
+		return false
+	}
+	if !l.enter() {
+		p.counts.limited[limitConcurrency].Add(1)
+		p.tooBusy(http.StatusServiceUnavailable, reasonConcurrency, time.Second)
+		return false
+	}
+	p.held[i] = l
+	return true
+}
+
+// tooBusy answers that the visitor may come back after wait, in whole seconds (RFC 9110, section 10.2.3).
+func (p *passage) tooBusy(status int, reason string, wait time.Duration) {
+	seconds := (wait + time.Second - 1) / time.Second
+	p.Response.Fields.Set("Retry-After", strconv.FormatInt(int64(seconds), 10))
+	reply.Error(p.Exchange, status, reason)
+}
+
+// limitBody applies both limits, of which 0 is none, and begins to count the body. It reports false when the declared length is
+// over one of them.
+func (p *passage) limitBody(host, rule int64) bool {
+	fits := p.LimitBody(exchange.Unlimited)
+	for _, n := range [...]int64{host, rule} {
+		if n > 0 && !p.LimitBody(n) {
+			fits = false
+		}
+	}
+	return fits
+}
