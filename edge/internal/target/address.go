@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"net/url"
@@ -33,6 +34,9 @@ func ParseAddress(raw string) (Address, error) {
 		}
 		return Address{Scheme: "http", Network: "unix", Dial: filepath.Clean(path), Host: "localhost"}, nil
 	}
+	if strings.Contains(raw, "@") { // perhaps a password: it must not be repeated
+		return Address{}, errors.New("a target's URL has no user and no password")
+	}
 	u, err := url.Parse(raw)
 	if err != nil {
 		return Address{}, fmt.Errorf("%q is not a URL: write http://HOST:PORT", raw)
@@ -41,10 +45,10 @@ func ParseAddress(raw string) (Address, error) {
 	if !ok {
 		return Address{}, fmt.Errorf("%q: a target is http://HOST:PORT, https://…, h2c://… or unix:/PATH", raw)
 	}
-	if u.Hostname() == "" {
-		return Address{}, fmt.Errorf("%q has no host", raw)
+	if !isHost(u.Hostname()) {
+		return Address{}, fmt.Errorf("%q has no host: write a name or an IP address", raw)
 	}
-	if u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || (u.Path != "" && u.Path != "/") {
+	if u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || (u.Path != "" && u.Path != "/") {
 		return Address{}, fmt.Errorf("%q: a target has a host and a port and nothing else; use rewrite to change paths", raw)
 	}
 	port := defaultPort
@@ -66,7 +70,15 @@ func (a Address) String() string {
 	if a.Network == "unix" {
 		return "unix:" + a.Dial
 	}
-	return a.Scheme + "://" + a.Dial
+	return a.Scheme + "://" + strings.Replace(a.Dial, "%", "%25", 1) // the zone of an IPv6 address (RFC 6874)
+}
+
+// isHost reports whether s is an IP address or may be a name that a resolver knows.
+func isHost(s string) bool {
+	if _, err := netip.ParseAddr(s); err == nil {
+		return true
+	}
+	return s != "" && strings.Trim(strings.ToLower(s), "abcdefghijklmnopqrstuvwxyz0123456789-_.") == ""
 }
 
 // TLSConfig returns a new configuration for connecting to an https target, nil for the other ones.
@@ -98,6 +110,9 @@ type DialFunc func(ctx context.Context, network, address string) (net.Conn, erro
 func whyNot(err error) string {
 	if op := (*net.OpError)(nil); errors.As(err, &op) && op.Err != nil {
 		return op.Err.Error()
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return "the connection was closed before the answer was complete"
 	}
 	return err.Error()
 }

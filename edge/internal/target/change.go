@@ -26,7 +26,7 @@ func (g *Groups) Add(group, url string, weight int) error {
 	if t := in.find(addr.String()); t != nil {
 		t.weight = weight
 	} else {
-		in.forgetDrained(addr.String())
+		in.forgetDrained(hasKey(addr.String()))
 		in.targets = append(in.targets, g.newTarget(in, url, addr, weight, in.settings.Health))
 	}
 	in.rebuild()
@@ -55,10 +55,10 @@ func (g *Groups) take(group, url string, keepListed bool) error {
 	case t != nil:
 		t.drained = keepListed
 		from.targets = slices.DeleteFunc(slices.Clone(from.targets), func(o *Target) bool { return o == t })
-		g.drain(t, 0)
 		from.rebuild()
+		g.drain(t, 0)
 		return nil
-	case !keepListed && from.forgetDrained(addr.String()):
+	case !keepListed && from.forgetDrained(hasKey(addr.String())):
 		return nil
 	}
 	return fmt.Errorf("target group %q has no target %s", group, url)
@@ -72,12 +72,16 @@ func (g *Groups) named(name string) (*Group, error) {
 	return nil, fmt.Errorf("there is no target group %q", name)
 }
 
-// forgetDrained stops listing a target that an operator has drained, as soon as it has ended. It reports whether
+func hasKey(key string) func(*Target) bool {
+	return func(t *Target) bool { return t.key == key }
+}
+
+// forgetDrained stops listing such targets as an operator has drained, as soon as they have ended. It reports whether
 // there was one. The caller holds Groups.mu.
-func (g *Group) forgetDrained(key string) bool {
+func (g *Group) forgetDrained(such func(*Target) bool) bool {
 	found := false
 	for _, t := range g.leaving {
-		if t.drained && t.key == key {
+		if t.drained && such(t) {
 			t.drained, found = false, true
 		}
 	}

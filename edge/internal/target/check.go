@@ -76,7 +76,7 @@ func (t *Target) checkRequest(ctx context.Context, path string) (*http.Request, 
 	if t.addr.Scheme == "https" {
 		scheme = "https"
 	}
-	place, err := url.Parse(path)
+	place, err := url.ParseRequestURI(path)
 	if err != nil {
 		return nil, err
 	}

@@ -36,6 +36,7 @@ func (g *Group) Choose(c Choice) (Lease, bool) {
 			return Lease{}, false
 		}
 		if l.Target.acquire() {
+			l.Target.requests.Add(1)
 			return l, true
 		}
 		if l.trial {

@@ -124,6 +124,13 @@ func (g *Group) stuckTo(v *view, c Choice) (t *Target, renew bool) {
 	return t, left < v.sticky.life/2
 }
 
+// Remembers reports whether a cookie's value names a target of this group that can be used. It is for a choice among
+// groups by weight: a visitor who is stuck to a target stays with its group.
+func (g *Group) Remembers(cookie string) bool {
+	t, _ := g.stuckTo(g.view.Load(), Choice{Cookie: cookie})
+	return t != nil
+}
+
 // field returns the value of a Set-Cookie field.
 func (s *stickiness) field(g *Group, t tag, secure bool, now time.Time) string {
 	f := s.name + "=" + g.groups.cookies.issue(g.name, t, now.Add(s.life)) +

@@ -15,13 +15,14 @@ func (g *Groups) retire(t *Target) {
 	if t.draining.Swap(true) {
 		return
 	}
-	close(t.unwatched)
+	t.unwatch()
 	t.forgetEjection()
 	t.health.become(Draining, DeregistrationInProgress, "Target deregistration is in progress.")
 }
 
 // drain lets t finish what it has, for at most its group's drain; it ends as soon as nothing is in flight, but not
-// before linger is over. The caller holds mu (and releases it with unlock), takes t out of its group's targets and rebuilds the group.
+// before linger is over. The caller holds mu, releases it with unlock, and has published a view without t: a Choose
+// that still finds t in an older view and comes too late looks again.
 func (g *Groups) drain(t *Target, linger time.Duration) {
 	limit := max(t.group.settings.Drain, linger)
 	g.retire(t)
@@ -71,10 +72,7 @@ func (t *Target) left() {
 // leave lets go of a whole group. The caller holds mu.
 func (g *Groups) leave(group *Group) {
 	group.gone = true // first: its view stays
-	for _, t := range group.leaving {
-		t.drained = false
-	}
-	group.leaving = slices.DeleteFunc(group.leaving, func(t *Target) bool { return t.health.state == Unused })
+	group.forgetDrained(func(*Target) bool { return true })
 	for _, t := range group.targets {
 		g.drain(t, lingering)
 	}

@@ -104,7 +104,8 @@ func (g *Group) canSpare(t *Target) bool {
 }
 
 // startsSlow reports whether a target that becomes healthy now enters slow start: when at least one other is healthy
-// and not in slow start itself, so never the first ones of an empty group. The caller holds Groups.mu.
+// and not in slow start itself. Those that are registered together into an empty group don't (see Target.founder).
+// The caller holds Groups.mu.
 // https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-target-group-attributes.html#slow-start-mode
 func (g *Group) startsSlow(t *Target) bool {
 	return g.settings.SlowStart > 0 && g.settings.Algorithm != leastOutstanding &&

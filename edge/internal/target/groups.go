@@ -104,13 +104,13 @@ func (g *Groups) spawn(f func(context.Context)) bool {
 func (g *Groups) newTarget(group *Group, name string, addr Address, weight int, h healthSettings) *Target {
 	t := &Target{
 		groups: g, group: group, name: name, addr: addr, key: addr.String(), weight: weight, settings: h,
-		unwatched: make(chan struct{}),
-		recheck:   make(chan struct{}, 1),
-		idle:      make(chan struct{}, 1),
-		ready:     make(chan struct{}),
+		recheck: make(chan struct{}, 1),
+		idle:    make(chan struct{}, 1),
+		ready:   make(chan struct{}),
 	}
 	t.tag = g.cookies.tag(group.name, t.key)
 	t.cut, t.cutNow = context.WithCancel(context.Background())
+	t.watched, t.unwatch = context.WithCancel(t.cut)
 	t.health = health{state: Initial, reason: RegistrationInProgress, description: "Registered; the first health check is due.", since: time.Now()}
 	if h.Off {
 		t.healthOff()

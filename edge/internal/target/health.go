@@ -40,14 +40,12 @@ func (h *health) become(s State, r Reason, description string) {
 func (t *Target) watch(ctx context.Context) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	defer context.AfterFunc(t.cut, stop)()
+	defer context.AfterFunc(t.watched, stop)()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return
-		case <-t.unwatched:
 			return
 		case <-t.recheck:
 		case <-timer.C:
@@ -114,6 +112,8 @@ func (t *Target) record(r result, began time.Time, s healthSettings) (first, ent
 	}
 	if h.state == Healthy {
 		t.becameHealthy()
+	} else {
+		t.warmSince.Store(0)
 	}
 	t.group.rebuild()
 	t.groups.options.Log.Info("target health changed", "group", t.group.name, "target", t.name,
@@ -125,9 +125,10 @@ func (t *Target) record(r result, began time.Time, s healthSettings) (first, ent
 func (t *Target) becameHealthy() {
 	t.health.entered = true
 	t.warmSince.Store(0)
-	if t.group.startsSlow(t) {
+	if !t.founder && t.group.startsSlow(t) {
 		t.warmSince.Store(time.Now().UnixNano())
 	}
+	t.founder = false
 	select {
 	case <-t.ready:
 	default:

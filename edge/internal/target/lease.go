@@ -38,7 +38,6 @@ func (l Lease) Reached() {
 // Done ends the request.
 func (l Lease) Done(o Outcome) {
 	t := l.Target
-	t.requests.Add(1)
 	if o == ConnectFailed {
 		t.connectErrors.Add(1)
 	}

@@ -8,7 +8,7 @@ var labels = []string{"group", "target"}
 var (
 	healthyDesc  = prometheus.NewDesc("edge_target_healthy", "1 when the target is healthy or its health is not checked, else 0.", labels, nil)
 	inFlightDesc = prometheus.NewDesc("edge_target_in_flight", "Requests that the target is working on.", labels, nil)
-	requestsDesc = prometheus.NewDesc("edge_target_requests_total", "Requests given to the target that have ended, failed attempts to connect included.", labels, nil)
+	requestsDesc = prometheus.NewDesc("edge_target_requests_total", "Requests given to the target, failed attempts to connect included.", labels, nil)
 	errorsDesc   = prometheus.NewDesc("edge_target_connect_errors_total", "Attempts to connect to the target that failed.", labels, nil)
 )
 
@@ -31,11 +31,13 @@ func (g *Groups) Collect(c chan<- prometheus.Metric) {
 				continue
 			}
 			seen[series{group.Group, t.Target}] = true
-			healthy := 0.0
-			if t.State == Healthy || t.State == Unavailable {
-				healthy = 1
+			switch t.State {
+			case Healthy, Unavailable:
+				c <- prometheus.MustNewConstMetric(healthyDesc, prometheus.GaugeValue, 1, group.Group, t.Target)
+			case Initial, Unhealthy:
+				c <- prometheus.MustNewConstMetric(healthyDesc, prometheus.GaugeValue, 0, group.Group, t.Target)
+			case Draining, Unused: // meant to be out: no cause for an alarm
 			}
-			c <- prometheus.MustNewConstMetric(healthyDesc, prometheus.GaugeValue, healthy, group.Group, t.Target)
 			c <- prometheus.MustNewConstMetric(inFlightDesc, prometheus.GaugeValue, float64(t.InFlight), group.Group, t.Target)
 			c <- prometheus.MustNewConstMetric(requestsDesc, prometheus.CounterValue, float64(t.Requests), group.Group, t.Target)
 			c <- prometheus.MustNewConstMetric(errorsDesc, prometheus.CounterValue, float64(t.ConnectErrors), group.Group, t.Target)

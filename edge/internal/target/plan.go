@@ -37,6 +37,9 @@ func (g *Groups) Plan(cfg map[string]config.TargetGroup) *Plan {
 		}
 		if isNew { // it can be used before Commit: nobody else knows it
 			group.targets = slices.Clone(p.fresh[first:])
+			for _, t := range group.targets {
+				t.founder = true
+			}
 			group.rebuild()
 		}
 	}
@@ -51,22 +54,22 @@ func (p *Plan) startNew(group *Group, c config.TargetGroup) {
 			p.groups.options.Log.Error("target left out", "group", group.name, "error", err)
 			continue
 		}
-		if !group.gone && group.find(addr.String()) != nil {
-			continue
-		}
-		if p.find(group, addr.String()) == nil {
-			p.fresh = append(p.fresh, p.groups.newTarget(group, ct.URL, addr, ct.Weight, c.Health))
+		if group.find(addr.String()) == nil {
+			p.target(group, addr, ct, c.Health)
 		}
 	}
 }
 
-func (p *Plan) find(group *Group, key string) *Target {
+// target returns the plan's new target of that address, making it if need be. The caller holds Groups.mu.
+func (p *Plan) target(group *Group, addr Address, c config.Target, h config.Health) *Target {
 	for _, t := range p.fresh {
-		if t.group == group && t.key == key {
+		if t.group == group && t.key == addr.String() {
 			return t
 		}
 	}
-	return nil
+	t := p.groups.newTarget(group, c.URL, addr, c.Weight, h)
+	p.fresh = append(p.fresh, t)
+	return t
 }
 
 // Group returns the group of that name in the planned configuration, nil if there is none.
@@ -119,52 +122,60 @@ func (p *Plan) Commit() {
 
 // commitGroup: the caller holds Groups.mu.
 func (p *Plan) commitGroup(group *Group, c config.TargetGroup) {
+	var dropped []*Target
 	group.settings = c
 	if group.gone || !slices.Equal(group.configured, c.Targets) {
 		group.gone = false
 		group.configured = slices.Clone(c.Targets)
-		p.setTargets(group, c)
+		dropped = p.setTargets(group, c)
 	}
 	for _, t := range group.targets {
 		t.setHealth(c.Health)
 	}
 	group.rebuild()
+	for _, t := range dropped {
+		p.groups.drain(t, 0)
+	}
 }
 
-// setTargets makes group's targets those of the file: the same ones where it has them. The caller holds Groups.mu.
-func (p *Plan) setTargets(group *Group, c config.TargetGroup) {
-	was := group.targets
-	var targets, added []*Target
+// setTargets makes group's targets those of the file, the same ones where it has them, and returns those that it has no
+// more. The caller holds Groups.mu.
+func (p *Plan) setTargets(group *Group, c config.TargetGroup) (dropped []*Target) {
+	group.forgetDrained(func(*Target) bool { return true })
+	var targets, kept, added []*Target
 	for _, ct := range c.Targets {
 		addr, err := ParseAddress(ct.URL)
 		if err != nil {
 			continue
 		}
 		t := group.find(addr.String())
-		if t == nil {
-			if t = p.find(group, addr.String()); t == nil {
-				t = p.groups.newTarget(group, ct.URL, addr, ct.Weight, c.Health)
-			}
+		if t != nil {
+			kept = append(kept, t)
+		} else {
+			t = p.target(group, addr, ct, c.Health)
 			added = append(added, t)
 		}
+		t.weight = ct.Weight
 		if !slices.Contains(targets, t) {
-			t.weight = ct.Weight
 			targets = append(targets, t)
 		}
 	}
-	for _, t := range was {
-		if !slices.Contains(targets, t) {
-			p.groups.drain(t, 0)
+	for _, t := range group.targets {
+		if !slices.Contains(kept, t) {
+			dropped = append(dropped, t)
 		}
 	}
-	group.targets = slices.DeleteFunc(slices.Clone(targets), func(t *Target) bool { return slices.Contains(added, t) })
-	slow := group.startsSlow(nil)
+	group.targets = kept
+	founding, slow := len(kept) == 0, group.startsSlow(nil)
 	group.targets = targets
 	for _, t := range added {
+		t.founder = founding && !t.health.entered
+		t.warmSince.Store(0) // slow start begins with the first request it may get, not while it was planned
 		if slow && t.health.fit() {
 			t.warmSince.Store(time.Now().UnixNano())
 		}
 	}
+	return dropped
 }
 
 // Abandon forgets the plan and ends what it started.

@@ -57,12 +57,13 @@ type Target struct {
 	tag    tag    // what a stickiness cookie calls it
 	pool   io.Closer
 
-	cut       context.Context
-	cutNow    context.CancelFunc
-	unwatched chan struct{} // closed when health checks are no longer wanted
-	recheck   chan struct{} // capacity 1: the health settings have changed
-	idle      chan struct{} // capacity 1: draining, and the last request has ended
-	ready     chan struct{} // closed when first healthy
+	cut     context.Context
+	cutNow  context.CancelFunc
+	watched context.Context // until health checks are no longer wanted
+	unwatch context.CancelFunc
+	recheck chan struct{} // capacity 1: the health settings have changed
+	idle    chan struct{} // capacity 1: draining, and the last request has ended
+	ready   chan struct{} // closed when first healthy
 
 	ending        sync.Once
 	inFlight      atomic.Int64 // requests; the bit closed says that the target has ended
@@ -79,6 +80,7 @@ type Target struct {
 	health   health
 	ejection ejection
 	drained  bool // by an operator: stays listed
+	founder  bool // registered into an empty group: no slow start until it has been healthy once
 }
 
 // closed is the bit of Target.inFlight that says that nobody may begin another request.
