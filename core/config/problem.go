@@ -1,6 +1,10 @@
 package config
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+	"strconv"
+)
 
 // A Problem is something wrong, or worth a warning, at a place in a configuration file.
 type Problem struct {
@@ -13,26 +17,57 @@ type Problem struct {
 
 // Error makes a Problem an error.
 func (p Problem) Error() string {
-	if p.File == "" {
-		return p.Message
+	message := p.Message
+	if p.Warning {
+		message = "warning: " + message
 	}
-	return fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Col, p.Message)
+	switch {
+	case p.File == "":
+		return message
+	case p.Line == 0:
+		return p.File + ": " + message
+	}
+	return fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Col, message)
+}
+
+// Failed reports whether there is more among the problems than warnings.
+func Failed(problems []Problem) bool {
+	return slices.ContainsFunc(problems, func(p Problem) bool { return !p.Warning })
 }
 
 // places says where in the files each key and value stands, by its path.
+//
+// A key of a fixed name is placed at its value if that is a scalar, else at itself; an entry of a map is placed at
+// its key, an item of a list at itself.
 type places map[string]place
 
 type place struct {
 	file      string
 	line, col int
+	secret    bool // the value came from ${…}, so no message may show it
+	bad       bool // the value, or something in it, could not be read
+}
+
+func (p place) problem(message string) Problem {
+	return Problem{File: p.file, Line: p.line, Col: p.col, Message: message}
+}
+
+func (p place) String() string { return fmt.Sprintf("%s:%d:%d", p.file, p.line, p.col) }
+
+// show quotes a value that stands here, unless it may be a secret.
+func (p place) show(value string) string {
+	if p.secret {
+		return "the value of ${…}"
+	}
+	return quote(value)
 }
 
 // Problem returns a problem at the place of a path such as ("hosts", "example.com", "rules", 0, "path"), or of the
 // nearest part of it that stands in a file.
 func (c *Config) Problem(message string, path ...any) Problem {
 	for n := len(path); n > 0; n-- {
-		if p, ok := c.places[pathKey(path[:n])]; ok {
-			return Problem{File: p.file, Line: p.line, Col: p.col, Message: message}
+		if p, ok := c.places[pathKey(path[:n]...)]; ok {
+			return p.problem(message)
 		}
 	}
 	p := Problem{Message: message}
@@ -42,10 +77,31 @@ func (c *Config) Problem(message string, path ...any) Problem {
 	return p
 }
 
-func pathKey(path []any) string {
+// Show quotes a value for a message about the path, or, if it came from ${…} and may be a secret, says only that.
+func (c *Config) Show(value string, path ...any) string {
+	return c.places[pathKey(path...)].show(value)
+}
+
+// pathKey joins a path: the key of places.
+func pathKey(path ...any) string {
 	key := ""
 	for _, part := range path {
 		key += fmt.Sprint(part) + "\x00"
 	}
 	return key
+}
+
+// quote shows a text that somebody wrote, on one line and not too long.
+func quote(text string) string { return strconv.Quote(clip(text)) }
+
+// clip shortens a text for a message.
+func clip(text string) string {
+	const most = 80
+	n := 0
+	for i := range text {
+		if n++; n > most {
+			return text[:i] + "…"
+		}
+	}
+	return text
 }

@@ -1,0 +1,220 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A checker finds what is wrong between settings that are each right by themselves.
+type checker struct {
+	*Config
+	partial    bool // something could not be decoded: what is missing may stand in the file all the same
+	problems   []Problem
+	conditions []string        // keys of a rule that are conditions
+	used       map[string]bool // path keys of the sites and target groups that a rule refers to
+}
+
+// check returns what is wrong between settings. Parts of the Config that could not be decoded are left out of it.
+func check(c *Config, partial bool) []Problem {
+	k := &checker{Config: c, partial: partial, used: map[string]bool{}}
+	for _, f := range shapeOf(reflect.TypeFor[Rule]()).fields {
+		if f.condition {
+			k.conditions = append(k.conditions, f.name)
+		}
+	}
+	k.listen()
+	k.sites()
+	for _, name := range slices.Sorted(maps.Keys(c.TargetGroups)) {
+		k.group(name, c.TargetGroups[name])
+	}
+	k.names()
+	for _, name := range slices.Sorted(maps.Keys(c.Hosts)) {
+		k.host(name, c.Hosts[name])
+	}
+	if !k.partial {
+		k.unused()
+	}
+	return k.problems
+}
+
+// A path leads to a setting, as in Config.Problem.
+type path []any
+
+func (p path) to(more ...any) path { return slices.Concat(p, more) }
+
+func (k *checker) fail(at path, format string, args ...any) {
+	k.problems = append(k.problems, k.Problem(fmt.Sprintf(format, args...), at...))
+}
+
+func (k *checker) warn(at path, format string, args ...any) {
+	p := k.Problem(fmt.Sprintf(format, args...), at...)
+	p.Warning = true
+	k.problems = append(k.problems, p)
+}
+
+// given reports whether a setting stands in a file, even if it could not be read.
+func (k *checker) given(at path) bool {
+	_, ok := k.places[pathKey(at...)]
+	return ok
+}
+
+// bad reports whether a setting stands in a file and could not be read.
+func (k *checker) bad(at path) bool { return k.places[pathKey(at...)].bad }
+
+func (k *checker) listen() {
+	at := path{"listen"}
+	if k.Listen.H3 {
+		k.warn(at.to("h3"), "this version serves HTTP/1.1 and HTTP/2 only; h3 has no effect")
+	}
+	first := map[string]string{}
+	for _, list := range []struct {
+		key       string
+		addresses []string
+	}{{"http", k.Listen.HTTP}, {"https", k.Listen.HTTPS}, {"metrics", []string{k.Listen.Metrics}}} {
+		for i, address := range list.addresses {
+			here := at.to(list.key, i)
+			if list.key == "metrics" {
+				here = at.to(list.key)
+			}
+			if key, taken := first[address]; taken && !strings.HasSuffix(address, ":0") {
+				k.fail(here, "%s is an address of %s already", k.Show(address, here...), key)
+			}
+			if address != "" {
+				first[address] = list.key
+			}
+		}
+	}
+	if len(k.Listen.HTTP)+len(k.Listen.HTTPS) == 0 {
+		k.fail(at.to("https"), "there is no address that visitors could come to: http and https are both empty")
+	}
+	for i, prefix := range k.Listen.TrustedProxies {
+		if prefix.IsValid() && prefix.Bits() == 0 {
+			k.warn(at.to("trusted_proxies", i), "everybody is trusted to say who they are: any visitor can forge the client address")
+		}
+	}
+}
+
+func (k *checker) sites() {
+	for _, name := range slices.Sorted(maps.Keys(k.Sites)) {
+		for directive, sources := range k.Sites[name].CSP.Sources {
+			if len(sources) == 0 {
+				k.fail(path{"sites", name, "csp", directive}, "%s has no source; leave it out", directive)
+			}
+		}
+	}
+}
+
+func (k *checker) group(name string, g TargetGroup) {
+	at := path{"target_groups", name}
+	seen := map[string]int{}
+	for i, target := range g.Targets {
+		here := at.to("targets", i)
+		if first, ok := seen[target.URL]; ok && target.URL != "" {
+			k.fail(here, "%s is a target of the group already, as item %d", k.Show(target.URL, here...), first+1)
+			continue
+		}
+		seen[target.URL] = i
+	}
+	if len(g.Targets) == 0 && !k.given(at.to("targets")) {
+		k.warn(at, "the target group has no targets; `edge targets add` can add some while edge runs")
+	}
+	if g.Health.Timeout > g.Health.Interval {
+		k.warn(at.to("health", "timeout"), "timeout is longer than interval: a check may still wait when the next one is due")
+	}
+	if g.SlowStart > 0 && g.Algorithm == "least_outstanding" {
+		k.warn(at.to("slow_start"), "slow_start has no effect with algorithm: least_outstanding")
+	}
+	if s := g.Stickiness; s != nil && s.For > 0 && s.For < time.Second {
+		k.fail(at.to("stickiness", "for"), "a cookie lasts a second at least")
+	}
+}
+
+// names finds names that two hosts or aliases have.
+func (k *checker) names() {
+	if len(k.Hosts) == 0 && !k.partial {
+		k.warn(path{"hosts"}, "there are no hosts: every request gets 404")
+	}
+	owner := map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(k.Hosts)) {
+		for i, alias := range k.Hosts[name].Aliases {
+			here := path{"hosts", name, "aliases", i}
+			_, isHost := k.Hosts[alias]
+			other, isAlias := owner[alias]
+			switch {
+			case alias == "":
+			case isHost:
+				k.fail(here, "%s is a host already", k.Show(alias, here...))
+			case isAlias:
+				k.fail(here, "%s is an alias of %s already", k.Show(alias, here...), k.Show(other, "hosts", other))
+			default:
+				owner[alias] = name
+			}
+		}
+	}
+}
+
+func (k *checker) host(name string, h Host) {
+	at := path{"hosts", name}
+	if len(h.Aliases) > 0 && strings.HasPrefix(name, "*") {
+		k.fail(at.to("aliases"), "aliases are redirected to the host, and %s is not one name", k.Show(name, at...))
+	}
+	k.certificate(name, h, at)
+	k.limits(h.Limits, at.to("limits"))
+	for i := range h.Rules {
+		here := at.to("rules", i)
+		k.rule(&h.Rules[i], here)
+		if !k.bad(here) && !slices.ContainsFunc(k.conditions, func(key string) bool { return k.given(here.to(key)) }) {
+			k.warn(here, "this rule has no conditions: rules after it, and default, are never reached")
+		}
+	}
+	if h.Default != nil {
+		k.rule(h.Default, at.to("default"))
+	}
+}
+
+// certificate finds hosts that would have no certificate.
+func (k *checker) certificate(name string, h Host, at path) {
+	tls := at.to("tls")
+	cert, key := k.given(tls.to("cert")), k.given(tls.to("key"))
+	shown := k.Show(name, at...)
+	switch {
+	case k.bad(tls), k.bad(tls.to("issuers")), k.bad(path{"tls"}), k.bad(path{"tls", "issuers"}):
+	case h.TLS.Off:
+		if h.HSTS > 0 {
+			k.warn(at.to("hsts"), "hsts has no effect on a host that has tls: off")
+		}
+	case cert && !key:
+		k.fail(tls.to("cert"), "cert needs key: the file with the certificate's private key")
+	case key && !cert:
+		k.fail(tls.to("key"), "key needs cert: the file with the certificate and its chain")
+	case cert:
+	case name == "*":
+		k.fail(at, `host "*" needs a certificate of its own: write tls: {cert: FILE, key: FILE}, or tls: off for plain http`)
+	case len(h.TLS.Issuers)+len(k.TLS.Issuers) == 0:
+		k.fail(at, "host %s has no certificate: write tls: {issuers: [local]} at the top of the file, or under the host tls: {cert: FILE, key: FILE}, or tls: off for plain http", shown)
+	}
+}
+
+func (k *checker) limits(l Limits, at path) {
+	if k.given(at.to("burst")) && !k.given(at.to("rate")) {
+		k.fail(at.to("burst"), "burst needs rate")
+	}
+}
+
+// unused warns of what no rule refers to.
+func (k *checker) unused() {
+	for _, name := range slices.Sorted(maps.Keys(k.Sites)) {
+		if !k.used[pathKey("sites", name)] {
+			k.warn(path{"sites", name}, "no rule serves site %s", k.Show(name, "sites", name))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(k.TargetGroups)) {
+		if !k.used[pathKey("target_groups", name)] {
+			k.warn(path{"target_groups", name}, "no rule forwards to target group %s", k.Show(name, "target_groups", name))
+		}
+	}
+}
