@@ -9,8 +9,8 @@ import (
 	"github.com/onehost/edge/edge/internal/exchange"
 )
 
-// errBodyEnded is what a way gets that reads on after its attempt has ended.
-var errBodyEnded = errors.New("proxy: the attempt has ended")
+// errBodyEnded is what a way gets that reads on after it has closed the body, or the attempt has ended.
+var errBodyEnded = errors.New("proxy: request body is closed")
 
 // requestBody lends the visitor's body to one attempt, whose way may read it on a goroutine of its own, even after it
 // has given up or brought the answer. end takes it back: nobody reads the exchange after that.
@@ -45,12 +45,19 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	b.reading = false
 	b.idle.Broadcast()
 	switch {
-	case b.interrupted:
-		err = errBodyEnded
-	case err != nil && err != io.EOF:
+	case err == nil || err == io.EOF:
+	case b.interrupted && !isVisitors(err): // our own deadline, whatever the front calls that
+		return n, errBodyEnded
+	default:
 		b.err = err
 	}
 	return n, err
+}
+
+// isVisitors reports whether an error is certainly the visitor's doing.
+func isVisitors(err error) bool {
+	return errors.Is(err, exchange.ErrBodyTooLarge) || errors.Is(err, exchange.ErrMalformedBody) ||
+		errors.Is(err, exchange.ErrTooSlow) || errors.Is(err, exchange.ErrClientGone)
 }
 
 func (b *requestBody) begin() error {

@@ -26,7 +26,7 @@ func (p *Proxy) deliver(a *attempt, ans *answer) *failure {
 	a.silence.touch()
 	a.silence.answered.Store(true)
 	defer func() { x.Record.Transfer = time.Since(headAt) }()
-	if !isSound(ans) || ans.status == 101 && (ans.switched == nil || x.Request.Upgrade == "") {
+	if !isSound(ans) || ans.status == 101 && (ans.switched == nil || !wantsSwitch(x)) {
 		_ = ans.body.Close()
 		a.end()
 		return a.failed(errBadAnswer)
@@ -35,7 +35,9 @@ func (p *Proxy) deliver(a *attempt, ans *answer) *failure {
 	if ans.status == 101 {
 		return p.switchProtocols(a, ans.switched)
 	}
+	x.Response.Trailers = append(x.Response.Trailers, ans.announced...)
 	err := p.stream(a, ans)
+	x.Response.Trailers = x.Response.Trailers[:0]
 	if err == nil {
 		x.Response.Trailers = append(x.Response.Trailers, ans.trailers()...)
 	}
@@ -56,7 +58,7 @@ func isSound(ans *answer) bool {
 		return false
 	}
 	for i := range ans.fields {
-		if !isValidValue(ans.fields[i].Value) {
+		if f := &ans.fields[i]; !isToken(f.Name) || !isValidValue(f.Value) {
 			return false
 		}
 	}

@@ -107,7 +107,8 @@ func isTimeout(err error) bool {
 // isClosed reports whether err says that the target closed or lost the connection, or reset the stream, rather than
 // that it said something wrong.
 func isClosed(err error) bool {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
+	if errors.Is(err, errBodyEnded) || // the connection was closed while the visitor still sent
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
 		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || isTimeout(err) {
 		return true
 	}

@@ -90,6 +90,16 @@ func isHop(name string) bool {
 	return false
 }
 
+// isToken reports whether a field name is one (RFC 9110, section 5.6.2).
+func isToken(name string) bool {
+	for i := range len(name) {
+		if c := name[i]; c <= ' ' || c >= 0x7f || strings.IndexByte("\"(),/:;<=>?@[\\]{}", c) >= 0 {
+			return false
+		}
+	}
+	return name != ""
+}
+
 // isValidValue reports whether a field value has no control bytes (RFC 9110, section 5.5).
 func isValidValue(value string) bool {
 	for i := range len(value) {

@@ -17,8 +17,10 @@ import (
 // maxAttempts is how many targets are asked at most.
 const maxAttempts = 3
 
-// websocket is the one protocol that a visitor may switch to.
+// websocket is the one protocol that a visitor may switch to. Any other Upgrade would be a way round the rules (h2c).
 const websocket = "websocket"
+
+func wantsSwitch(x *exchange.Exchange) bool { return x.Request.Upgrade == websocket }
 
 // Options is what a Proxy works with.
 type Options struct {
@@ -138,7 +140,7 @@ func (p *Proxy) try(x *exchange.Exchange, lease target.Lease) *failure {
 	if !ok {
 		return &failure{status: 502, reason: "target_connect_error", err: errors.New("proxy: the groups were made without NewPool")}
 	}
-	if x.Request.Upgrade != "" && !w.switches() {
+	if wantsSwitch(x) && !w.switches() {
 		return &failure{status: 502, reason: "target_cannot_upgrade", err: exchange.ErrNoUpgrade}
 	}
 	a := newAttempt(x, t)

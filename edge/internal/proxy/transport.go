@@ -80,10 +80,12 @@ func (w *httpWay) send(a *attempt) (*answer, error) {
 		body:     resp.Body,
 		trailers: func() exchange.Fields { return appendHeader(nil, resp.Trailer) },
 	}
-	if names := trailerNames(resp.Trailer); names != "" && ans.length < 0 {
-		ans.fields.Add("Trailer", names)
+	for name := range resp.Trailer {
+		if isTrailer(name) {
+			ans.announced.Add(name, "")
+		}
 	}
-	if resp.StatusCode == http.StatusSwitchingProtocols && exchange.EqualName(resp.Header.Get("Upgrade"), a.x.Request.Upgrade) {
+	if resp.StatusCode == http.StatusSwitchingProtocols && exchange.EqualName(resp.Header.Get("Upgrade"), websocket) {
 		ans.switched, _ = resp.Body.(io.ReadWriteCloser)
 	}
 	if resp.StatusCode == http.StatusNoContent || resp.StatusCode == http.StatusNotModified && resp.Header["Content-Length"] == nil {
@@ -160,7 +162,7 @@ func (w *httpWay) header(x *exchange.Exchange) http.Header {
 	if _, ok := h["User-Agent"]; !ok {
 		h["User-Agent"] = nil // net/http would send its own
 	}
-	if x.Request.Upgrade == websocket && !w.h2c {
+	if wantsSwitch(x) {
 		h["Connection"], h["Upgrade"] = []string{"Upgrade"}, []string{websocket}
 	}
 	if x.AcceptTrailers && w.h2c {
@@ -197,16 +199,6 @@ func (b *trailingBody) Read(p []byte) (int, error) {
 		}
 	}
 	return n, err
-}
-
-func trailerNames(trailers http.Header) string {
-	var names []string
-	for name := range trailers {
-		if isTrailer(name) {
-			names = append(names, name)
-		}
-	}
-	return strings.Join(names, ", ")
 }
 
 // appendHeader appends the fields of an answer's head or trailers that are not for this connection only.

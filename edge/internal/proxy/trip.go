@@ -9,6 +9,9 @@ import (
 	"time"
 )
 
+// maxInterim is how many 1xx answers may come before the answer.
+const maxInterim = 16
+
 // trip is what net/http tells of a request on its way, from several goroutines.
 type trip struct {
 	a     *attempt
@@ -19,7 +22,7 @@ type trip struct {
 	mu         sync.Mutex
 	ended      bool // send is about to return: the exchange is no longer ours
 	connected  bool
-	interim    bool
+	interim    int
 	conn       *conn
 	sentBefore int64
 }
@@ -54,7 +57,9 @@ func (t *trip) informational(status int, h textproto.MIMEHeader) error {
 	if t.ended || status == http.StatusContinue {
 		return nil
 	}
-	t.interim = true
+	if t.interim++; t.interim > maxInterim {
+		return errBadAnswer
+	}
 	t.a.silence.touch()
 	return t.a.x.SendInformational(status, appendHeader(nil, http.Header(h)))
 }
@@ -67,7 +72,7 @@ func (t *trip) end() progress {
 	return progress{
 		connected: t.connected,
 		sent:      t.connected && (t.conn == nil || t.conn.sent.Load() > t.sentBefore),
-		interim:   t.interim,
+		interim:   t.interim > 0,
 		begun:     t.answered.Load() > 0,
 		connect:   time.Duration(t.connect.Load()),
 		wait:      time.Duration(max(0, t.answered.Load()-t.wrote.Load())),

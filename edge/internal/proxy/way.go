@@ -30,11 +30,12 @@ func NewPool(t *target.Target) io.Closer {
 
 // answer is what a target answered.
 type answer struct {
-	status   int
-	fields   exchange.Fields // without hop-by-hop and framing ones
-	length   int64           // -1: not known
-	body     io.ReadCloser   // never nil
-	trailers func() exchange.Fields
+	status    int
+	fields    exchange.Fields        // without hop-by-hop and framing ones
+	length    int64                  // -1: not known
+	body      io.ReadCloser          // never nil
+	announced exchange.Fields        // names of trailers
+	trailers  func() exchange.Fields // once body has ended
 	// switched is the connection after a 101 to the protocol that was asked for, else nil.
 	switched io.ReadWriteCloser
 }
