@@ -8,11 +8,11 @@ import (
 
 // A Problem is something wrong, or worth a warning, at a place in a configuration file.
 type Problem struct {
-	File    string // "" if it is of no file
-	Line    int    // from 1; 0 if it is of no line
-	Col     int    // from 1, in bytes
-	Message string // says what to do about it
-	Warning bool   // the configuration may be used all the same
+	File    string `json:"file"`    // "" if it is of no file
+	Line    int    `json:"line"`    // from 1; 0 if it is of no line
+	Col     int    `json:"col"`     // from 1, in bytes
+	Message string `json:"message"` // says what to do about it
+	Warning bool   `json:"warning"` // the configuration may be used all the same
 }
 
 // Error makes a Problem an error.
