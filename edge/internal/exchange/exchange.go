@@ -43,6 +43,8 @@ var (
 	ErrWrittenTooMuch = errors.New("more body written than declared")
 	// ErrNoUpgrade says that the protocol or the request does not allow a switch of protocols.
 	ErrNoUpgrade = errors.New("no upgrade on this exchange")
+	// ErrBadStatus says that a handler answered with a status that no final answer can have.
+	ErrBadStatus = errors.New("not the status of a final answer")
 )
 
 // A Protocol is the version of HTTP that carried the exchange.
@@ -100,8 +102,10 @@ type Request struct {
 }
 
 // Response is the answer. A handler sets it before the first Write, Flush or SendHead.
+//
+// Add to its lists, never put a list of your own in their place: Reset clears them for the next exchange.
 type Response struct {
-	Status   int    // 0 is taken as 200
+	Status   int    // 200 to 999; 0 is taken as 200. 101 is for Upgrade alone
 	Fields   Fields // without framing ones (Transfer-Encoding; Content-Length is Length) and hop-by-hop ones
 	Length   int64  // bytes of body, -1 not known beforehand (the value that a front starts with)
 	Trailers Fields // sent after the body where the protocol can; may be set until the handler returns
@@ -162,8 +166,8 @@ type Exchange struct {
 	aborted  error
 }
 
-// A HeadHook may change the answer's head just before it is sent. Hooks run in the reverse order of their adding:
-// the outermost has the last word.
+// A HeadHook may change the answer's head just before it is sent, and must not send anything itself.
+// Hooks run in the reverse order of their adding: the outermost has the last word.
 type HeadHook interface {
 	BeforeHead(*Exchange)
 }
@@ -204,6 +208,9 @@ func (x *Exchange) SetWriteDeadline(t time.Time) error { return x.stream.SetWrit
 // SendInformational sends a 1xx answer other than 101. It does nothing once the head is sent or on HTTP/1.0,
 // which has no such answers.
 func (x *Exchange) SendInformational(status int, fields Fields) error {
+	if x.aborted != nil {
+		return x.aborted
+	}
 	if x.sent || x.Protocol == HTTP10 {
 		return nil
 	}
@@ -215,6 +222,9 @@ func (x *Exchange) HeadSent() bool { return x.sent }
 
 // SendHead sends the answer's head. The first Write or Flush does it too.
 func (x *Exchange) SendHead() error {
+	if x.aborted != nil {
+		return x.aborted
+	}
 	if x.sent {
 		return nil
 	}
@@ -224,9 +234,21 @@ func (x *Exchange) SendHead() error {
 	for i := len(x.hooks) - 1; i >= 0; i-- {
 		x.hooks[i].BeforeHead(x)
 	}
+	if s := x.Response.Status; s < 200 && s != 101 || s > 999 {
+		x.Abort(ErrBadStatus)
+		return ErrBadStatus
+	}
 	x.sent = true
 	x.bodiless = x.isBodiless()
-	return x.stream.SendHead(&x.Response, x.bodiless)
+	return x.check(x.stream.SendHead(&x.Response, x.bodiless))
+}
+
+// check aborts the exchange when the stream has failed: whatever was going to be said, the visitor has not got it.
+func (x *Exchange) check(err error) error {
+	if err != nil {
+		x.Abort(err)
+	}
+	return err
 }
 
 func (x *Exchange) isBodiless() bool {
@@ -254,7 +276,7 @@ func (x *Exchange) Write(p []byte) (int, error) {
 func (x *Exchange) write(p []byte) (int, error) {
 	n, err := x.stream.Write(p)
 	x.Record.BytesOut += int64(n)
-	return n, err
+	return n, x.check(err)
 }
 
 // Flush sends all that was written so far, and the head if nothing was.
@@ -262,7 +284,7 @@ func (x *Exchange) Flush() error {
 	if err := x.SendHead(); err != nil {
 		return err
 	}
-	return x.stream.Flush()
+	return x.check(x.stream.Flush())
 }
 
 // Upgrade answers 101 with the response's fields and gives the connection to the caller, who closes it.
@@ -293,11 +315,10 @@ func (x *Exchange) Finish() error {
 	if x.aborted != nil {
 		return x.aborted
 	}
-	if !x.sent && x.Response.Length < 0 && !x.isBodiless() {
+	if !x.sent && x.Response.Length < 0 && !x.isBodiless() && len(x.Response.Trailers) == 0 {
 		x.Response.Length = 0
 	}
 	if err := x.SendHead(); err != nil {
-		x.Abort(err)
 		return err
 	}
 	if !x.bodiless && x.Response.Status != 101 && x.Response.Length > x.Record.BytesOut {

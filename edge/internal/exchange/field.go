@@ -50,14 +50,14 @@ func (f Fields) Values(name string) iter.Seq[string] {
 	}
 }
 
-// HasToken reports whether a comma-separated list field called name holds token, ignoring case (RFC 9110, section 5.6.1).
+// HasToken reports whether a comma-separated list field called name holds token, ignoring ASCII case (RFC 9110, section 5.6.1).
 func (f Fields) HasToken(name, token string) bool {
 	for i := range f {
 		if !EqualName(f[i].Name, name) {
 			continue
 		}
 		for t := range strings.SplitSeq(f[i].Value, ",") {
-			if strings.EqualFold(strings.Trim(t, " \t"), token) {
+			if EqualName(strings.Trim(t, " \t"), token) {
 				return true
 			}
 		}
@@ -85,6 +85,8 @@ func (f *Fields) Set(name, value string) {
 	}
 	if !found {
 		kept = append(kept, Field{name, value})
+	} else {
+		clear((*f)[len(kept):])
 	}
 	*f = kept
 }

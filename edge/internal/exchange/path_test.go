@@ -101,7 +101,7 @@ func FuzzNormalPath(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want = want.ResolveReference(&url.URL{Path: before}); !strings.Contains(raw, "//") && want.Path != decoded {
+		if want = want.ResolveReference(&url.URL{Path: before}); !strings.Contains(before, "//") && want.Path != decoded {
 			t.Fatalf("%q leads to %q, net/url says %q", raw, decoded, want.Path)
 		}
 	})
