@@ -69,8 +69,7 @@ func isTraceID(id string) bool {
 
 func isHex(s string) bool {
 	for i := range len(s) {
-		c := s[i] | 0x20
-		if (c < '0' || c > '9' || s[i] > '9') && (c < 'a' || c > 'f') {
+		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') && (c < 'A' || c > 'F') {
 			return false
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http/httptrace"
 	"net/textproto"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -88,10 +89,19 @@ func (w *httpWay) send(a *attempt) (*answer, error) {
 	if resp.StatusCode == http.StatusSwitchingProtocols && exchange.EqualName(resp.Header.Get("Upgrade"), websocket) {
 		ans.switched, _ = resp.Body.(io.ReadWriteCloser)
 	}
-	if resp.StatusCode == http.StatusNoContent || resp.StatusCode == http.StatusNotModified && resp.Header["Content-Length"] == nil {
-		ans.length = -1 // net/http says 0, which only an answer with a body would say
+	if resp.StatusCode == http.StatusNoContent || resp.StatusCode == http.StatusNotModified {
+		ans.length = lengthOf(resp.Header) // net/http says 0, which only an answer with a body would say
 	}
 	return ans, nil
+}
+
+// lengthOf is the length that a head declares, -1 for none.
+func lengthOf(h http.Header) int64 {
+	n, err := strconv.ParseInt(h.Get("Content-Length"), 10, 64)
+	if err != nil || n < 0 {
+		return -1
+	}
+	return n
 }
 
 // request is the request as net/http wants it.
