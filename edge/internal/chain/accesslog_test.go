@@ -81,10 +81,10 @@ func TestLine(t *testing.T) {
 
 func TestHostileBytesInTheLog(t *testing.T) {
 	for sent, want := range map[string]string{
-		"/ü€😀":            "/ü€😀",
-		"/\"\\\n\t\x00":   "/\"\\\n\t\x00",
-		"/\xff\xc3":       "/\ufffd\ufffd",
-		"/\u2028\u009b2J": "/\u2028\u009b2J",
+		"/ü€😀":              "/ü€😀",
+		"/\"\\\n\t\x00\x7f": "/\"\\\n\t\x00\x7f",
+		"/\xff\xc3":         "/\ufffd\ufffd",
+		"/\u2028\u009b2J":   "/\u2028\u009b2J",
 	} {
 		x := loggedExchange()
 		x.RawPath = sent
@@ -187,16 +187,25 @@ func TestLogIsWrittenInBatches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &disk{space: -1}
 		l, _, stop := startLog(t, d, config.Log{Access: "stdout"})
-		x := loggedExchange()
-		for range 100 {
-			l.exchange(x, 200, 0)
+		l.exchange(loggedExchange(), 200, 0)
+		synctest.Wait()
+		if d.writes != 0 {
+			t.Error("the first line doesn't wait for others")
 		}
+		l.exchange(loggedExchange(), 200, 0)
 		time.Sleep(2 * logGather)
-		if n := len(d.lines(t)); n != 100 || d.writes > 2 {
+		if n := len(d.lines(t)); n != 2 || d.writes != 1 {
 			t.Errorf("%d lines in %d writes", n, d.writes)
 		}
-		l.exchange(x, 200, 0)
-		if err := stop(); err != nil || len(d.lines(t)) != 101 {
+		long := loggedExchange()
+		long.RawPath = strings.Repeat("/", logBatch)
+		l.exchange(long, 200, 0)
+		synctest.Wait()
+		if d.writes != 2 {
+			t.Error("a full batch waits")
+		}
+		l.exchange(loggedExchange(), 200, 0)
+		if err := stop(); err != nil || len(d.lines(t)) != 4 {
 			t.Errorf("the last line is not written at the end: %v", err)
 		}
 	})
@@ -361,6 +370,16 @@ func TestWhatIsLogged(t *testing.T) {
 		t.Error(said)
 	}
 	if said := logged("https://unknown.example/"); said["status"] != 404.0 || said["host"] != "unknown.example" || said["error_reason"] != "unknown_host" || said["rule"] != nil {
+		t.Error(said)
+	}
+	for reason, err := range map[string]error{"client_gone": exchange.ErrClientGone, "too_slow": exchange.ErrTooSlow, "aborted": io.ErrClosedPipe} {
+		h.answer = func(x *exchange.Exchange) { _ = x.Flush(); x.Abort(err) }
+		if said := logged("/"); said["error_reason"] != reason || said["status"] != 200.0 {
+			t.Error(said)
+		}
+	}
+	h.answer = func(x *exchange.Exchange) { x.Response.Length = 10; _, _ = x.Write([]byte("hello")) }
+	if said := logged("/"); said["error_reason"] != "short_answer" || said["bytes_out"] != 5.0 {
 		t.Error(said)
 	}
 }

@@ -7,6 +7,7 @@ package chain
 
 import (
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -27,6 +28,7 @@ const (
 	reasonMethod      = "method_not_allowed"
 	reasonConnection  = "bad_connection_field"
 	reasonPath        = "bad_path"
+	reasonNoHost      = "no_host"
 	reasonUnknownHost = "unknown_host"
 	reasonMisdirected = "misdirected"
 	reasonRate        = "rate_limited"
@@ -34,6 +36,9 @@ const (
 	reasonBody        = "body_too_large"
 	reasonPanic       = "panic"
 	reasonClientGone  = "client_gone"
+	reasonTooSlow     = "too_slow"
+	reasonShortAnswer = "short_answer" // less body than was declared
+	reasonAborted     = "aborted"
 )
 
 // statusClientGone is what ALB's access log says of a visitor who left before there was an answer.
@@ -114,6 +119,9 @@ func (c *Chain) ServeExchange(x *exchange.Exchange) {
 // account counts and logs an exchange that has been answered.
 func (c *Chain) account(p *passage) {
 	took, status := time.Since(p.Record.Start), statusOf(p.Exchange)
+	if p.Record.ErrorReason == "" {
+		p.Record.ErrorReason = abortReason(p.Aborted())
+	}
 	if p.Record.ErrorReason == reasonBody {
 		p.counts.limited[limitBody].Add(1)
 	}
@@ -131,6 +139,22 @@ func statusOf(x *exchange.Exchange) int {
 		return statusClientGone
 	}
 	return 0
+}
+
+// abortReason says why an answer was broken off, where nobody who did it has said.
+func abortReason(err error) string {
+	switch {
+	case err == nil:
+		return ""
+	case errors.Is(err, exchange.ErrClientGone):
+		return reasonClientGone
+	case errors.Is(err, exchange.ErrTooSlow):
+		return reasonTooSlow
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return reasonShortAnswer
+	default:
+		return reasonAborted
+	}
 }
 
 // answer never panics, whatever the rule does.
@@ -165,7 +189,6 @@ func (c *Chain) panicked(x *exchange.Exchange, v any) {
 		x.Abort(errPanic)
 		return
 	}
-	x.Response = exchange.Response{Fields: x.Response.Fields[:0], Trailers: x.Response.Trailers[:0], Length: -1}
 	reply.Error(x, http.StatusInternalServerError, reasonPanic)
 	_ = x.Finish()
 }
@@ -227,7 +250,7 @@ func (idHook) BeforeHead(x *exchange.Exchange) { x.Response.Fields.Set("X-Reques
 func (c *Chain) Refused(r *front.Refusal) {
 	r.ID = newID()
 	c.metrics.refused.WithLabelValues(r.Reason).Inc()
-	c.metrics.other.codes[r.Status].Add(1)
+	c.metrics.other.answered(r.Status)
 	x := exchange.Exchange{ID: r.ID}
 	x.Peer, x.Local, x.Client = r.Peer, r.Local, plainAddr(r.Peer.Addr())
 	x.Record.Start, x.Record.ErrorReason = time.Now(), r.Reason

@@ -201,6 +201,26 @@ func TestHosts(t *testing.T) {
 	}
 }
 
+func TestNoHostAtAll(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		off    bool
+		tls    *tls.ConnectionState
+		status int
+	}{
+		{"http", false, nil, 400},
+		{"http of a plain host", true, nil, 200},
+		{"https without SNI", false, &tls.ConnectionState{}, 421},
+	} {
+		h := newHouse(t, map[string]config.Host{"*": {TLS: config.HostTLS{Off: tt.off}}}, ok)
+		x, r := exchangetest.New("GET", "http://unknown.example/", exchangetest.Protocol(exchange.HTTP10))
+		x.Host, x.Hostname, x.TLS = "", "", tt.tls
+		if h.send(x, r); r.Status != tt.status {
+			t.Errorf("%s: %d, want %d", tt.name, r.Status, tt.status)
+		}
+	}
+}
+
 func TestRedirectKeepsTheMethod(t *testing.T) {
 	h := newHouse(t, oneHost(), ok)
 	for method, status := range map[string]int{"GET": 301, "HEAD": 301, "POST": 308, "PUT": 308, "OPTIONS": 308} {

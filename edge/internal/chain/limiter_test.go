@@ -236,24 +236,35 @@ func TestLimitsOverASwap(t *testing.T) {
 }
 
 func TestInFlightOverASwap(t *testing.T) {
-	entered, leave := make(chan struct{}), make(chan struct{})
-	h := newHouse(t, hostWith(config.Limits{Concurrency: 1}), func(*exchange.Exchange) { close(entered); <-leave })
-	done := make(chan struct{})
-	go func() { h.ask("/"); close(done) }()
-	<-entered
-	h.swap(hostWith(config.Limits{Concurrency: 1, Body: 5}))
-	if r := h.ask("/"); r.Status != 503 {
-		t.Errorf("who is in flight no longer counts: %d", r.Status)
-	}
-	h.answer = ok
-	h.swap(hostWith(config.Limits{Concurrency: 2}))
-	if r := h.ask("/"); r.Status != 200 {
-		t.Errorf("a raised limit: %d", r.Status)
-	}
-	close(leave)
-	<-done
-	if n := h.current.Load().hosts[0].limiter.inFlight.Load(); n != 0 {
-		t.Errorf("%d in flight at the end", n)
+	one, body, two := config.Limits{Concurrency: 1}, config.Limits{Concurrency: 1, Body: 5}, config.Limits{Concurrency: 2}
+	for name, hosts := range map[string]func(config.Limits) map[string]config.Host{
+		"host": func(l config.Limits) map[string]config.Host { return hostWith(l) },
+		"rule": func(l config.Limits) map[string]config.Host {
+			return hostWith(config.Limits{}, config.Rule{Path: []string{"/1"}, Limits: l})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			entered, leave, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
+			h := newHouse(t, hosts(one), func(*exchange.Exchange) { close(entered); <-leave })
+			go func() { h.ask("/1"); close(done) }()
+			<-entered
+			h.answer = ok
+			h.swap(hosts(body))
+			if r := h.ask("/1"); r.Status != 503 {
+				t.Errorf("who is in flight no longer counts: %d", r.Status)
+			}
+			h.swap(hosts(two))
+			if r := h.ask("/1"); r.Status != 200 {
+				t.Errorf("a raised limit: %d", r.Status)
+			}
+			close(leave)
+			<-done
+			for _, l := range append(h.current.Load().hosts[0].rules, h.current.Load().hosts[0].limiter) {
+				if l != nil && l.inFlight.Load() != 0 {
+					t.Errorf("%d in flight at the end", l.inFlight.Load())
+				}
+			}
+		})
 	}
 }
 

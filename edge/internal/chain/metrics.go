@@ -105,11 +105,15 @@ func (m *Metrics) serve(hosts []string) []*hostMetrics {
 	return now[:len(hosts)]
 }
 
-// done counts a request that has been answered.
-func (h *hostMetrics) done(status int, took time.Duration, in, out int64) {
-	if uint(status) < uint(len(h.codes)) {
+func (h *hostMetrics) answered(status int) {
+	if 0 <= status && status < len(h.codes) {
 		h.codes[status].Add(1)
 	}
+}
+
+// done counts a request that has been answered.
+func (h *hostMetrics) done(status int, took time.Duration, in, out int64) {
+	h.answered(status)
 	h.in.Add(uint64(max(in, 0)))
 	h.out.Add(uint64(max(out, 0)))
 	if status != 101 { // how long a WebSocket was open says nothing about how fast we answer

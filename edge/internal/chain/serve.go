@@ -33,8 +33,7 @@ func (c *Chain) locate(p *passage) bool {
 	}
 	p.rule = p.host.host.Match(&p.Request)
 	if p.TLS == nil && p.Scheme != "https" && !p.host.host.Plain && p.rule.Name != healthRule {
-		c.toHTTPS(p.Exchange)
-		return false
+		return c.toHTTPS(p.Exchange)
 	}
 	return true
 }
@@ -46,8 +45,11 @@ func (c *Chain) served(p *passage) bool {
 }
 
 // toHTTPS redirects to the same place on https. The host is one that the table knows, and comes first, so that no path
-// can lead elsewhere. 308 keeps the method; 301 is what the oldest clients know (RFC 9110, section 15.4).
-func (c *Chain) toHTTPS(x *exchange.Exchange) {
+// can lead elsewhere. 308 keeps the method; 301 is what the oldest clients know (RFC 9110, section 15.4). It returns false.
+func (c *Chain) toHTTPS(x *exchange.Exchange) bool {
+	if x.Hostname == "" { // HTTP/1.0 without Host, and there is a host "*"
+		return c.refuse(x, http.StatusBadRequest, reasonNoHost)
+	}
 	status := http.StatusPermanentRedirect
 	if x.Method == http.MethodGet || x.Method == http.MethodHead {
 		status = http.StatusMovedPermanently
@@ -63,6 +65,7 @@ func (c *Chain) toHTTPS(x *exchange.Exchange) {
 		query = "?" + x.RawQuery
 	}
 	reply.Redirect(x, "https://"+host+c.port+path+query, status)
+	return false
 }
 
 // serve keeps the exchange within the limits of its host and of its rule, and hands it over.
