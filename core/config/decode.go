@@ -17,6 +17,9 @@ type decoder struct {
 }
 
 func (d *decoder) fail(at place, format string, args ...any) {
+	if len(d.problems) == maxProblems {
+		return
+	}
 	d.problems = append(d.problems, at.problem(fmt.Sprintf(format, args...)))
 }
 
@@ -336,6 +339,9 @@ func (d *decoder) known(n *node, s shape, f field, path string) map[string]*node
 }
 
 func (d *decoder) unknown(key *node, s shape, f field, path string) {
+	if len(d.problems) == maxProblems {
+		return
+	}
 	message := "unknown key " + quote(key.text)
 	if f.name != "" {
 		message += " in " + f.label()

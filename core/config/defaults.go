@@ -4,6 +4,7 @@ import (
 	"net"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -11,8 +12,8 @@ import (
 func (c *Config) fillIn(env Env) {
 	if c.DataDir == "" {
 		c.DataDir = absolute(filepath.Join(filepath.Dir(c.Files[0]), "data"))
-		if env.StateDirectory != "" {
-			c.DataDir = absolute(env.StateDirectory)
+		if state, _, _ := strings.Cut(env.StateDirectory, ":"); state != "" {
+			c.DataDir = absolute(state)
 		}
 	}
 	if c.Listen.Admin == "" {

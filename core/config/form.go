@@ -20,7 +20,7 @@ type form struct {
 	words   []string // the only texts that it may have; nil: any
 	pattern string   // what the text must match, in what RE2 and ECMAScript's regular expressions share
 	matches *regexp.Regexp
-	min     *int     // bounds of a number
+	min     *int // bounds of a number
 	max     *int
 
 	// parse makes a value of the text. Its error is the reason alone: it must not repeat the text, which may be a secret.

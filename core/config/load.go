@@ -14,14 +14,8 @@ import (
 // Env is what a configuration may take from around it. The zero Env has nothing to give.
 type Env struct {
 	LookupEnv      func(name string) (string, bool) // environment variables; nil: none
-	Credentials    string                           // folder of systemd's credentials, "" for none
-	StateDirectory string                           // folder for data, "" for none
-}
-
-// ProcessEnv is the environment of this process, as systemd.exec(5) sets it for a service.
-func ProcessEnv() Env {
-	state, _, _ := strings.Cut(os.Getenv("STATE_DIRECTORY"), ":") // systemd lists several with colons between them
-	return Env{LookupEnv: os.LookupEnv, Credentials: os.Getenv("CREDENTIALS_DIRECTORY"), StateDirectory: state}
+	Credentials    string                           // folder of systemd's credentials (CREDENTIALS_DIRECTORY), "" for none
+	StateDirectory string                           // folders for data with colons between them (STATE_DIRECTORY), "" for none
 }
 
 // A document is what one file may say.

@@ -23,9 +23,9 @@ type node struct {
 type kind string
 
 const (
-	scalar  kind = "a scalar"
+	scalar   kind = "a scalar"
 	sequence kind = "a list"
-	mapping kind = "a mapping"
+	mapping  kind = "a mapping"
 )
 
 // An entry is a key of a mapping with its value.
@@ -108,7 +108,7 @@ func (c *composer) node(src *source, y *yaml.Node, depth int) *node {
 	switch {
 	case c.nodes > maxNodes:
 		if c.nodes == maxNodes+1 {
-			c.fail(at, fmt.Sprintf("the configuration has more than %d values, those of aliases counted each time", maxNodes))
+			c.fail(at, fmt.Sprintf("the configuration has more than %d keys and values, those of aliases counted each time", maxNodes))
 		}
 		return nil
 	case depth > maxDepth:

@@ -28,7 +28,7 @@ func Schema() []byte {
 	if err := enc.Encode(root); err != nil {
 		panic(fmt.Sprintf("config: the schema can't be written: %v", err)) // it holds nothing but strings, numbers and maps
 	}
-	return out.Bytes()
+	return bytes.TrimSuffix(out.Bytes(), []byte("\n"))
 }
 
 type object = map[string]any

@@ -26,7 +26,8 @@ const (
 	maxIncludes = 256     // files in all
 	maxNesting  = 8       // includes in includes
 	maxDepth    = 32      // mappings and lists in each other
-	maxNodes    = 200_000 // values of all files, aliases counted as often as they are used
+	maxNodes    = 100_000 // keys and values of all files, aliases counted as often as they are used
+	maxProblems = 1_000   // more help nobody
 	maxExpanded = 1 << 20 // bytes of one scalar once expanded
 	maxFetched  = 8 << 20 // bytes of all files that scalars name
 )
