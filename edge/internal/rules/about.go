@@ -21,17 +21,17 @@ type about struct {
 	auth     string
 }
 
-func describe(r *config.Rule) about {
-	a := about{action: describeAction(r)}
+func (c *compiler) describe(r *config.Rule, path []any) about {
+	a := about{action: c.describeAction(r, path)}
 	if w := r.Rewrite; w != nil {
-		a.rewrite = describeRewrite(w)
+		a.rewrite = c.describeRewrite(w, at(path, "rewrite"))
 	}
 	if h := r.Headers; h != nil {
 		a.headers = append(describeChanges("request", &h.Request), describeChanges("response", &h.Response)...)
 	}
-	if c := r.CORS; c != nil {
-		a.cors = "for " + strings.Join(c.Origins, ", ")
-		if c.Credentials {
+	if r.CORS != nil {
+		a.cors = "for " + strings.Join(r.CORS.Origins, ", ")
+		if r.CORS.Credentials {
 			a.cors += ", with credentials"
 		}
 	}
@@ -59,14 +59,14 @@ func describeChanges(side string, c *config.FieldChanges) []string {
 	return changes
 }
 
-func describeAction(r *config.Rule) string {
+func (c *compiler) describeAction(r *config.Rule, path []any) string {
 	switch {
 	case r.Site != "":
 		return "site " + r.Site
 	case len(r.Forward) > 0:
 		return describeForward(r.Forward)
 	case r.Redirect != nil:
-		return fmt.Sprintf("redirect %d to %s", r.Redirect.Status, r.Redirect.To)
+		return fmt.Sprintf("redirect %d to %s", r.Redirect.Status, c.cfg.Show(r.Redirect.To, at(path, "redirect", "to")...))
 	case r.Respond != nil:
 		return fmt.Sprintf("respond %d, %s, %d bytes", r.Respond.Status, r.Respond.Type, len(r.Respond.Body))
 	}
@@ -99,17 +99,18 @@ func describeForward(weights map[string]int) string {
 	return "forward " + strings.Join(shares, ", ")
 }
 
-func describeRewrite(w *config.Rewrite) string {
+func (c *compiler) describeRewrite(w *config.Rewrite, path []any) string {
+	_, show := c.inside(path)
 	var parts []string
 	if w.Path != "" {
-		parts = append(parts, "path to "+w.Path)
+		parts = append(parts, "path to "+show(w.Path, "path"))
 	}
 	if w.Host != "" {
-		parts = append(parts, "host to "+w.Host)
+		parts = append(parts, "host to "+show(w.Host, "host"))
 	}
 	text := strings.Join(parts, ", ")
 	if w.Regex != "" {
-		text += " where it matches " + w.Regex
+		text += " where it matches " + show(w.Regex, "regex")
 	}
 	return text
 }

@@ -77,6 +77,12 @@ func (c *compiler) warn(message string, path ...any) {
 	c.problems = append(c.problems, p)
 }
 
+// inside returns a wrong for the keys below path, and a show.
+func (c *compiler) inside(path []any) (wrong func(message, key string), show func(text, key string) string) {
+	return func(message, key string) { c.wrong(message, at(path, key)...) },
+		func(text, key string) string { return c.cfg.Show(text, at(path, key)...) }
+}
+
 // place is FILE:LINE of path.
 func (c *compiler) place(path ...any) string {
 	p := c.cfg.Problem("", path...)
@@ -193,9 +199,10 @@ func (c *compiler) rule(h *Host, secure *hsts, cfg *config.Rule, name string, pa
 		p.auth = c.auth(h, cfg.Auth, path)
 	}
 	if cfg.Rewrite != nil {
-		p.rewrite = newRewrite(cfg.Rewrite, func(message, key string) { c.wrong(message, at(path, "rewrite", key)...) })
+		wrong, show := c.inside(at(path, "rewrite"))
+		p.rewrite = newRewrite(cfg.Rewrite, wrong, show)
 	}
-	rule.about = describe(cfg)
+	rule.about = c.describe(cfg, path)
 	p.action = c.action(h, rule, cfg, path)
 	rule.Handler = p
 	if p.isEmpty() {
@@ -225,8 +232,10 @@ func (c *compiler) action(h *Host, rule *Rule, cfg *config.Rule, path []any) exc
 	}
 	if cfg.Redirect != nil {
 		count++
-		d := c.redirect(h, cfg.Redirect, path)
-		rule.about.redirect = d
+		d, ok := c.redirect(h, cfg.Redirect, path)
+		if ok {
+			rule.about.redirect = d
+		}
 		rule.about.location = func(r *exchange.Request) string { u := d.location(r); return u.String() }
 		handler = d
 	}
@@ -284,6 +293,7 @@ func (c *compiler) conditions(cfg *config.Rule, path []any) []condition {
 			c.wrong(fmt.Sprintf("query: %q %v", key, err), where...)
 			continue
 		}
+		g.shown = key
 		all = append(all, &queryCondition{g, c.globs(valueGlob, "query "+key, cfg.Query[key], where)})
 	}
 	if len(cfg.PathRegex) > 0 {
@@ -298,11 +308,13 @@ func (c *compiler) globs(compile func(string) (*glob, error), what string, texts
 		c.wrong(what+`: needs a value; "*" takes any`, path...)
 	}
 	for i, text := range texts {
+		shown := c.cfg.Show(text, at(path, i)...)
 		g, err := compile(text)
 		if err != nil {
-			c.wrong(fmt.Sprintf("%s: %q %v", what, text, err), at(path, i)...)
+			c.wrong(what+": "+shown+" "+err.Error(), at(path, i)...)
 			continue
 		}
+		g.shown = shown
 		globs = append(globs, g)
 	}
 	return globs

@@ -33,12 +33,13 @@ func (c *compiler) method(cfg *config.Rule, path []any) condition {
 func (c *compiler) regex(texts []string, path []any) condition {
 	r := &regexCondition{}
 	for i, text := range texts {
+		shown := c.cfg.Show(text, at(path, i)...)
 		e, err := regexp.Compile(text)
 		if err != nil {
-			c.wrong("path_regex: "+regexProblem(err), at(path, i)...)
+			c.wrong("path_regex: "+regexProblem(err, shown), at(path, i)...)
 			continue
 		}
-		r.expressions = append(r.expressions, e)
+		r.expressions, r.shown = append(r.expressions, e), append(r.shown, shown)
 	}
 	return r
 }
@@ -100,11 +101,12 @@ func checkFieldValue(value string) error {
 
 func (c *compiler) cors(cfg *config.CORS, path []any) *cors {
 	if len(cfg.Origins) == 0 {
-		c.wrong(`cors: say which origins may read the answers; "*" is all`, at(path, "cors")...)
+		c.wrong(`cors: say which origins may read the answers; "*" is all`, at(path, "cors", "origins")...)
 	}
 	for i, origin := range cfg.Origins {
 		if err := checkOrigin(origin); err != nil {
-			c.wrong(fmt.Sprintf("cors: origin %q %v", origin, err), at(path, "cors", "origins", i)...)
+			where := at(path, "cors", "origins", i)
+			c.wrong(fmt.Sprintf("cors: origin %s %v", c.cfg.Show(origin, where...), err), where...)
 		}
 	}
 	for _, list := range []struct {
@@ -121,14 +123,14 @@ func (c *compiler) cors(cfg *config.CORS, path []any) *cors {
 		}
 	}
 	if cfg.Credentials && slices.Contains(cfg.Origins, "*") {
-		c.wrong(`cors: with credentials origins can't be "*": every site could act as the visitor; list them`, at(path, "cors", "origins")...)
+		c.wrong(`cors: with credentials origins can't be "*": every site could act as the visitor; list them`, at(path, "cors", "credentials")...)
 	}
 	return newCORS(cfg)
 }
 
 func (c *compiler) auth(h *Host, cfg *config.Auth, path []any) *auth {
 	if len(cfg.Basic) == 0 {
-		c.wrong("auth: basic needs at least one name and password, or nobody can sign in", at(path, "auth")...)
+		c.wrong("auth: basic needs at least one name and password, or nobody can sign in", at(path, "auth", "basic")...)
 		return nil
 	}
 	for _, name := range slices.Sorted(maps.Keys(cfg.Basic)) {
@@ -155,14 +157,14 @@ const (
 	maxBcryptCost = 14 // about a second
 )
 
-// redirect compiles c.To and refuses what ALB refuses.
-func (c *compiler) redirect(h *Host, cfg *config.Redirect, path []any) *redirect {
+// redirect compiles c.To and refuses what ALB refuses. It reports whether nothing is wrong with it.
+func (c *compiler) redirect(h *Host, cfg *config.Redirect, path []any) (*redirect, bool) {
 	d, err := newRedirect(cfg.To)
 	d.status, d.publicPort = cfg.Status, c.cfg.Listen.PublicPort
 	where := at(path, "redirect", "to")
 	if err != nil {
-		c.wrong(fmt.Sprintf("redirect: %q %v", cfg.To, err), where...)
-		return d
+		c.wrong(fmt.Sprintf("redirect: %s %v", c.cfg.Show(cfg.To, where...), err), where...)
+		return d, false
 	}
 	d.ours = c.isOurs(d.host)
 	switch {
@@ -170,8 +172,10 @@ func (c *compiler) redirect(h *Host, cfg *config.Redirect, path []any) *redirect
 		c.wrong("redirect: https can't be redirected to http: what is secret would go in the clear", where...)
 	case d.changesNothing(h):
 		c.wrong("redirect: a redirect has to change the protocol, host, port or path, or it leads back to where it starts", where...)
+	default:
+		return d, true
 	}
-	return d
+	return d, false
 }
 
 // isOurs reports whether host is made of the request's, or is one that this server has.

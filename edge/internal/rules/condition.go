@@ -41,7 +41,10 @@ func (c *pathCondition) covers(other condition) bool {
 }
 
 // regexCondition is about the normalised path too. An expression may match anywhere in it, as in nginx and Caddy.
-type regexCondition struct{ expressions []*regexp.Regexp }
+type regexCondition struct {
+	expressions []*regexp.Regexp
+	shown       []string // for messages
+}
 
 func (c *regexCondition) holds(r *exchange.Request) bool {
 	for _, e := range c.expressions {
@@ -53,7 +56,7 @@ func (c *regexCondition) holds(r *exchange.Request) bool {
 }
 
 func (c *regexCondition) why(r *exchange.Request) string {
-	return fmt.Sprintf("path_regex: %s does not match %s", r.Path, orList(c.texts()))
+	return fmt.Sprintf("path_regex: %s does not match %s", r.Path, orList(c.shown))
 }
 
 func (c *regexCondition) covers(other condition) bool {
@@ -158,10 +161,10 @@ func (c *queryCondition) why(r *exchange.Request) string {
 	for parameter := range strings.SplitSeq(r.RawQuery, "&") {
 		key, value, _ := strings.Cut(parameter, "=")
 		if parameter != "" && matchEncoded(key, c.key) {
-			return fmt.Sprintf("query %s: %s does not match %s", c.key.text, decodeQuery(nil, value), orList(globTexts(c.globs)))
+			return fmt.Sprintf("query %s: %s does not match %s", c.key.shown, decodeQuery(nil, value), orList(globTexts(c.globs)))
 		}
 	}
-	return fmt.Sprintf("query %s: there is none", c.key.text)
+	return fmt.Sprintf("query %s: there is none", c.key.shown)
 }
 
 func (c *queryCondition) covers(other condition) bool {
@@ -230,7 +233,7 @@ func containsAll(ours, theirs []string) bool {
 func globTexts(globs []*glob) []string {
 	texts := make([]string, len(globs))
 	for i, g := range globs {
-		texts[i] = g.text
+		texts[i] = g.shown
 	}
 	return texts
 }

@@ -14,7 +14,7 @@ import (
 // a later one, since what a piece takes is given by where it starts. So matching takes time proportional to the length of the
 // text times that of the longest piece, however many stars there are.
 type glob struct {
-	text   string
+	shown  string    // for messages: as it was written, unless it is secret
 	pieces [][]token // between the stars: one piece more than there are stars
 	fold   bool      // ignore ASCII case; literals are in lower case then
 	lead   string    // the literals that it begins with
@@ -85,11 +85,7 @@ func pathGlob(text string) (*glob, error) {
 		normal += literals + rest[n:n+special]
 		rest = rest[n+special:]
 	}
-	g, err := compileGlob(normal, false, true)
-	if err == nil {
-		g.text = text
-	}
-	return g, err
+	return compileGlob(normal, false, true)
 }
 
 // normalLiterals normalises a part of a path. The letters around it keep NormalPath from seeing a dot segment in what is
@@ -127,7 +123,7 @@ func compileGlob(text string, fold, segments bool) (*glob, error) {
 	if len(text) > maxPattern {
 		return nil, errLongPattern
 	}
-	g := &glob{text: text, fold: fold}
+	g := &glob{fold: fold}
 	piece := []token{}
 	for i := 0; i < len(text); i++ {
 		switch c := text[i]; {

@@ -24,15 +24,8 @@ func TestPathPatterns(t *testing.T) {
 		{"/café/*", "/caf%C3%A9/x", "/cafe/x"},
 		{"/%63af%c3%a9", "/caf%C3%A9", "/%63af%c3%a9"},
 		{"/.well-known/*", "/.well-known/acme", "/well-known/acme"},
-		{"/a b", "", "/a"},
 	} {
 		g, err := pathGlob(c.pattern)
-		if c.pattern == "/a b" {
-			if err == nil {
-				t.Errorf("%s: a space in a path was taken", c.pattern)
-			}
-			continue
-		}
 		if err != nil {
 			t.Errorf("%s: %v", c.pattern, err)
 			continue
@@ -51,7 +44,7 @@ func TestPathPatterns(t *testing.T) {
 }
 
 func TestBadPathPatterns(t *testing.T) {
-	for _, pattern := range []string{"", "a", "{id}", "/{id", "/{}", "/{a b}", "/x{id}", "/{id}x", "/{id}*", "/{rest+}", "/a/../b", "/./a", "/%", "/%zz", "/a%00", `/a\b`, "/#a",
+	for _, pattern := range []string{"", "a", "{id}", "/{id", "/{}", "/{a b}", "/x{id}", "/{id}x", "/{id}*", "/{rest+}", "/a/../b", "/./a", "/%", "/%zz", "/a%00", `/a\b`, "/#a", "/a b",
 		"/" + strings.Repeat("a", maxPattern)} {
 		if _, err := pathGlob(pattern); err == nil {
 			t.Errorf("%q was taken", pattern)
@@ -154,7 +147,7 @@ func FuzzPathGlob(f *testing.F) {
 	f.Add("/%7e/caf\xc3\xa9?")
 	f.Fuzz(func(t *testing.T, pattern string) {
 		g, err := pathGlob(pattern)
-		if err == nil && !matchGlob(g, strings.TrimPrefix(g.sample(), "")) && strings.HasPrefix(pattern, "/") {
+		if err == nil && strings.HasPrefix(pattern, "/") && !matchGlob(g, g.sample()) {
 			t.Errorf("%q does not match its own sample %q", pattern, g.sample())
 		}
 	})

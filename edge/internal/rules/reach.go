@@ -11,8 +11,8 @@ import (
 func (c *compiler) warnUnreachable(h *Host) {
 	for i, rule := range h.ordered {
 		for _, earlier := range h.ordered[:i] {
-			if !earlier.takesAllOf(rule) {
-				continue
+			if len(earlier.conditions) == 0 || !earlier.takesAllOf(rule) {
+				continue // that a rule has no conditions is warned of where it stands
 			}
 			c.warn("no request gets this rule: rule "+earlier.Name+" ("+earlier.Place+") takes all of them", "hosts", h.Name, "rules", i)
 			break
@@ -36,7 +36,7 @@ const maxHops = 8
 func (c *compiler) checkLoops(h *Host) {
 	for _, rule := range h.rules {
 		d := rule.about.redirect
-		if d == nil || len(d.path) == 0 || !d.staysOn(h) || !rule.onlyPath() {
+		if d == nil || !d.staysOn(h) || !rule.onlyPath() {
 			continue
 		}
 		if circle := h.circle(rule, d); circle != nil {

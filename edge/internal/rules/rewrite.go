@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"regexp/syntax"
 	"strconv"
 	"strings"
 
@@ -184,13 +185,13 @@ func appendCapture(out []byte, s string, inQuery bool) []byte {
 	return out
 }
 
-// newRewrite compiles c; what is wrong is told to wrong, with the key that it is in.
-func newRewrite(c *config.Rewrite, wrong func(message, key string)) *rewrite {
+// newRewrite compiles c; what is wrong is told to wrong with the key that it is in. show quotes the value of a key.
+func newRewrite(c *config.Rewrite, wrong func(message, key string), show func(text, key string) string) *rewrite {
 	w := &rewrite{}
 	if c.Regex != "" {
 		regex, err := regexp.Compile(c.Regex)
 		if err != nil {
-			wrong("rewrite: regex "+regexProblem(err), "regex")
+			wrong("rewrite: "+regexProblem(err, show(c.Regex, "regex")), "regex")
 			return nil
 		}
 		w.regex = regex
@@ -213,7 +214,7 @@ func newRewrite(c *config.Rewrite, wrong func(message, key string)) *rewrite {
 			p, err = newReplacement(text, w.regex)
 		}
 		if err != nil {
-			wrong(fmt.Sprintf("rewrite: %s %q %v", key, text, err), key)
+			wrong(fmt.Sprintf("rewrite: %s %s %v", key, show(text, key), err), key)
 		}
 		return p
 	}
@@ -247,6 +248,11 @@ func checkURLText(s string) error {
 	return nil
 }
 
-func regexProblem(err error) string {
-	return strings.Replace(err.Error(), "error parsing regexp: ", "is not a regular expression (RE2): ", 1)
+// regexProblem says what is wrong with a regular expression that is shown so.
+func regexProblem(err error, shown string) string {
+	var e *syntax.Error
+	if !errors.As(err, &e) {
+		return shown + " is not a regular expression (RE2)"
+	}
+	return shown + " is not a regular expression (RE2): " + e.Code.String()
 }
