@@ -67,12 +67,20 @@ func kindOf(name string) fieldKind {
 // CGI and its heirs read X_Forwarded_For as X-Forwarded-For.
 func isPlainName(name string) bool {
 	for i := range len(name) {
-		if c := name[i]; !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-') {
+		if !plainByte[name[i]] {
 			return false
 		}
 	}
 	return name != ""
 }
+
+// plainByte holds for letters, digits and hyphens. It is never changed.
+var plainByte = func() (t [256]bool) {
+	for _, c := range []byte("-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") {
+		t[c] = true
+	}
+	return t
+}()
 
 // cleanFields removes from the request what must not go on: fields of this hop, malformed names, the visitor's own
 // request id, and unless the peer is a trusted proxy what says who asked. It returns the request id that was sent

@@ -268,6 +268,41 @@ func TestInFlightOverASwap(t *testing.T) {
 	}
 }
 
+func TestSwapsUnderLoad(t *testing.T) {
+	limits := func(i int) config.Limits {
+		return config.Limits{Concurrency: 4 + i%2, Rate: config.Rate{N: 1e6 + i%3, Per: time.Second}}
+	}
+	hosts := func(i int) map[string]config.Host {
+		return hostWith(limits(i), config.Rule{Path: []string{"/1"}, Limits: limits(i + 1)})
+	}
+	h := newHouse(t, hosts(0), ok)
+	stop := make(chan struct{})
+	var visitors sync.WaitGroup
+	for range 4 {
+		visitors.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if r := h.ask("/1"); r.Status != 200 {
+					t.Errorf("a visitor got %d", r.Status)
+				}
+			}
+		})
+	}
+	for i := range 200 {
+		h.swap(hosts(i))
+		gather(t, h.metrics)
+	}
+	close(stop)
+	visitors.Wait()
+	if n := h.current.Load().hosts[0].limiter.inFlight.Load(); n != 0 {
+		t.Errorf("%d in flight at the end", n)
+	}
+}
+
 func BenchmarkRate(b *testing.B) {
 	r := newRateLimiter(config.Limits{Rate: config.Rate{N: 1_000_000, Per: time.Second}})
 	b.ReportAllocs()
