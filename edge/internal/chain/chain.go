@@ -207,6 +207,7 @@ func (c *Chain) receive(x *exchange.Exchange) bool {
 		if scheme, ok := forwardedScheme(x.Fields); ok {
 			x.Scheme = scheme
 		}
+		x.Fields.Del("X-Forwarded-Proto") // goes on as Scheme, lest a target reads a list of them in another way
 	}
 	if x.ID == "" {
 		x.ID = newID()

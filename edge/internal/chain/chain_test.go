@@ -282,6 +282,9 @@ func TestWhatTheRuleSees(t *testing.T) {
 		if x.Client.String() != "198.51.100.7" || x.Scheme != "http" {
 			t.Errorf("client %v by %s", x.Client, x.Scheme)
 		}
+		if fieldText(x.Fields) != "X-Forwarded-For: 6.6.6.6, 198.51.100.7" {
+			t.Errorf("fields %v", x.Fields)
+		}
 	})
 	r := h.ask("/", rawPath("/%61/./b"), from(proxy), exchangetest.Field("X-Forwarded-For", "6.6.6.6, 198.51.100.7"),
 		exchangetest.Field("X-Forwarded-Proto", "http"))
