@@ -17,10 +17,10 @@ import (
 // maxAttempts is how many targets are asked at most.
 const maxAttempts = 3
 
-// websocket is the one protocol that a visitor may switch to. Any other Upgrade would be a way round the rules (h2c).
-const websocket = "websocket"
+// webSocket is the one protocol that a visitor may switch to. Any other Upgrade would be a way round the rules (h2c).
+const webSocket = "websocket"
 
-func wantsSwitch(x *exchange.Exchange) bool { return x.Request.Upgrade == websocket }
+func wantsSwitch(x *exchange.Exchange) bool { return x.Request.Upgrade == webSocket }
 
 // Options is what a Proxy works with.
 type Options struct {

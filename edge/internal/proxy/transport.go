@@ -86,7 +86,7 @@ func (w *httpWay) send(a *attempt) (*answer, error) {
 			ans.announced.Add(name, "")
 		}
 	}
-	if resp.StatusCode == http.StatusSwitchingProtocols && exchange.EqualName(resp.Header.Get("Upgrade"), websocket) {
+	if resp.StatusCode == http.StatusSwitchingProtocols && exchange.EqualName(resp.Header.Get("Upgrade"), webSocket) {
 		ans.switched, _ = resp.Body.(io.ReadWriteCloser)
 	}
 	if resp.StatusCode == http.StatusNoContent || resp.StatusCode == http.StatusNotModified {
@@ -173,7 +173,7 @@ func (w *httpWay) header(x *exchange.Exchange) http.Header {
 		h["User-Agent"] = nil // net/http would send its own
 	}
 	if wantsSwitch(x) {
-		h["Connection"], h["Upgrade"] = []string{"Upgrade"}, []string{websocket}
+		h["Connection"], h["Upgrade"] = []string{"Upgrade"}, []string{webSocket}
 	}
 	if x.AcceptTrailers && w.h2c {
 		h["Te"] = []string{"trailers"} // gRPC asks for it. Over http/1.1 a Connection field would have to name it, for nothing: servers send trailers unasked
