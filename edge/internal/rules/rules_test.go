@@ -353,7 +353,7 @@ func TestPipelineDoesNotAllocate(t *testing.T) {
 }
 
 func BenchmarkMatch(b *testing.B) {
-	for _, size := range []struct{ hosts, rules int }{{3, 3}, {3, 100}, {1000, 3}, {1000, 100}} {
+	for _, size := range []struct{ hosts, rules int }{{3, 4}, {3, 100}, {1000, 4}, {1000, 100}} {
 		b.Run(fmt.Sprintf("%dhosts/%drules", size.hosts, size.rules), func(b *testing.B) {
 			table, r := lastRule(b, size.hosts, size.rules)
 			b.ReportAllocs()
