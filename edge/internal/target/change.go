@@ -1,8 +1,15 @@
 package target
 
 import (
+	"errors"
 	"fmt"
 	"slices"
+)
+
+// What a change may name that is not there.
+var (
+	ErrNoGroup  = errors.New("there is no target group")
+	ErrNoTarget = errors.New("no target")
 )
 
 // Changes by an operator, without a new configuration. They hold until a configuration is committed that changes the
@@ -61,7 +68,7 @@ func (g *Groups) take(group, url string, keepListed bool) error {
 	case !keepListed && from.forgetDrained(hasKey(addr.String())):
 		return nil
 	}
-	return fmt.Errorf("target group %q has no target %s", group, url)
+	return fmt.Errorf("target group %q has %w %s", group, ErrNoTarget, url)
 }
 
 // named returns a group of the configuration. The caller holds mu.
@@ -69,7 +76,7 @@ func (g *Groups) named(name string) (*Group, error) {
 	if group := g.groups[name]; group != nil && !group.gone {
 		return group, nil
 	}
-	return nil, fmt.Errorf("there is no target group %q", name)
+	return nil, fmt.Errorf("%w %q", ErrNoGroup, name)
 }
 
 func hasKey(key string) func(*Target) bool {

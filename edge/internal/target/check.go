@@ -32,8 +32,8 @@ const (
 )
 
 // check asks t once, on a connection of its own that is closed afterwards.
-func (t *Target) check(ctx context.Context, s healthSettings) result {
-	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
+func (t *Target) check(parent context.Context, s healthSettings) result {
+	ctx, cancel := context.WithTimeout(parent, s.Timeout)
 	defer cancel()
 	way := t.checkTransport()
 	defer way.CloseIdleConnections()
@@ -44,11 +44,11 @@ func (t *Target) check(ctx context.Context, s healthSettings) result {
 	}
 	answer, err := way.RoundTrip(request)
 	if err != nil {
-		return failed(err, s)
+		return failed(parent, err, s)
 	}
 	defer answer.Body.Close()
 	if _, err := io.Copy(io.Discard, io.LimitReader(answer.Body, maxCheckBody)); err != nil {
-		return failed(err, s)
+		return failed(parent, err, s)
 	}
 	if !matches(s.Status, answer.StatusCode) {
 		return result{reason: ResponseCodeMismatch, description: "Health checks failed with these codes: [" + strconv.Itoa(answer.StatusCode) + "]"}
@@ -85,9 +85,9 @@ func (t *Target) checkRequest(ctx context.Context, path string) (*http.Request, 
 	return request.WithContext(ctx), nil
 }
 
-func failed(err error, s healthSettings) result {
+func failed(ctx context.Context, err error, s healthSettings) result {
 	switch {
-	case isOurFault(err):
+	case ctx.Err() != nil, isOurFault(err):
 		return result{inconclusive: true}
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
 		return result{reason: TimedOut, description: fmt.Sprintf("Request timed out (%v)", s.Timeout)}

@@ -38,6 +38,9 @@ func TestChecksOverRealSockets(t *testing.T) {
 			if r.Method != "GET" || r.RequestURI != "/" || r.UserAgent() != "edge-health/1" || r.Host != host {
 				t.Errorf("%s %s, %s, Host %s, want %s", r.Method, r.RequestURI, r.UserAgent(), r.Host, host)
 			}
+			if r.ProtoMajor == 1 && !r.Close {
+				t.Error("it did not say that it closes the connection")
+			}
 			if wantMajor := map[string]int{"http": 1, "https": 2, "h2c": 2, "unix": 1}[scheme]; r.ProtoMajor != wantMajor {
 				t.Errorf("spoke %s", r.Proto)
 			}

@@ -23,7 +23,7 @@ type Choice struct {
 func (g *Group) Choose(c Choice) (Lease, bool) {
 	for {
 		v := g.view.Load()
-		l := Lease{group: g, sticky: v.sticky}
+		l := Lease{sticky: v.sticky}
 		if l.Target, l.cookie = g.stuckTo(v, c); l.Target == nil {
 			l.cookie = v.sticky != nil
 			if l.Target = v.trying(c.Tried); l.Target != nil {
@@ -93,7 +93,7 @@ func (g *Group) draw(v *view) uint64 {
 // tooCold decides by lot whether t, being in slow start, lets this turn pass.
 func (g *Group) tooCold(v *view, t *Target) bool {
 	warmth := t.warmth(v.slowStart)
-	return warmth < 1 && float64(g.groups.options.Rand()>>11)/(1<<53) >= warmth
+	return warmth < 1 && g.groups.lot() >= warmth
 }
 
 // leastBusy picks the target with the fewest requests for its weight; who begins takes turns.
@@ -106,7 +106,7 @@ func (g *Group) leastBusy(v *view, tried []*Target) *Target {
 		if slices.Contains(tried, t) {
 			continue
 		}
-		load := t.inFlight.Load() + 1
+		load := int64(t.InFlight()) + 1
 		// Compare load/weight without dividing.
 		if best == nil || load*int64(best.weight) < bestLoad*int64(t.weight) {
 			best, bestLoad = t, load

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/onehost/edge/core/config"
@@ -126,6 +128,24 @@ func TestARetryGoesToAnotherTarget(t *testing.T) {
 	}
 }
 
+func TestAChoiceThatComesTooLateLooksAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g *Groups
+		cfg := unchecked(a)
+		cfg.Algorithm = "weighted_random"
+		reload := sync.OnceFunc(func() { // while Choose holds a view in which only a is
+			cfg.Targets = unchecked(b).Targets
+			g.one(cfg)
+			synctest.Wait()
+		})
+		g = run(t, Options{Rand: func() uint64 { reload(); return 0 }})
+		app := g.one(cfg)
+		if l := choose(t, app, Choice{}); l.Target.String() != b {
+			t.Errorf("got %s, which has ended", l.Target)
+		}
+	})
+}
+
 func TestAnEmptyGroupHasNobody(t *testing.T) {
 	g := NewGroups(Options{})
 	for _, cfg := range []config.TargetGroup{unchecked(), weighted(unchecked(a), 0)} {
@@ -189,6 +209,35 @@ func TestSlowStartIsFairToTheOthers(t *testing.T) {
 		if math.Abs(float64(got[a]-got[c])) > 200 || math.Abs(float64(got[b])-1000) > 200 {
 			t.Errorf("a, c full and b half warm: %v", got)
 		}
+	})
+}
+
+func TestNoSlowStartWithoutAWarmTarget(t *testing.T) {
+	bubble(t, func(t *testing.T, g *Groups, network *fakeNet) {
+		cfg := group(a)
+		cfg.SlowStart = time.Hour
+		g.one(cfg)
+		pass(0)
+		full := func(url string, want bool) {
+			t.Helper()
+			if s := g.status(t, url); (s.EffectiveWeight == 1) != want {
+				t.Errorf("%+v", s)
+			}
+		}
+		swap := func(urls ...string) {
+			cfg.Targets = group(urls...).Targets
+			p := g.Plan(map[string]config.TargetGroup{"app": cfg})
+			pass(time.Second)
+			p.Commit()
+		}
+		swap(b) // all are replaced at once
+		full(b, true)
+		swap(b, a)
+		full(a, false)
+		network.set(b, nil)
+		pass(2 * time.Minute)
+		swap(b, a, c) // a is in slow start itself
+		full(c, true)
 	})
 }
 

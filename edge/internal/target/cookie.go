@@ -31,7 +31,7 @@ func newStickiness(c *config.Stickiness) *stickiness {
 }
 
 // A cookie's value is, in base64url: the tag of the target (8 bytes), when the cookie expires (Unix seconds, 8 bytes),
-// and a MAC over the group's name and these (16 bytes of HMAC-SHA256).
+// and a MAC over these (16 bytes of HMAC-SHA256). The tag is a MAC of the group's and the target's name.
 const (
 	signedLen = 16
 	macLen    = 16
@@ -49,19 +49,16 @@ type seal struct {
 	text [cookieLen]byte
 	raw  [rawLen]byte
 	sum  [sha256.Size]byte
-	name []byte
 }
 
 func newCookies(key []byte) *cookies {
 	return &cookies{seals: sync.Pool{New: func() any { return &seal{mac: hmac.New(sha256.New, key)} }}}
 }
 
-// sign puts the MAC for group and s.raw into s.sum.
-func (s *seal) sign(group string) {
-	s.name = append(s.name[:0], group...)
+// sign puts the MAC of s.raw into s.sum.
+func (s *seal) sign() {
 	s.mac.Reset()
-	s.mac.Write(s.raw[:signedLen]) // of fixed length, so what follows can't be mistaken for a part of it
-	s.mac.Write(s.name)
+	s.mac.Write(s.raw[:signedLen])
 	s.mac.Sum(s.sum[:0])
 }
 
@@ -75,19 +72,19 @@ func (c *cookies) tag(group, target string) tag {
 }
 
 // issue returns a cookie's value.
-func (c *cookies) issue(group string, t tag, expires time.Time) string {
+func (c *cookies) issue(t tag, expires time.Time) string {
 	s := c.seals.Get().(*seal)
 	defer c.seals.Put(s)
 	copy(s.raw[:], t[:])
 	binary.BigEndian.PutUint64(s.raw[len(t):], uint64(expires.Unix()))
-	s.sign(group)
+	s.sign()
 	copy(s.raw[signedLen:], s.sum[:macLen])
 	base64.RawURLEncoding.Encode(s.text[:], s.raw[:])
 	return string(s.text[:])
 }
 
 // open returns whom a cookie's value names and when it expires. It does not look at the clock.
-func (c *cookies) open(group, value string) (t tag, expires time.Time, ok bool) {
+func (c *cookies) open(value string) (t tag, expires time.Time, ok bool) {
 	if len(value) != cookieLen {
 		return tag{}, time.Time{}, false
 	}
@@ -97,7 +94,7 @@ func (c *cookies) open(group, value string) (t tag, expires time.Time, ok bool) 
 	if n, err := base64.RawURLEncoding.Strict().Decode(s.raw[:], s.text[:]); err != nil || n != rawLen {
 		return tag{}, time.Time{}, false
 	}
-	s.sign(group)
+	s.sign()
 	if !hmac.Equal(s.sum[:macLen], s.raw[signedLen:]) {
 		return tag{}, time.Time{}, false
 	}
@@ -110,7 +107,7 @@ func (g *Group) stuckTo(v *view, c Choice) (t *Target, renew bool) {
 	if v.sticky == nil || c.Cookie == "" {
 		return nil, false
 	}
-	name, expires, ok := g.groups.cookies.open(g.name, c.Cookie)
+	name, expires, ok := g.groups.cookies.open(c.Cookie)
 	if !ok {
 		return nil, false
 	}
@@ -132,8 +129,8 @@ func (g *Group) Remembers(cookie string) bool {
 }
 
 // field returns the value of a Set-Cookie field.
-func (s *stickiness) field(g *Group, t tag, secure bool, now time.Time) string {
-	f := s.name + "=" + g.groups.cookies.issue(g.name, t, now.Add(s.life)) +
+func (s *stickiness) field(c *cookies, t tag, secure bool, now time.Time) string {
+	f := s.name + "=" + c.issue(t, now.Add(s.life)) +
 		"; Path=/; Max-Age=" + strconv.FormatInt(int64(s.life/time.Second), 10) + "; HttpOnly"
 	if secure {
 		f += "; Secure"

@@ -124,6 +124,9 @@ func (g *Groups) newTarget(group *Group, name string, addr Address, weight int, 
 	return t
 }
 
+// lot returns a random number in [0, 1).
+func (g *Groups) lot() float64 { return float64(g.options.Rand()>>11) / (1 << 53) }
+
 // discard ends a target at once. The caller holds mu and releases it with unlock.
 func (g *Groups) discard(t *Target) {
 	g.retire(t)

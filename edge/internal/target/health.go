@@ -2,6 +2,8 @@ package target
 
 import (
 	"context"
+	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/onehost/edge/core/config"
@@ -12,6 +14,9 @@ type healthSettings = config.Health
 
 // beforeFirstHealthy is how often a target is checked that has never been healthy.
 const beforeFirstHealthy = time.Second
+
+// restBetweenChecks is left to a target whose checks take as long as their interval.
+const restBetweenChecks = 10 * time.Millisecond
 
 // health is what the checks have found. It is under Groups.mu.
 type health struct {
@@ -43,41 +48,32 @@ func (t *Target) watch(ctx context.Context) {
 	defer context.AfterFunc(t.watched, stop)()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	phased := false // whether t has its own phase within the interval, so that many targets are not checked in one moment
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.recheck:
+			phased = false
 		case <-timer.C:
 		}
-		if pause, on := t.checkOnce(ctx); on {
-			timer.Reset(pause)
-		} else {
+		settings := t.beginCheck()
+		if settings.Off {
 			timer.Stop()
+			continue
 		}
+		began := time.Now()
+		entered := t.record(t.check(ctx, settings), began, settings)
+		pause := settings.Interval
+		switch {
+		case !entered:
+			pause = min(pause, beforeFirstHealthy)
+		case !phased:
+			phased = true
+			pause = time.Duration(t.groups.lot() * float64(pause))
+		}
+		timer.Reset(max(restBetweenChecks, pause-time.Since(began)))
 	}
-}
-
-// checkOnce does one check and returns when the next one is due; false when checks are off.
-func (t *Target) checkOnce(ctx context.Context) (time.Duration, bool) {
-	settings := t.beginCheck()
-	if settings.Off {
-		return 0, false
-	}
-	began := time.Now()
-	r := t.check(ctx, settings)
-	if ctx.Err() != nil {
-		return 0, false
-	}
-	first, entered := t.record(r, began, settings)
-	pause := settings.Interval
-	switch {
-	case !entered:
-		pause = min(pause, beforeFirstHealthy)
-	case first: // from here on each target has a phase of its own, so that many are not checked in one moment
-		return time.Duration(float64(pause) * float64(t.groups.options.Rand()>>11) / (1 << 53)), true
-	}
-	return max(0, pause-time.Since(began)), true
 }
 
 // beginCheck returns the settings for a check.
@@ -90,35 +86,36 @@ func (t *Target) beginCheck() healthSettings {
 	return t.settings
 }
 
-// record takes a check's result into account and reports whether the target became healthy for the first time, and
-// whether it ever was.
-func (t *Target) record(r result, began time.Time, s healthSettings) (first, entered bool) {
+// record takes a check's result into account and reports whether the target was ever healthy.
+func (t *Target) record(r result, began time.Time, s healthSettings) (entered bool) {
 	g := t.groups
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	h := &t.health
 	if t.draining.Load() || t.settings.Off {
-		return false, h.entered
+		return h.entered
 	}
 	h.checked, h.took = began, time.Since(began)
-	was, entered := h.state, h.entered
+	was := h.state
 	h.count(r, s)
 	if r.pass && t.ejection.phase != in && began.After(t.ejection.since) {
 		t.forgetEjection() // it can be connected to again
 		t.group.rebuild()
 	}
 	if h.state == was {
-		return false, h.entered
+		return h.entered
 	}
+	level := slog.LevelInfo
 	if h.state == Healthy {
 		t.becameHealthy()
 	} else {
 		t.warmSince.Store(0)
+		level = slog.LevelWarn
 	}
 	t.group.rebuild()
-	t.groups.options.Log.Info("target health changed", "group", t.group.name, "target", t.name,
+	g.options.Log.Log(context.Background(), level, "target health changed", "group", t.group.name, "target", t.name,
 		"from", was, "to", h.state, "reason", h.reason, "description", h.description)
-	return !entered && h.entered, h.entered
+	return h.entered
 }
 
 // becameHealthy: the caller holds Groups.mu.
@@ -169,7 +166,7 @@ func (t *Target) setHealth(s healthSettings) {
 		t.health.become(Healthy, "", "")
 		t.health.passes, t.health.failures = 0, 0
 		poke(t.recheck)
-	case s.Interval != was.Interval || s.Path != was.Path:
+	case s.Interval != was.Interval || s.Path != was.Path || !slices.Equal(s.Status, was.Status):
 		poke(t.recheck)
 	}
 }

@@ -11,7 +11,6 @@ import (
 type Lease struct {
 	Target *Target
 
-	group  *Group
 	sticky *stickiness
 	cookie bool // the visitor needs a new cookie
 	trial  bool
@@ -76,5 +75,5 @@ func (l Lease) SetCookie(secure bool) string {
 	if !l.cookie {
 		return ""
 	}
-	return l.sticky.field(l.group, l.Target.tag, secure, time.Now())
+	return l.sticky.field(l.Target.groups.cookies, l.Target.tag, secure, time.Now())
 }

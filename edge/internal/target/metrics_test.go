@@ -24,6 +24,7 @@ func TestMetrics(t *testing.T) {
 		pass(0)
 		choose(t, app, Choice{}).Done(Answered)
 		must(t, g.Remove("app", b))
+		pass(0)
 		want := []string{
 			"edge_target_connect_errors_total a 0", "edge_target_connect_errors_total c 0", "edge_target_healthy a 1", "edge_target_healthy c 0",
 			"edge_target_in_flight a 0", "edge_target_in_flight c 0", "edge_target_requests_total a 1", "edge_target_requests_total c 0",

@@ -24,7 +24,8 @@ func (g *Groups) Plan(cfg map[string]config.TargetGroup) *Plan {
 	g.mu.Lock()
 	defer g.unlock()
 	p := &Plan{groups: g, config: cfg, planned: map[string]*Group{}}
-	for name, c := range cfg {
+	for _, name := range slices.Sorted(maps.Keys(cfg)) {
+		c := cfg[name]
 		group := g.groups[name]
 		isNew := group == nil
 		if isNew {

@@ -183,7 +183,7 @@ func TestReloadsLoseNoRequestAndLeakNothing(t *testing.T) {
 	stop := make(chan struct{})
 	var lost, done atomic.Int64
 	var visitors sync.WaitGroup
-	for range 4 {
+	for range 2 {
 		visitors.Go(func() {
 			for {
 				select {

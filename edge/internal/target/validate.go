@@ -2,6 +2,8 @@ package target
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/onehost/edge/core/config"
 )
@@ -12,7 +14,8 @@ const MaxWeight = 1000
 // Check finds what is wrong with the target groups of a configuration: what only this room can judge.
 func Check(cfg *config.Config) []config.Problem {
 	var problems []config.Problem
-	for name, group := range cfg.TargetGroups {
+	for _, name := range slices.Sorted(maps.Keys(cfg.TargetGroups)) {
+		group := cfg.TargetGroups[name]
 		first := map[string]int{}
 		for i, t := range group.Targets {
 			addr, err := ParseAddress(t.URL)
