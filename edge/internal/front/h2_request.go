@@ -1,0 +1,176 @@
+package front
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/onehost/edge/edge/internal/exchange"
+)
+
+// An h2head is x/net's request on its way to become ours.
+//
+// x/net has refused what breaks RFC 9113: bytes that no field may have, upper-case names, pseudo-fields that are
+// unknown, twice there or late, connection-specific fields, TE other than trailers, an authority that differs from Host.
+// It has joined the crumbs of cookies, and looks at nothing that matters only to HTTP/1.1: a method or a path with
+// spaces would become a request of its own at a target.
+type h2head struct {
+	request *exchange.Request
+	from    *http.Request
+	limits  *Limits
+	size    int
+}
+
+// parse fills the request. Fields are sorted by name: x/net has them in a map, so the visitor's order is lost.
+func (h *h2head) parse() refusal {
+	r, from := h.request, h.from
+	r.Protocol, r.Scheme, r.Method = exchange.HTTP2, "https", from.Method
+	switch {
+	case !isTokenString(from.Method):
+		return bad(ReasonBadMethod)
+	case from.Method == http.MethodConnect, from.Method == http.MethodTrace:
+		return refusal{http.StatusMethodNotAllowed, ReasonMethodRefused}
+	case from.TLS == nil: // :scheme is not https, but the connection is
+		return bad(ReasonHostMismatch)
+	}
+	if why := h.target(); why != accepted {
+		return why
+	}
+	if why := h.host(); why != accepted {
+		return why
+	}
+	if why := h.fields(); why != accepted {
+		return why
+	}
+	return h.body()
+}
+
+func (h *h2head) target() refusal {
+	r, target := h.request, h.from.RequestURI
+	h.size = len(r.Method) + len(target) + len("  HTTP/2.0\r\n")
+	if h.size-len("\r\n") > h.limits.RequestLine {
+		return refusal{http.StatusRequestURITooLong, ReasonRequestLineTooLong}
+	}
+	if why := checkTarget(target); why != accepted {
+		return why
+	}
+	if target == "*" && r.Method != http.MethodOptions {
+		return bad(ReasonBadURI)
+	}
+	r.RawPath, r.RawQuery, r.HasQuery = strings.Cut(target, "?")
+	return checkEscapes(r.RawPath)
+}
+
+func (h *h2head) host() refusal {
+	r := h.request
+	if h.from.Host == "" {
+		return bad(ReasonMissingHost)
+	}
+	hostname, ok := exchange.NormalHostname(h.from.Host)
+	if !ok {
+		return bad(ReasonBadHost)
+	}
+	r.Host, r.Hostname = h.from.Host, hostname
+	h.size += len("Host: \r\n") + len(r.Host)
+	return accepted
+}
+
+func (h *h2head) fields() refusal {
+	for name, values := range h.from.Header {
+		for _, value := range values {
+			if why := h.field(name, value); why != accepted {
+				return why
+			}
+		}
+	}
+	if h.size += len("\r\n"); h.size > h.limits.Head {
+		return refusal{http.StatusRequestHeaderFieldsTooLarge, ReasonHeadTooLong}
+	}
+	slices.SortStableFunc(h.request.Fields, func(a, b exchange.Field) int { return strings.Compare(a.Name, b.Name) })
+	return accepted
+}
+
+func (h *h2head) field(name, value string) refusal {
+	length := len(name) + len(": ") + len(value)
+	if length > h.limits.Field {
+		return refusal{http.StatusRequestHeaderFieldsTooLarge, ReasonFieldTooLong}
+	}
+	h.size += length + len("\r\n")
+	if trim(value) != value {
+		return bad(ReasonNonCompliantHeader) // RFC 9113, section 8.2.1
+	}
+	switch name {
+	case "Content-Length":
+		return accepted // body's business
+	case "Te":
+		h.request.AcceptTrailers = value == "trailers"
+	case "Expect": // x/net has taken 100-continue out
+		return refusal{http.StatusExpectationFailed, ReasonUnknownExpectation}
+	}
+	if looksLikeFraming(name) {
+		return bad(ReasonSuspiciousHeader)
+	}
+	if len(h.request.Fields) == h.limits.Fields {
+		return refusal{http.StatusRequestHeaderFieldsTooLarge, ReasonTooManyFields}
+	}
+	h.request.Fields.Add(name, value)
+	return accepted
+}
+
+// body takes the length. x/net believes the first of several Content-Lengths, takes a bad one for 0, and does not
+// compare one with a stream that ends with its head; all three are malformed (RFC 9113, section 8.1.1).
+func (h *h2head) body() refusal {
+	r := h.request
+	r.Length = h.from.ContentLength
+	lengths := h.from.Header["Content-Length"]
+	if len(lengths) > 1 {
+		return bad(ReasonMultipleLength)
+	}
+	if len(lengths) == 1 {
+		// x/net's number: when ours is another, theirs was a guess, or the stream has ended with its head.
+		var own head
+		own.request = &exchange.Request{}
+		if why := own.contentLength(lengths[0]); why != accepted {
+			return why
+		}
+		if own.request.Length != r.Length {
+			return bad(ReasonBadContentLength)
+		}
+	}
+	if bodyless(r.Method) && r.Length > 0 {
+		return bad(ReasonUndefinedLength)
+	}
+	return accepted
+}
+
+// bodyless says of which methods a body has no meaning (RFC 9110, section 9.3.1), which strictest mode refuses.
+func bodyless(method string) bool { return method == http.MethodGet || method == http.MethodHead }
+
+// refuse answers shortly. The connection goes on: its framing is beyond doubt.
+func (st *h2stream) refuse(why refusal) {
+	s := st.line.h.s
+	s.refusals.Add(1)
+	r := Refusal{Peer: st.x.Peer, Local: st.x.Local, Secure: true, Status: why.status, Reason: why.reason}
+	if s.refused != nil {
+		s.refused(&r)
+	}
+	status := strconv.Itoa(why.status)
+	text := http.StatusText(why.status)
+	kind, body := "application/problem+json", `{"title":"`+text+`","status":`+status+"}\n"
+	if strings.Contains(st.r.Header.Get("Accept"), "text/html") {
+		kind, body = "text/html; charset=utf-8", "<!doctype html><title>"+status+" "+text+"</title><h1>"+status+" "+text+"</h1>\n"
+	}
+	h := st.w.Header()
+	h.Set("Content-Type", kind)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("X-Content-Type-Options", "nosniff")
+	if r.ID != "" && validValue(r.ID) {
+		h.Set("X-Request-Id", r.ID)
+	}
+	if why.status == http.StatusMethodNotAllowed {
+		h.Set("Allow", allow)
+	}
+	st.w.WriteHeader(why.status)
+	_, _ = st.w.Write([]byte(body)) // a visitor who is gone needs no answer
+}
