@@ -69,6 +69,7 @@ type window struct {
 }
 
 // slow adds one tick of waiting and reports whether, at the end of a window, too little had moved in it.
+// A window without any movement is silence, which has its own limit: an honest line stalls and goes on in bursts.
 func (w *window) slow(tick, bytes int64, limits *Limits) bool {
 	if w.waited == 0 {
 		w.from = bytes
@@ -78,7 +79,8 @@ func (w *window) slow(tick, bytes int64, limits *Limits) bool {
 		return false
 	}
 	w.waited = 0
-	return bytes-w.from < int64(limits.MinBytes)
+	moved := bytes - w.from
+	return 0 < moved && moved < int64(limits.MinBytes)
 }
 
 // check does what the line's phase asks for. A tick is added to every limit because times are known to a tick.

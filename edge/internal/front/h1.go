@@ -161,7 +161,7 @@ func (h *h1) exchange() bool {
 	if h.end() != nil {
 		return false
 	}
-	clean := b == nil || b.finish()
+	clean := b == nil || b.finish(h.close)
 	if h.deadlines {
 		h.resetDeadlines()
 	}

@@ -224,8 +224,8 @@ func dropsTrailer(name string) bool {
 }
 
 // finish ends the body with its exchange and reports whether the connection stands at the next request: a small rest
-// is read and dropped, but not one that the visitor has not been told to send.
-func (b *body) finish() bool {
+// is read and dropped, but not one that the visitor has not been told to send, and not if the connection ends anyway.
+func (b *body) finish(ends bool) bool {
 	h := b.h
 	if !b.mu.TryLock() { // somebody still reads, against the rules
 		h.line.Conn.SetReadDeadline(past)
@@ -233,7 +233,7 @@ func (b *body) finish() bool {
 	}
 	b.mu.Unlock()
 	defer b.close()
-	if b.err == nil && !h.mustContinue() && h.line.enter(phaseLinger) {
+	if b.err == nil && !ends && !h.mustContinue() && h.line.enter(phaseLinger) {
 		io.CopyN(discard{}, b, lingerBytes)
 	}
 	return errors.Is(b.err, io.EOF)

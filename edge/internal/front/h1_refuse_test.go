@@ -178,17 +178,18 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// TestRefusedInPieces sends a byte at a time: what is refused must not depend on how bytes arrive.
+// TestScanInPieces gives the scan a byte at a time: what is refused must not depend on how bytes arrive.
 func TestScanInPieces(t *testing.T) {
 	t.Parallel()
 	limits := Limits{}.withDefaults()
 	for _, c := range refused {
 		var whole, pieces headScan
-		end, why := whole.find([]byte(c.raw), &limits)
+		raw := []byte(c.raw)
+		end, why := whole.find(raw, &limits)
 		var end2 int
 		var why2 refusal
 		for n := 1; n <= len(c.raw) && end2 == 0 && why2 == accepted; n++ {
-			end2, why2 = pieces.find([]byte(c.raw[:n]), &limits)
+			end2, why2 = pieces.find(raw[:n], &limits)
 		}
 		if end != end2 || why != why2 {
 			t.Errorf("%s: at once %d %v, in pieces %d %v", c.name, end, why, end2, why2)

@@ -189,3 +189,13 @@ var testTLS = func() func(testing.TB) *tls.Config {
 }()
 
 func repeat(s string, n int) string { return strings.Repeat(s, n) }
+
+// waitFor polls what has no event to wait for.
+func waitFor(t testing.TB, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(5 * time.Second); !done(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("waited in vain")
+		}
+	}
+}

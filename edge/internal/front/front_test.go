@@ -1,0 +1,202 @@
+package front
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/onehost/edge/edge/internal/exchange"
+)
+
+func TestDrain(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, secure bool) {
+		working, finish := make(chan bool), make(chan bool)
+		h := start(t, secure, Limits{}, func(x *exchange.Exchange) {
+			if x.RawPath == "/slow" {
+				working <- true
+				<-finish
+			}
+			text("x")(x)
+		})
+		idle, busy := h.visit(), h.visit()
+		idle.send(get())
+		idle.expect("GET", 200, "x")
+		busy.send(requestLine("GET /slow HTTP/1.1"))
+		<-working
+		waitFor(t, func() bool { return h.server.Connections().Idle == 1 })
+		drained := make(chan error, 1)
+		go func() { drained <- h.server.Drain(t.Context()) }()
+		idle.expectEnd()
+		select {
+		case err := <-drained:
+			t.Fatalf("Drain did not wait for an answer: %v", err)
+		default:
+		}
+		finish <- true
+		if r := busy.expect("GET", 200, "x"); !r.Close {
+			t.Error("the last answer does not say that the connection ends")
+		}
+		busy.expectEnd()
+		busy.Close()
+		if err := <-drained; err != nil {
+			t.Errorf("Drain: %v", err)
+		}
+	})
+}
+
+func TestDrainCutsWhatIsLeft(t *testing.T) {
+	t.Parallel()
+	working, ended := make(chan bool), make(chan bool)
+	h := start(t, true, Limits{}, func(x *exchange.Exchange) {
+		ctx := x.Context()
+		working <- true
+		<-ctx.Done()
+		close(ended)
+	})
+	v := h.visit()
+	v.send(get())
+	<-working
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if err := h.server.Drain(ctx); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "1 connections") {
+		t.Errorf("Drain: %v", err)
+	}
+	<-ended
+	if _, err := http.ReadResponse(v.r, nil); err == nil {
+		t.Error("a connection that was cut got an answer")
+	}
+}
+
+// TestFullServer has room for two connections: a third one gets the place of an idle one, but not of a busy one.
+func TestFullServer(t *testing.T) {
+	t.Parallel()
+	working, finish := make(chan bool), make(chan bool)
+	h := start(t, false, Limits{Connections: 2}, func(x *exchange.Exchange) {
+		if x.RawPath == "/slow" {
+			working <- true
+			<-finish
+		}
+		text("x")(x)
+	})
+	idle, busy := h.visit(), h.visit()
+	idle.send(get())
+	idle.expect("GET", 200, "x")
+	busy.send(requestLine("GET /slow HTTP/1.1"))
+	<-working
+	waitFor(t, func() bool { return h.server.Connections().Idle == 1 })
+	third := h.visit()
+	third.send(requestLine("GET /slow HTTP/1.1"))
+	<-working
+	idle.expectEnd()
+	fourth := h.visit()
+	fourth.send(get("Connection: close"))
+	if n := h.server.Connections().Open; n > 2 {
+		t.Errorf("%d connections are open", n)
+	}
+	finish <- true
+	finish <- true
+	busy.expect("GET", 200, "x")
+	busy.Close()
+	third.expect("GET", 200, "x")
+	fourth.expect("GET", 200, "x")
+}
+
+func TestCounts(t *testing.T) {
+	t.Parallel()
+	h := start(t, true, Limits{}, text("x"))
+	v := h.visit()
+	v.send(get())
+	v.expect("GET", 200, "x")
+	want := Counts{Open: 1, Idle: 1, HTTP1: 1, Accepted: 1}
+	waitFor(t, func() bool { return h.server.Connections() == want })
+	v.Close()
+	want = Counts{Accepted: 1}
+	waitFor(t, func() bool { return h.server.Connections() == want })
+}
+
+func TestPlainRequestOnTLS(t *testing.T) {
+	t.Parallel()
+	h := start(t, true, Limits{}, echo)
+	h.secure = false
+	v := h.visit()
+	v.send(get())
+	v.expectRefusal(t, h, 400, ReasonPlainOnTLS)
+	if n := h.server.Connections().HandshakeErrors; n != 1 {
+		t.Errorf("%d handshake errors", n)
+	}
+	v = h.visit()
+	v.send("\x00\x01\x02\x03\x04")
+	v.Conn.(*net.TCPConn).CloseWrite()
+	io.Copy(io.Discard, v.r)
+	waitFor(t, func() bool { return h.server.Connections().HandshakeErrors == 2 })
+}
+
+func (v *visitor) expectRefusal(t *testing.T, h *host, status int, reason string) {
+	t.Helper()
+	r, _ := v.answer("GET")
+	if got := h.refusals(); r.StatusCode != status || len(got) != 1 || got[0].Reason != reason {
+		t.Errorf("answered %d, noted %+v, want %d %s", r.StatusCode, got, status, reason)
+	}
+	v.expectEnd()
+}
+
+func TestHandshakeTimeout(t *testing.T) {
+	t.Parallel()
+	h := start(t, true, Limits{Handshake: 40 * time.Millisecond}, echo)
+	h.secure = false
+	v := h.visit()
+	v.send("\x16\x03\x01\x02\x00\x01") // the beginning of a ClientHello
+	io.Copy(io.Discard, v.r)
+	waitFor(t, func() bool { return h.server.Connections() == Counts{Accepted: 1, HandshakeErrors: 1} })
+}
+
+func TestRefusalForBrowsers(t *testing.T) {
+	t.Parallel()
+	h := start(t, false, Limits{}, echo)
+	for accept, want := range map[string]string{"text/html,*/*": "text/html; charset=utf-8", "*/*": "application/problem+json"} {
+		v := h.visit()
+		v.send(get("Accept: "+accept, "Cookie: "+repeat("a", 17<<10)))
+		if r, body := v.answer("GET"); r.StatusCode != 431 || r.Header.Get("Content-Type") != want || strings.Contains(body, "html") != strings.Contains(want, "html") {
+			t.Errorf("Accept %s: %d %s %q", accept, r.StatusCode, r.Header.Get("Content-Type"), body)
+		}
+	}
+}
+
+// A failingListener fails a few times before it is closed.
+type failingListener struct {
+	net.Listener
+	errors []error
+}
+
+func (l *failingListener) Accept() (net.Conn, error) {
+	err := l.errors[0]
+	l.errors = l.errors[1:]
+	return nil, err
+}
+func (*failingListener) Addr() net.Addr { return &net.TCPAddr{} }
+
+func TestAcceptErrors(t *testing.T) {
+	t.Parallel()
+	serve := func(errors ...error) error {
+		s := New(Options{Log: slog.New(slog.DiscardHandler)})
+		defer s.Drain(t.Context())
+		return s.Serve(&failingListener{errors: errors}, false)
+	}
+	if err := serve(&net.OpError{Err: syscall.EMFILE}, syscall.ECONNABORTED, net.ErrClosed); err != nil {
+		t.Errorf("Serve gave up what passes: %v", err)
+	}
+	if err := serve(io.ErrClosedPipe); !errors.Is(err, io.ErrClosedPipe) {
+		t.Errorf("Serve: %v", err)
+	}
+	if err := New(Options{}).Serve(nil, true); err == nil {
+		t.Error("served TLS without a configuration")
+	}
+}
