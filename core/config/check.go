@@ -165,11 +165,7 @@ func (k *checker) host(name string, h Host) {
 	k.certificate(name, h, at)
 	k.limits(h.Limits, at.to("limits"))
 	for i := range h.Rules {
-		here := at.to("rules", i)
-		k.rule(&h.Rules[i], here)
-		if !k.bad(here) && !slices.ContainsFunc(k.conditions, func(key string) bool { return k.given(here.to(key)) }) {
-			k.warn(here, "this rule has no conditions: rules after it, and default, are never reached")
-		}
+		k.rule(&h.Rules[i], at.to("rules", i))
 	}
 	if h.Default != nil {
 		k.rule(h.Default, at.to("default"))

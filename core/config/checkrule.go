@@ -2,14 +2,12 @@ package config
 
 import (
 	"maps"
-	"net/netip"
-	"net/url"
 	"reflect"
 	"slices"
 	"strings"
 )
 
-// rule finds what is wrong in one rule.
+// rule finds what is wrong in one rule with what it refers to. The rest of what rules mean is judged where they are compiled.
 func (k *checker) rule(r *Rule, at path) {
 	for _, key := range k.conditions {
 		if k.given(at.to(key)) && !k.bad(at.to(key)) && isEmpty(r, key) {
@@ -21,16 +19,6 @@ func (k *checker) rule(r *Rule, at path) {
 	}
 	k.forward(r.Forward, at.to("forward"))
 	k.limits(r.Limits, at.to("limits"))
-	if r.Rewrite != nil {
-		k.rewrite(r.Rewrite, at.to("rewrite"))
-	}
-	if r.Headers != nil {
-		k.changes(r.Headers.Request, at.to("headers", "request"))
-		k.changes(r.Headers.Response, at.to("headers", "response"))
-	}
-	if r.CORS != nil {
-		k.cors(r.CORS, at.to("cors"))
-	}
 	if r.Auth != nil {
 		k.auth(r.Auth, at.to("auth"))
 	}
@@ -76,74 +64,8 @@ func (k *checker) forward(weights map[string]int, at path) {
 	}
 }
 
-func (k *checker) rewrite(r *Rewrite, at path) {
-	switch {
-	case !k.given(at.to("path")) && !k.given(at.to("host")):
-		k.fail(at, "rewrite needs path or host")
-	case r.Path != "" && r.Regex == "" && !k.given(at.to("regex")) && !strings.HasPrefix(r.Path, "/"):
-		k.fail(at.to("path"), "the new path %s does not begin with /", k.Show(r.Path, at.to("path")...))
-	}
-}
-
-// framing are fields that belong to a connection or to the framing of a message (RFC 9110, section 7.6.1; RFC 9112, section 6).
-var framing = []string{"connection", "content-length", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
-
-func (k *checker) changes(c FieldChanges, at path) {
-	for key, names := range map[string][]string{
-		"set": slices.Sorted(maps.Keys(c.Set)), "add": slices.Sorted(maps.Keys(c.Add)), "remove": c.Remove,
-	} {
-		for i, name := range names {
-			here := at.to(key, name)
-			if key == "remove" {
-				here = at.to(key, i)
-			}
-			switch name = strings.ToLower(name); {
-			case slices.Contains(framing, name):
-				k.fail(here, "%s is edge's own business: it says how messages are framed", name)
-			case name == "host":
-				k.fail(here, "Host is changed by rewrite: {host: …}")
-			}
-		}
-	}
-}
-
-func (k *checker) cors(c *CORS, at path) {
-	if len(c.Origins) == 0 && k.given(at.to("origins")) {
-		k.fail(at.to("origins"), "origins has no value")
-	}
-	if c.Credentials && slices.Contains(c.Origins, "*") {
-		k.fail(at.to("credentials"), `browsers send no credentials where origins has "*"; list the origins`)
-	}
-	for i, origin := range c.Origins {
-		if origin == "" || origin == "*" {
-			continue
-		}
-		here := at.to("origins", i)
-		u, err := url.Parse(strings.Replace(origin, "://*.", "://", 1))
-		switch {
-		case err != nil || u.Host == "":
-			k.fail(here, "%s can't be read as an origin", k.Show(origin, here...))
-		case strings.ToLower(origin) != origin:
-			k.fail(here, "browsers write origins in lower case")
-		default:
-			k.originHost(u.Hostname(), here)
-		}
-	}
-}
-
-func (k *checker) originHost(name string, at path) {
-	if _, err := netip.ParseAddr(name); err == nil {
-		return
-	}
-	if err := checkName(name); err != nil {
-		k.fail(at, "an origin has a hostname: %s", err)
-	}
-}
-
+// auth warns of passwords that whoever may read the file can read.
 func (k *checker) auth(a *Auth, at path) {
-	if len(a.Basic) == 0 && k.given(at.to("basic")) {
-		k.fail(at.to("basic"), "basic has no name and password")
-	}
 	for _, name := range slices.Sorted(maps.Keys(a.Basic)) {
 		here := at.to("basic", name)
 		if secret := a.Basic[name]; secret != "" && !strings.HasPrefix(secret, "$2") && !k.places[pathKey(here...)].secret {

@@ -28,7 +28,7 @@ type document struct {
 // more among the problems than warnings; problems are in the order of the files.
 //
 // The checks are the other rooms' own. They run even if there are problems already, so that all are found in one go:
-// the Config they get then lacks what could not be read. At a place that has a problem they add none.
+// the Config they get then lacks what could not be read, and what they say of that, or only warn of, is left out.
 func Load(path string, env Env, checks ...func(*Config) []Problem) (*Config, []Problem) {
 	l := newLoader(env)
 	root := l.read(path, place{}, 0)
@@ -42,9 +42,10 @@ func Load(path string, env Env, checks ...func(*Config) []Problem) (*Config, []P
 
 	problems := l.problems
 	if complete { // else names that are missing may stand in what could not be read
-		problems = append(problems, check(c, Failed(l.problems))...)
+		partial := Failed(problems)
+		problems = append(problems, check(c, partial)...)
 		for _, other := range checks {
-			problems = addElsewhere(problems, other(c))
+			problems = c.addNews(problems, other(c), partial)
 		}
 	}
 	problems = sorted(problems, l.files)
@@ -54,14 +55,25 @@ func Load(path string, env Env, checks ...func(*Config) []Problem) (*Config, []P
 	return c, problems
 }
 
-// addElsewhere adds the problems that stand where none stands yet.
-func addElsewhere(problems, more []Problem) []Problem {
-	taken := map[Problem]bool{}
+// addNews adds the problems that stand where none stands yet and nothing was unreadable.
+func (c *Config) addNews(problems, more []Problem, partial bool) []Problem {
+	type spot struct {
+		file      string
+		line, col int
+	}
+	taken := map[spot]bool{}
 	for _, p := range problems {
-		taken[Problem{File: p.File, Line: p.Line, Col: p.Col, Warning: p.Warning}] = true
+		if p.Line > 0 && !p.Warning {
+			taken[spot{p.File, p.Line, p.Col}] = true
+		}
+	}
+	for _, at := range c.places {
+		if at.bad {
+			taken[spot{at.file, at.line, at.col}] = true
+		}
 	}
 	for _, p := range more {
-		if !taken[Problem{File: p.File, Line: p.Line, Col: p.Col, Warning: p.Warning}] {
+		if !taken[spot{p.File, p.Line, p.Col}] && !(p.Warning && partial) {
 			problems = append(problems, p)
 		}
 	}

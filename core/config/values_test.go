@@ -78,7 +78,7 @@ func TestValues(t *testing.T) {
 		PathRegex: []string{"^/v[0-9]+/"}, Method: []string{"GET", "POST"},
 		Header: map[string][]string{"X-Level": {"1", "2.5", "true"}}, Query: map[string][]string{"debug": {"*"}, "": {"", "a"}},
 		SourceIP: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, Forward: map[string]int{"bare": 1},
-		Rewrite: &Rewrite{Path: "/api/$1", Regex: "^/v([0-9]+)/", Host: "api.internal"},
+		Rewrite: &Rewrite{Path: "/api/$1", Regex: "^/v([0-9]+)/"},
 		Headers: &HeaderChanges{
 			Request:  FieldChanges{Set: map[string]string{"X-Api": "k-123"}, Add: map[string]string{"X-Via": "edge"}, Remove: []string{"X-Debug"}},
 			Response: FieldChanges{Remove: []string{"Server"}},
@@ -86,9 +86,9 @@ func TestValues(t *testing.T) {
 		Limits: Limits{Concurrency: 4, Rate: Rate{300, time.Minute}, Burst: 5, Body: 65536},
 		CORS: &CORS{
 			Origins: []string{"https://app.example.com", "https://*.example.com:8443"}, Methods: []string{"GET", "PUT"},
-			Headers: []string{"*"}, Credentials: true, Expose: []string{"X-Total"}, MaxAge: 10 * time.Minute,
+			Headers: []string{"X-Api"}, Credentials: true, Expose: []string{"X-Total"}, MaxAge: 10 * time.Minute,
 		},
-		Auth: &Auth{Basic: map[string]string{"alice": "secret-of-alice", "bob": "$2y$05$abcdefghijklmnopqrstuv"}},
+		Auth: &Auth{Basic: map[string]string{"alice": "secret-of-alice", "bob": "$2y$05$.wS3rKfxVJLzyEUDiQ4ICuZV.b8Qf6wQ8Ay9ZIFLkjhB1jLSVYqNW"}},
 	})
 	for _, name := range []string{"*.example.org", "xn--bcher-kva.example", "192.0.2.10", "2001:db8::1", "*", "more.example.com"} {
 		if _, ok := c.Hosts[name]; !ok {
