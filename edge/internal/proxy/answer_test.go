@@ -100,7 +100,7 @@ func TestInformationalAnswers(t *testing.T) {
 		w.Header().Del("Connection")
 		w.WriteHeader(200)
 	}
-	for _, url := range []string{app(t, handler)} {
+	for _, url := range bothTargets(t, handler) {
 		_, r := exchangetest.New("GET", "/")
 		r.Serve(to(t, url))
 		if len(r.Informational) != 2 || r.Informational[0].Status != 103 || r.Informational[1].Status != 102 ||

@@ -17,6 +17,7 @@ const connectTimeout = 5 * time.Second
 type dialer struct {
 	connect func(context.Context) (net.Conn, error)
 	tls     *tls.Config // nil: plain
+	buffers buffers
 }
 
 func (d *dialer) dial(ctx context.Context) (net.Conn, error) {
@@ -25,7 +26,7 @@ func (d *dialer) dial(ctx context.Context) (net.Conn, error) {
 		return nil, &connectError{err}
 	}
 	if d.tls == nil {
-		return &conn{Conn: plain}, nil
+		return &conn{Conn: plain, buffers: &d.buffers}, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
@@ -34,7 +35,7 @@ func (d *dialer) dial(ctx context.Context) (net.Conn, error) {
 		_ = plain.Close()
 		return nil, &connectError{err}
 	}
-	return &conn{Conn: secure}, nil
+	return &conn{Conn: secure, buffers: &d.buffers}, nil
 }
 
 func (d *dialer) plain(ctx context.Context) (net.Conn, error) {
@@ -46,7 +47,8 @@ func (d *dialer) plain(ctx context.Context) (net.Conn, error) {
 // conn is a connection to a target that knows whether anything was sent on it, and for whom.
 type conn struct {
 	net.Conn
-	sent atomic.Int64 // bytes
+	buffers *buffers
+	sent    atomic.Int64 // bytes
 	// body is what the request in progress sends. Whoever closes the connection must not wait for the visitor.
 	body atomic.Pointer[requestBody]
 }
@@ -56,6 +58,29 @@ func (c *conn) Write(p []byte) (int, error) {
 	n, err := c.Conn.Write(p)
 	c.sent.Add(int64(n))
 	return n, err
+}
+
+// ReadFrom sends what r has. net/http would take new memory for every body to do that.
+func (c *conn) ReadFrom(r io.Reader) (int64, error) {
+	buf := c.buffers.get()
+	defer c.buffers.put(buf)
+	var total int64
+	for {
+		n, err := r.Read(buf[:])
+		if n > 0 {
+			written, werr := c.Write(buf[:n])
+			total += int64(written)
+			if werr != nil {
+				return total, werr
+			}
+		}
+		switch {
+		case err == io.EOF:
+			return total, nil
+		case err != nil:
+			return total, err
+		}
+	}
 }
 
 // Close also ends reading the body that was being sent: http.Transport waits for that before it reports that the

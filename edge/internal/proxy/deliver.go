@@ -11,9 +11,6 @@ import (
 	"github.com/onehost/edge/edge/internal/exchange"
 )
 
-// bufferSize is how much of an answer's body is read at once.
-const bufferSize = 32 << 10
-
 // maxAnswerFields is how many fields the head of an answer may have.
 const maxAnswerFields = 256
 
@@ -78,8 +75,8 @@ func (p *Proxy) stream(a *attempt, ans *answer) error {
 			return &visitorError{err}
 		}
 	}
-	buf := p.buffers.Get().(*[bufferSize]byte)
-	defer p.buffers.Put(buf)
+	buf := p.buffers.get()
+	defer p.buffers.put(buf)
 	for {
 		n, err := ans.body.Read(buf[:])
 		a.silence.touch()

@@ -75,6 +75,11 @@ func h2cApp(t testing.TB, h http.Handler) string {
 	return strings.Replace(s.URL, "http://", "h2c://", 1)
 }
 
+// bothTargets gives a target that speaks http/1.1 and one that speaks h2c.
+func bothTargets(t *testing.T, h http.HandlerFunc) map[string]string {
+	return map[string]string{"http": app(t, h), "h2c": h2cApp(t, h)}
+}
+
 // raw starts a target that serves each connection with its number, from 1, and closes it then.
 func raw(t testing.TB, serve func(n int, c net.Conn, r *bufio.Reader)) string {
 	t.Helper()

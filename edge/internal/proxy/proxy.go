@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/onehost/edge/edge/internal/exchange"
 	"github.com/onehost/edge/edge/internal/target"
@@ -31,12 +30,12 @@ type Options struct {
 // A Proxy forwards exchanges to target groups.
 type Proxy struct {
 	publicPort string
-	buffers    sync.Pool // of *[bufferSize]byte
+	buffers    buffers
 }
 
 // New returns a Proxy. The connections are the targets' own: give [NewPool] to target.NewGroups.
 func New(o Options) *Proxy {
-	p := &Proxy{buffers: sync.Pool{New: func() any { return new([bufferSize]byte) }}}
+	p := &Proxy{}
 	if o.PublicPort != 0 {
 		p.publicPort = strconv.Itoa(o.PublicPort)
 	}

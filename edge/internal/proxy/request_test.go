@@ -5,6 +5,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -169,5 +171,45 @@ func TestTrailersThatNobodyAnnounced(t *testing.T) {
 	r.Serve(to(t, url))
 	if g, want := <-got, "5\r\nhello\r\n0\r\nX-Sum: 7\r\n\r\n"; g != want {
 		t.Errorf("%q, want %q", g, want)
+	}
+}
+
+func TestRequestOverH2C(t *testing.T) {
+	got := make(chan *http.Request, 1)
+	url := h2cApp(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got <- r }))
+	h := to(t, url)
+	for _, path := range []string{"/a%2Fb;c=d//e?x=1&&y", "//evil.example/x?", "//a|b"} {
+		x, r := exchangetest.New("GET", "/", exchangetest.Field("X-A", "1"))
+		x.RawPath, x.RawQuery, x.HasQuery = strings.Cut(path, "?")
+		x.AcceptTrailers = true
+		r.Serve(h)
+		req := <-got
+		if req.RequestURI != path || req.Host != "example.com" || req.Header.Get("X-A") != "1" || req.Header.Get("Te") != "trailers" || req.ProtoMajor != 2 {
+			t.Errorf("%s: %s %s %s %v", path, req.Proto, req.RequestURI, req.Host, req.Header)
+		}
+		if req.Header.Get("User-Agent") != "" || req.Header.Get("Accept-Encoding") != "" {
+			t.Errorf("invented: %v", req.Header)
+		}
+	}
+}
+
+func TestTargetsOfEveryKind(t *testing.T) {
+	hello := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") })
+	overTLS := httptest.NewTLSServer(hello)
+	defer overTLS.Close()
+	socket := filepath.Join(t.TempDir(), "app.sock")
+	ln, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	onSocket := &httptest.Server{Listener: ln, Config: &http.Server{Handler: hello}} //nolint:gosec // a test's
+	onSocket.Start()
+	defer onSocket.Close()
+	for _, url := range []string{app(t, hello), h2cApp(t, hello), overTLS.URL, "unix:" + socket} {
+		x, r := exchangetest.New("GET", "/")
+		r.Serve(to(t, url))
+		if r.Status != 200 || r.Body.String() != "hello" || x.Record.Target != url {
+			t.Errorf("%s: status %d, reason %q", url, r.Status, x.Record.ErrorReason)
+		}
 	}
 }

@@ -41,8 +41,8 @@ func (p *Proxy) switchProtocols(a *attempt, switched io.ReadWriteCloser) *failur
 // carry copies what from says to to until from ends, which to is told. It returns how many bytes that was.
 // An error on either side ends both directions.
 func (p *Proxy) carry(a *attempt, to, from io.ReadWriteCloser) int64 {
-	buf := p.buffers.Get().(*[bufferSize]byte)
-	defer p.buffers.Put(buf)
+	buf := p.buffers.get()
+	defer p.buffers.put(buf)
 	var total int64
 	for {
 		n, err := from.Read(buf[:])
