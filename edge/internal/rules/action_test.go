@@ -174,6 +174,39 @@ func TestCORS(t *testing.T) {
 	}
 }
 
+func TestRefuseHasTheFieldsOfTheRule(t *testing.T) {
+	table := build(t, host(config.Host{HSTS: 1e9, Default: &config.Rule{Site: "app", CORS: &config.CORS{Origins: []string{"https://a.b"}}}}))
+	x, r := exchangetest.New("GET", "/", exchangetest.Field("Origin", "https://a.b"))
+	r.Serve(exchange.HandlerFunc(func(x *exchange.Exchange) {
+		x.Response.Fields.Set("Retry-After", "3")
+		table.Host("example.com").Match(&x.Request).Refuse(x, 429, "rate_limited")
+	}))
+	if r.Status != 429 || x.Record.ErrorReason != "rate_limited" || r.Fields.Get("Retry-After") != "3" ||
+		r.Fields.Get("Access-Control-Allow-Origin") != "https://a.b" || !r.Fields.Has("Strict-Transport-Security") {
+		t.Errorf("%d %v", r.Status, r.Fields)
+	}
+}
+
+func TestRewrittenHostIsForwarded(t *testing.T) {
+	table := build(t, host(config.Host{Default: &config.Rule{Site: "app", Rewrite: &config.Rewrite{Host: "internal"}}}))
+	if r := serve(t, table, "GET", "https://example.com:444/"); r.Fields.Get("Seen-X-Forwarded-Host") != "example.com:444" {
+		t.Errorf("%v", r.Fields)
+	}
+	if r := serve(t, table, "GET", "/", exchangetest.Field("X-Forwarded-Host", "cdn.example")); r.Fields.Get("Seen-X-Forwarded-Host") != "cdn.example" {
+		t.Errorf("%v", r.Fields)
+	}
+}
+
+func TestRedirectWithoutHost(t *testing.T) {
+	table := build(t, &config.Config{Hosts: map[string]config.Host{"*": {Default: &config.Rule{Redirect: &config.Redirect{To: "https://#{host}:1/", Status: 302}}}}})
+	x, r := exchangetest.New("GET", "/")
+	x.Host, x.Hostname = "", ""
+	r.Serve(table.Host("").Match(&x.Request).Handler)
+	if r.Status != 400 || x.Record.ErrorReason != "no_host" {
+		t.Errorf("%d %v", r.Status, r.Fields)
+	}
+}
+
 func TestCORSIsOnErrorsToo(t *testing.T) {
 	table := build(t, host(config.Host{Default: &config.Rule{Site: "app", CORS: &config.CORS{Origins: []string{"https://a.b"}}, Auth: &config.Auth{Basic: map[string]string{"a": "b"}}}}))
 	r := serve(t, table, "GET", "/", exchangetest.Field("Origin", "https://a.b"))

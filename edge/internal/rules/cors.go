@@ -56,19 +56,13 @@ func newCORS(c *config.CORS) *cors {
 	return s
 }
 
-// answer answers x if it is a preflight and says whether it did. Other answers are marked before their head is sent:
-// by the origin as the visitor sent it, whatever becomes of the request's fields on the way.
-func (c *cors) answer(x *exchange.Exchange) bool {
-	mark := c.mark(x.Fields.Get("Origin"))
-	x.BeforeHead(mark)
-	if !isPreflight(&x.Request) {
-		return false
-	}
+// answerPreflight answers a preflight; the mark that x has says what is allowed.
+func answerPreflight(x *exchange.Exchange) {
 	x.Response.Status, x.Response.Length = 204, 0
 	_ = x.SendHead() // a visitor who is gone is the front's to notice
-	return true
 }
 
+// mark returns the hook that marks answers for an origin. It is asked for before anything changes the request's fields.
 func (c *cors) mark(origin string) *corsMark {
 	if c.anyOrigin != nil {
 		return c.anyOrigin

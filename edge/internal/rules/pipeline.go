@@ -20,13 +20,9 @@ type pipeline struct {
 }
 
 func (p *pipeline) ServeExchange(x *exchange.Exchange) {
-	if p.response != nil {
-		x.BeforeHead(p.response)
-	}
-	if p.hsts != nil && x.Scheme == "https" {
-		x.BeforeHead(p.hsts)
-	}
-	if p.cors != nil && p.cors.answer(x) {
+	p.mark(x)
+	if p.cors != nil && isPreflight(&x.Request) {
+		answerPreflight(x)
 		return
 	}
 	if p.auth != nil && !p.auth.admit(x) {
@@ -40,6 +36,19 @@ func (p *pipeline) ServeExchange(x *exchange.Exchange) {
 		return
 	}
 	p.action.ServeExchange(x)
+}
+
+// mark sees to it that the answer gets the fields that every answer of the rule has, whoever makes it.
+func (p *pipeline) mark(x *exchange.Exchange) {
+	if p.response != nil {
+		x.BeforeHead(p.response)
+	}
+	if p.hsts != nil && x.Scheme == "https" {
+		x.BeforeHead(p.hsts)
+	}
+	if p.cors != nil {
+		x.BeforeHead(p.cors.mark(x.Fields.Get("Origin")))
+	}
 }
 
 // isEmpty reports whether nothing happens on the way to the action.

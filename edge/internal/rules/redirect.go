@@ -36,6 +36,8 @@ const maxLocation = 8 << 10
 func (d *redirect) ServeExchange(x *exchange.Exchange) {
 	u := d.location(&x.Request)
 	switch {
+	case u.host == "": // HTTP/1.0 without Host, and a redirect to #{host}
+		reply.Error(x, 400, "no_host")
 	case u.scheme == "http" && x.Scheme == "https":
 		reply.Error(x, 500, "redirect_downgrade")
 	case u.isOf(&x.Request, d.publicPort):

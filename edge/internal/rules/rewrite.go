@@ -17,7 +17,7 @@ import (
 // expression its first match is replaced, without a match nothing changes, and a result that is no path or no host
 // is answered 500. It works on the normalised path, so that an odd spelling of a path can't get by unrewritten.
 //
-// The query is kept. One that the new path brings along comes first, as in nginx's rewrite.
+// The target learns the host that the visitor asked for from X-Forwarded-Host. The query is kept. One that the new path brings along comes first, as in nginx's rewrite.
 type rewrite struct {
 	regex *regexp.Regexp // nil: all is replaced
 	path  *replacement   // nil: stays
@@ -48,6 +48,9 @@ func (w *rewrite) apply(r *exchange.Request) error {
 			hostname, ok := exchange.NormalHostname(host)
 			if !ok {
 				return errRewrittenHost
+			}
+			if !r.Fields.Has("X-Forwarded-Host") { // what a trusted proxy says of it stays
+				r.Fields.Add("X-Forwarded-Host", r.Host)
 			}
 			r.Host, r.Hostname = host, hostname
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/onehost/edge/core/config"
 	"github.com/onehost/edge/edge/internal/exchange"
+	"github.com/onehost/edge/edge/internal/reply"
 )
 
 // Actions gives the table the actions that live in other rooms.
@@ -124,4 +125,13 @@ func (rule *Rule) holds(r *exchange.Request) bool {
 		}
 	}
 	return true
+}
+
+// Refuse answers x with an error in place of the rule's handler (see reply.Error): with the header changes, HSTS and CORS that the
+// rule's own answers have, so that a script in a browser may read that it has to wait.
+func (rule *Rule) Refuse(x *exchange.Exchange, status int, reason string) {
+	if p, ok := rule.Handler.(*pipeline); ok {
+		p.mark(x)
+	}
+	reply.Error(x, status, reason)
 }
