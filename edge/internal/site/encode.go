@@ -36,7 +36,7 @@ const (
 	// minCompressed is the size in bytes below which a file travels in one packet anyway.
 	minCompressed = 512
 	// maxBestBrotli is the size in bytes above which brotli's best level, a second for 250 KB, is not worth its time.
-	maxBestBrotli = 4 << 20
+	maxBestBrotli = 1 << 20
 	// zstdWindow is the largest that a browser has to accept, in bytes (RFC 9659).
 	zstdWindow = 8 << 20
 )
