@@ -35,7 +35,7 @@ func TestChecksOverRealSockets(t *testing.T) {
 
 			r := <-seen
 			host := mustParse(url).Host
-			if r.Method != "GET" || r.RequestURI != "/" || r.UserAgent() != "edge-health/1" || r.Host != host {
+			if r.Method != http.MethodGet || r.RequestURI != "/" || r.UserAgent() != "edge-health/1" || r.Host != host {
 				t.Errorf("%s %s, %s, Host %s, want %s", r.Method, r.RequestURI, r.UserAgent(), r.Host, host)
 			}
 			if r.ProtoMajor == 1 && !r.Close {

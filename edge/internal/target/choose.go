@@ -74,7 +74,7 @@ func (g *Group) next(v *view, tried []*Target) *Target {
 		}
 		return t
 	}
-	first := int(g.turn.Add(1) % uint64(len(v.eligible)))
+	first := g.first(v)
 	for i := range v.eligible {
 		if t := v.eligible[(first+i)%len(v.eligible)]; !slices.Contains(tried, t) {
 			return t
@@ -100,7 +100,7 @@ func (g *Group) tooCold(v *view, t *Target) bool {
 func (g *Group) leastBusy(v *view, tried []*Target) *Target {
 	var best *Target
 	var bestLoad int64
-	first := int((g.turn.Add(1) - 1) % uint64(len(v.eligible)))
+	first := g.first(v)
 	for i := range v.eligible {
 		t := v.eligible[(first+i)%len(v.eligible)]
 		if slices.Contains(tried, t) {
@@ -113,6 +113,11 @@ func (g *Group) leastBusy(v *view, tried []*Target) *Target {
 		}
 	}
 	return best
+}
+
+// first returns where a search through the eligible ones begins: each time one further.
+func (g *Group) first(v *view) int {
+	return int((g.turn.Add(1) - 1) % uint64(len(v.eligible))) //nolint:gosec // less than a length
 }
 
 // maxSlots bounds the length of a schedule: above it weights are rounded.

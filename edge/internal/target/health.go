@@ -45,7 +45,7 @@ func (h *health) become(s State, r Reason, description string) {
 func (t *Target) watch(ctx context.Context) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	defer context.AfterFunc(t.watched, stop)()
+	defer context.AfterFunc(t.watched, stop)() //nolint:contextcheck // two contexts end this: Run's, and the target's own
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	phased := false // whether t has its own phase within the interval, so that many targets are not checked in one moment
@@ -63,7 +63,7 @@ func (t *Target) watch(ctx context.Context) {
 			continue
 		}
 		began := time.Now()
-		entered := t.record(t.check(ctx, settings), began, settings)
+		entered := t.record(ctx, t.check(ctx, settings), began, settings)
 		pause := settings.Interval
 		switch {
 		case !entered:
@@ -87,7 +87,7 @@ func (t *Target) beginCheck() healthSettings {
 }
 
 // record takes a check's result into account and reports whether the target was ever healthy.
-func (t *Target) record(r result, began time.Time, s healthSettings) (entered bool) {
+func (t *Target) record(ctx context.Context, r result, began time.Time, s healthSettings) (entered bool) {
 	g := t.groups
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -113,7 +113,7 @@ func (t *Target) record(r result, began time.Time, s healthSettings) (entered bo
 		level = slog.LevelWarn
 	}
 	t.group.rebuild()
-	g.options.Log.Log(context.Background(), level, "target health changed", "group", t.group.name, "target", t.name,
+	g.options.Log.Log(ctx, level, "target health changed", "group", t.group.name, "target", t.name,
 		"from", was, "to", h.state, "reason", h.reason, "description", h.description)
 	return h.entered
 }

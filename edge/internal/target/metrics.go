@@ -2,15 +2,17 @@ package target
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// Metrics of targets. Their labels are names from the configuration and what an operator adds.
-var labels = []string{"group", "target"}
-
 var (
-	healthyDesc  = prometheus.NewDesc("edge_target_healthy", "1 when the target is healthy or its health is not checked, else 0.", labels, nil)
-	inFlightDesc = prometheus.NewDesc("edge_target_in_flight", "Requests that the target is working on.", labels, nil)
-	requestsDesc = prometheus.NewDesc("edge_target_requests_total", "Requests given to the target, failed attempts to connect included.", labels, nil)
-	errorsDesc   = prometheus.NewDesc("edge_target_connect_errors_total", "Attempts to connect to the target that failed.", labels, nil)
+	healthyDesc  = newDesc("edge_target_healthy", "1 when the target is healthy or its health is not checked, else 0.")
+	inFlightDesc = newDesc("edge_target_in_flight", "Requests that the target is working on.")
+	requestsDesc = newDesc("edge_target_requests_total", "Requests given to the target, failed attempts to connect included.")
+	errorsDesc   = newDesc("edge_target_connect_errors_total", "Attempts to connect to the target that failed.")
 )
+
+// newDesc describes a metric of targets. Its labels are names from the configuration and what an operator adds.
+func newDesc(name, help string) *prometheus.Desc {
+	return prometheus.NewDesc(name, help, []string{"group", "target"}, nil)
+}
 
 // Describe implements prometheus.Collector.
 func (g *Groups) Describe(c chan<- *prometheus.Desc) {

@@ -16,7 +16,7 @@ type GroupStatus struct {
 }
 
 // TargetStatus is what an operator sees of a target. Times in milliseconds are for people who compare, not for sums.
-type TargetStatus struct {
+type TargetStatus struct { //nolint:revive // beside GroupStatus, a bare Status would not say whose
 	Target          string     `json:"target"`
 	State           State      `json:"state"`
 	Reason          Reason     `json:"reason,omitempty"`
