@@ -14,7 +14,7 @@ type checker struct {
 	*Config
 	partial    bool // something could not be decoded: what is missing may stand in the file all the same
 	problems   []Problem
-	conditions []string        // keys of a rule that are conditions
+	conditions []field         // of a rule
 	used       map[string]bool // path keys of the sites and target groups that a rule refers to
 }
 
@@ -23,7 +23,7 @@ func check(c *Config, partial bool) []Problem {
 	k := &checker{Config: c, partial: partial, used: map[string]bool{}}
 	for _, f := range shapeOf(reflect.TypeFor[Rule]()).fields {
 		if f.condition {
-			k.conditions = append(k.conditions, f.name)
+			k.conditions = append(k.conditions, f)
 		}
 	}
 	k.listen()
@@ -100,9 +100,11 @@ func (k *checker) listen() {
 
 func (k *checker) sites() {
 	for _, name := range slices.Sorted(maps.Keys(k.Sites)) {
-		for directive, sources := range k.Sites[name].CSP.Sources {
-			if len(sources) == 0 {
-				k.fail(path{"sites", name, "csp", directive}, "%s has no source; leave it out", directive)
+		sources := k.Sites[name].CSP.Sources
+		for _, directive := range slices.Sorted(maps.Keys(sources)) {
+			here := path{"sites", name, "csp", directive}
+			if len(sources[directive]) == 0 && !k.bad(here) {
+				k.fail(here, "%s has no source; leave it out", directive)
 			}
 		}
 	}
@@ -163,7 +165,7 @@ func (k *checker) host(name string, h Host) {
 		k.fail(at.to("aliases"), "aliases are redirected to the host, and %s is not one name", k.Show(name, at...))
 	}
 	k.certificate(name, h, at)
-	k.limits(h.Limits, at.to("limits"))
+	k.limits(at.to("limits"))
 	for i := range h.Rules {
 		k.rule(&h.Rules[i], at.to("rules", i))
 	}
@@ -195,7 +197,7 @@ func (k *checker) certificate(name string, h Host, at path) {
 	}
 }
 
-func (k *checker) limits(l Limits, at path) {
+func (k *checker) limits(at path) {
 	if k.given(at.to("burst")) && !k.given(at.to("rate")) {
 		k.fail(at.to("burst"), "burst needs rate")
 	}

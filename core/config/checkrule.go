@@ -9,31 +9,29 @@ import (
 
 // rule finds what is wrong in one rule with what it refers to. The rest of what rules mean is judged where they are compiled.
 func (k *checker) rule(r *Rule, at path) {
-	for _, key := range k.conditions {
-		if k.given(at.to(key)) && !k.bad(at.to(key)) && isEmpty(r, key) {
-			k.fail(at.to(key), "%s has no value; leave it out to match any", key)
+	for _, f := range k.conditions {
+		here := at.to(f.name)
+		if k.given(here) && !k.bad(here) && reflect.ValueOf(r).Elem().FieldByIndex(f.index).Len() == 0 {
+			k.fail(here, "%s has no value; leave it out to match any", f.name)
 		}
 	}
 	if r.Site != "" {
 		k.refer("sites", "site", r.Site, slices.Collect(maps.Keys(k.Sites)), at.to("site"))
 	}
 	k.forward(r.Forward, at.to("forward"))
-	k.limits(r.Limits, at.to("limits"))
+	k.limits(at.to("limits"))
 	if r.Auth != nil {
 		k.auth(r.Auth, at.to("auth"))
 	}
-}
-
-// isEmpty reports whether the condition with this key has no value.
-func isEmpty(r *Rule, key string) bool {
-	f, ok := shapeOf(reflect.TypeFor[Rule]()).lookup(key)
-	return ok && reflect.ValueOf(r).Elem().FieldByIndex(f.index).Len() == 0
 }
 
 // refer notes that a rule uses something by its name.
 func (k *checker) refer(key, kind, name string, known []string, at path) {
 	if slices.Contains(known, name) {
 		k.used[pathKey(key, name)] = true
+		return
+	}
+	if k.bad(path{key}) { // it may be among what could not be read
 		return
 	}
 	slices.Sort(known)

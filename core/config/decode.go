@@ -11,7 +11,7 @@ import (
 // A decoder sets values from nodes by the tags of the values' types. It goes on after a problem, so that all are found.
 type decoder struct {
 	expander *expander
-	forms    forms
+	grammar  grammar
 	places   places
 	problems []Problem
 }
@@ -25,22 +25,20 @@ func (d *decoder) fail(at place, format string, args ...any) {
 
 // value sets v, which f describes and which stands at a path, from a node. A nil node is an absent key.
 func (d *decoder) value(n *node, v reflect.Value, f field, path string) {
-	if form, ok := d.forms.of(v.Type(), f.is); ok && v.Type() != statusRanges {
+	if form, ok := d.grammar.form(v.Type(), f.is); ok && v.Type() != statusRanges {
 		d.scalar(n, v, form, f, path)
 		return
 	}
-	switch v.Kind() {
-	case reflect.Pointer:
-		if n != nil {
-			v.Set(reflect.New(v.Type().Elem()))
-			d.value(n, v.Elem(), f, path)
-		}
-	case reflect.Slice:
+	switch kind := v.Kind(); {
+	case kind == reflect.Slice:
 		d.list(n, v, f, path)
-	case reflect.Map:
+	case kind == reflect.Map:
 		d.dictionary(n, v, f, path)
-	case reflect.Struct:
+	case kind == reflect.Struct:
 		d.structure(n, v, f, path)
+	case kind == reflect.Pointer && n != nil:
+		v.Set(reflect.New(v.Type().Elem()))
+		d.value(n, v.Elem(), f, path)
 	}
 }
 
@@ -143,7 +141,7 @@ func (d *decoder) list(n *node, v reflect.Value, f field, path string) {
 			d.places[at] = itemNode.place
 			d.add(itemNode, v, item, at)
 		}
-	case n.kind == scalar && d.forms.hasShort(v.Type(), item):
+	case n.kind == scalar && d.grammar.hasShort(v.Type(), item):
 		at := child(path, "0")
 		d.places[at] = n.place
 		d.add(n, v, item, at)
@@ -156,7 +154,7 @@ func (d *decoder) list(n *node, v reflect.Value, f field, path string) {
 func (d *decoder) add(n *node, v reflect.Value, f field, path string) {
 	if v.Type() == statusRanges {
 		ranges := reflect.New(v.Type()).Elem()
-		form, _ := d.forms.of(v.Type(), f.is)
+		form, _ := d.grammar.form(v.Type(), f.is)
 		d.scalar(n, ranges, form, f, path)
 		v.Set(reflect.AppendSlice(v, ranges))
 		return
@@ -168,22 +166,13 @@ func (d *decoder) add(n *node, v reflect.Value, f field, path string) {
 
 var statusRanges = reflect.TypeFor[[]StatusRange]()
 
-// hasShort reports whether an item of a list may be written as a scalar.
-func (fs forms) hasShort(list reflect.Type, item field) bool {
-	if _, ok := fs.of(list.Elem(), item.is); ok || list == statusRanges {
-		return true
-	}
-	_, ok := shapeOf(list.Elem()).short()
-	return ok
-}
-
 // dictionary sets a map from a mapping whose keys are anything of the form that the keys tag says.
 func (d *decoder) dictionary(n *node, v reflect.Value, f field, path string) {
 	if n == nil || n.isNull() {
 		return
 	}
 	item := f.element(v.Type().Elem(), f.name)
-	keys, _ := d.forms.of(reflect.TypeFor[string](), f.keys)
+	keys, _ := d.grammar.form(reflect.TypeFor[string](), f.keys)
 	v.Set(reflect.MakeMap(v.Type()))
 	if n.kind == scalar && item.typ.Kind() == reflect.Int { // a group's name stands for {name: 1}
 		if key, ok := d.read(n, keys, f, path); ok {
@@ -235,7 +224,7 @@ func (d *decoder) twice(seen map[string]place, key string, n *node) bool {
 
 // structure sets a struct from a mapping with fixed keys, or from the scalar that is short for it.
 func (d *decoder) structure(n *node, v reflect.Value, f field, path string) {
-	s := shapeOf(v.Type())
+	s := d.grammar.shape(v.Type())
 	if n != nil && n.kind == scalar && !n.isNull() {
 		if short, ok := s.short(); ok {
 			d.absent(s, v, path)

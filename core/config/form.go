@@ -36,31 +36,6 @@ const (
 	yamlNull  = "!!null"
 )
 
-// forms are the forms that have been asked for, so that each is made once.
-type forms map[formKey]form
-
-type formKey struct {
-	typ reflect.Type
-	is  string
-}
-
-// of returns how a scalar of a type is written, given the is tag of its field, and whether t is a scalar at all.
-func (fs forms) of(t reflect.Type, is string) (form, bool) {
-	key := formKey{t, is}
-	if f, ok := fs[key]; ok {
-		return f, true
-	}
-	f, ok := newForm(t, is)
-	if !ok {
-		return form{}, false
-	}
-	if f.pattern != "" {
-		f.matches = regexp.MustCompile(f.pattern)
-	}
-	fs[key] = f
-	return f, true
-}
-
 func newForm(t reflect.Type, is string) (form, bool) {
 	switch t {
 	case reflect.TypeFor[time.Duration]():
@@ -76,12 +51,13 @@ func newForm(t reflect.Type, is string) (form, bool) {
 	case reflect.TypeFor[[]StatusRange]():
 		return statusForm(), true
 	}
-	switch t.Kind() {
-	case reflect.Bool:
+	if t.Kind() == reflect.Bool {
 		return boolForm(), true
-	case reflect.Int:
+	}
+	if t.Kind() == reflect.Int {
 		return intForm(is), true
-	case reflect.String:
+	}
+	if t.Kind() == reflect.String {
 		return stringForm(is), true
 	}
 	return form{}, false

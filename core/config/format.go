@@ -87,8 +87,7 @@ func blank(r rune) string {
 	case unicode.In(r, unicode.Mn, unicode.Me):
 		return ""
 	}
-	switch width.LookupRune(r).Kind() {
-	case width.EastAsianWide, width.EastAsianFullwidth:
+	if kind := width.LookupRune(r).Kind(); kind == width.EastAsianWide || kind == width.EastAsianFullwidth {
 		return "  "
 	}
 	return " "

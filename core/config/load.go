@@ -73,9 +73,10 @@ func (c *Config) addNews(problems, more []Problem, partial bool) []Problem {
 		}
 	}
 	for _, p := range more {
-		if !taken[spot{p.File, p.Line, p.Col}] && !(p.Warning && partial) {
-			problems = append(problems, p)
+		if taken[spot{p.File, p.Line, p.Col}] || p.Warning && partial {
+			continue
 		}
+		problems = append(problems, p)
 	}
 	return problems
 }
@@ -102,7 +103,7 @@ type loader struct {
 
 func newLoader(env Env) *loader {
 	return &loader{
-		decoder: decoder{expander: &expander{env: env}, forms: forms{}, places: places{}},
+		decoder: decoder{expander: &expander{env: env}, grammar: newGrammar(), places: places{}},
 		byPath:  map[string]bool{},
 	}
 }
@@ -129,7 +130,7 @@ func (l *loader) read(name string, from place, depth int) *node {
 		return nil
 	}
 	if root.kind != mapping {
-		l.fail(root.place, "a configuration is a mapping of %s, and this is %s", strings.Join(shapeOf(reflect.TypeFor[document]()).names(), ", "), root.what())
+		l.fail(root.place, "a configuration is a mapping of %s, and this is %s", strings.Join(l.grammar.shape(reflect.TypeFor[document]()).names(), ", "), root.what())
 		return nil
 	}
 	return l.withIncludes(src, root, depth)
@@ -158,7 +159,7 @@ func (l *loader) withIncludes(src *source, root *node, depth int) *node {
 	}
 	for _, file := range l.included(src, include) {
 		if other := l.read(file.name, file.from, depth+1); other != nil {
-			join(joined, other)
+			l.join(joined, other)
 		}
 	}
 	return joined
@@ -173,7 +174,7 @@ type inclusion struct {
 // included returns the files that an include names: those of a pattern sorted, hidden ones left out.
 func (l *loader) included(src *source, n *node) []inclusion {
 	var doc document
-	f, _ := shapeOf(reflect.TypeFor[document]()).lookup("include")
+	f, _ := l.grammar.shape(reflect.TypeFor[document]()).lookup("include")
 	l.places[child("", "include")] = n.place
 	l.value(n, reflect.ValueOf(&doc.Include).Elem(), f, child("", "include"))
 	var files []inclusion
@@ -231,8 +232,8 @@ func (l *loader) matches(src *source, pattern string, from place) []string {
 
 // join adds the entries of another file. Maps such as hosts become one; what is given twice all the same is found
 // when they are decoded.
-func join(into, other *node) {
-	s := shapeOf(reflect.TypeFor[document]())
+func (l *loader) join(into, other *node) {
+	s := l.grammar.shape(reflect.TypeFor[document]())
 	for _, e := range other.entries {
 		i := slices.IndexFunc(into.entries, func(have entry) bool {
 			f, ok := s.lookup(e.key.text)

@@ -73,7 +73,7 @@ func (c *composer) compose(src *source) *node {
 		return nil
 	}
 	var doc, second yaml.Node
-	if err := loader.Load(&doc); err == io.EOF {
+	if err := loader.Load(&doc); errors.Is(err, io.EOF) {
 		return nil
 	} else if err != nil {
 		c.fail(yamlProblem(src, err))
@@ -82,7 +82,7 @@ func (c *composer) compose(src *source) *node {
 	if err := loader.Load(&second); err == nil {
 		c.fail(src.at(second.Line, second.Column), "a second YAML document begins here; a configuration is one")
 		return nil
-	} else if err != io.EOF {
+	} else if !errors.Is(err, io.EOF) {
 		c.fail(yamlProblem(src, err))
 		return nil
 	}
@@ -120,20 +120,18 @@ func (c *composer) node(src *source, y *yaml.Node, depth int) *node {
 	case y.Tag == "!!merge":
 		c.fail(at, "merge keys (<<) are not supported; repeat the keys, or use an alias (*name) for a whole value")
 	}
-	n := &node{src: src, place: at, tag: y.Tag, text: y.Value}
-	switch y.Kind {
-	case yaml.MappingNode:
+	n := &node{src: src, place: at, kind: scalar, tag: y.Tag, text: y.Value}
+	if y.Kind == yaml.MappingNode {
 		n.kind = mapping
 		for i := 0; i+1 < len(y.Content) && c.nodes <= maxNodes; i += 2 {
 			n.entries = append(n.entries, entry{c.node(src, y.Content[i], depth+1), c.node(src, y.Content[i+1], depth+1)})
 		}
-	case yaml.SequenceNode:
+	}
+	if y.Kind == yaml.SequenceNode {
 		n.kind = sequence
 		for i := 0; i < len(y.Content) && c.nodes <= maxNodes; i++ {
 			n.items = append(n.items, c.node(src, y.Content[i], depth+1))
 		}
-	default:
-		n.kind = scalar
 	}
 	return n
 }

@@ -86,7 +86,14 @@ func (c *Config) Show(value string, path ...any) string {
 func pathKey(path ...any) string {
 	key := ""
 	for _, part := range path {
-		key += fmt.Sprint(part) + "\x00"
+		switch part := part.(type) {
+		case string:
+			key += part + "\x00"
+		case int:
+			key += strconv.Itoa(part) + "\x00"
+		default:
+			key += fmt.Sprint(part) + "\x00"
+		}
 	}
 	return key
 }

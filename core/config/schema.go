@@ -12,7 +12,7 @@ import (
 // Schema returns the JSON Schema (draft 2020-12) of edge.yaml, for editors. It is made of the same tags and forms that
 // decoding follows. It can't say everything: references and what spans several keys only Load judges.
 func Schema() []byte {
-	b := &schemaBuilder{forms: forms{}, defs: object{}}
+	b := &schemaBuilder{grammar: newGrammar(), defs: object{}}
 	b.structure(reflect.TypeFor[document]())
 	b.defs["expanded"] = object{"type": "string", "pattern": `\$\{`, "description": "A text with ${NAME}, ${NAME:-default}, ${file:PATH} or ${credential:NAME} in it."}
 	root := b.defs["document"].(object)
@@ -35,8 +35,8 @@ type object = map[string]any
 
 // A schemaBuilder collects the schemas of the struct types by name.
 type schemaBuilder struct {
-	forms forms
-	defs  object
+	grammar grammar
+	defs    object
 }
 
 // value is the schema of what a field may be.
@@ -44,15 +44,16 @@ func (b *schemaBuilder) value(t reflect.Type, f field) object {
 	if t == statusRanges {
 		return b.list(t, f)
 	}
-	if form, ok := b.forms.of(t, f.is); ok {
+	if form, ok := b.grammar.form(t, f.is); ok {
 		return form.schema()
 	}
-	switch t.Kind() {
-	case reflect.Pointer:
+	if t.Kind() == reflect.Pointer {
 		return b.value(t.Elem(), f)
-	case reflect.Slice:
+	}
+	if t.Kind() == reflect.Slice {
 		return b.list(t, f)
-	case reflect.Map:
+	}
+	if t.Kind() == reflect.Map {
 		return b.dictionary(t, f)
 	}
 	return b.structure(t)
@@ -61,13 +62,13 @@ func (b *schemaBuilder) value(t reflect.Type, f field) object {
 func (b *schemaBuilder) list(t reflect.Type, f field) object {
 	elem := f.element(t.Elem(), "")
 	var item object
-	if form, ok := b.forms.of(t, f.is); ok { // status ranges, of which one scalar says several
+	if form, ok := b.grammar.form(t, f.is); ok { // status ranges, of which one scalar says several
 		item = form.schema()
 	} else {
 		item = b.value(t.Elem(), elem)
 	}
 	array := object{"type": []string{"array", "null"}, "items": item}
-	if !b.forms.hasShort(t, elem) {
+	if !b.grammar.hasShort(t, elem) {
 		return array
 	}
 	if short, ok := b.short(t.Elem()); ok {
@@ -81,7 +82,7 @@ func (b *schemaBuilder) short(t reflect.Type) (object, bool) {
 	if t.Kind() != reflect.Struct {
 		return nil, false
 	}
-	f, ok := shapeOf(t).short()
+	f, ok := b.grammar.shape(t).short()
 	if !ok {
 		return nil, false
 	}
@@ -89,7 +90,7 @@ func (b *schemaBuilder) short(t reflect.Type) (object, bool) {
 }
 
 func (b *schemaBuilder) dictionary(t reflect.Type, f field) object {
-	keys, _ := b.forms.of(reflect.TypeFor[string](), f.keys)
+	keys, _ := b.grammar.form(reflect.TypeFor[string](), f.keys)
 	dictionary := object{
 		"type":                 []string{"object", "null"},
 		"propertyNames":        keys.schema(),
@@ -103,7 +104,7 @@ func (b *schemaBuilder) dictionary(t reflect.Type, f field) object {
 
 // structure is the schema of a struct: a reference to its definition, or what may stand for it.
 func (b *schemaBuilder) structure(t reflect.Type) object {
-	s := shapeOf(t)
+	s := b.grammar.shape(t)
 	name := t.Name()
 	if _, ok := b.defs[name]; !ok {
 		b.defs[name] = object{} // so that it can refer to itself
@@ -150,7 +151,7 @@ func (b *schemaBuilder) property(f field) object {
 	schema := b.value(f.typ, f)
 	if f.unconditional {
 		without := object{}
-		for _, inner := range shapeOf(f.typ.Elem()).fields {
+		for _, inner := range b.grammar.shape(f.typ.Elem()).fields {
 			if inner.condition {
 				without[inner.name] = false
 			}

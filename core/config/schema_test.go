@@ -140,21 +140,19 @@ func TestSchemaFollowsDecoding(t *testing.T) {
 func TestEveryKeyIsDescribed(t *testing.T) {
 	var visit func(reflect.Type)
 	visit = func(typ reflect.Type) {
-		switch typ.Kind() {
-		case reflect.Pointer, reflect.Slice, reflect.Map:
+		if kind := typ.Kind(); kind == reflect.Pointer || kind == reflect.Slice || kind == reflect.Map {
 			visit(typ.Elem())
-		case reflect.Struct:
-			if _, isScalar := newForm(typ, ""); isScalar || typ == statusRanges.Elem() {
-				return
-			}
-			for _, f := range shapeOf(typ).fields {
-				if f.doc == "" {
-					t.Errorf("%s.%s has no doc tag", typ.Name(), f.name)
-				}
-				visit(f.typ)
-			}
-			newLoader(Env{}).value(nil, reflect.New(typ).Elem(), field{}, "")
 		}
+		if _, isScalar := newForm(typ, ""); typ.Kind() != reflect.Struct || isScalar || typ == statusRanges.Elem() {
+			return
+		}
+		for _, f := range shapeOf(typ).fields {
+			if f.doc == "" {
+				t.Errorf("%s.%s has no doc tag", typ.Name(), f.name)
+			}
+			visit(f.typ)
+		}
+		newLoader(Env{}).value(nil, reflect.New(typ).Elem(), field{}, "")
 	}
 	visit(reflect.TypeFor[document]())
 }
