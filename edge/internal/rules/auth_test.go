@@ -1,6 +1,7 @@
 package rules_test
 
 import (
+	"context"
 	"encoding/base64"
 	"net/netip"
 	"sync"
@@ -109,13 +110,23 @@ func TestFloodOfWrongPasswords(t *testing.T) {
 
 func BenchmarkBasicAuthKnown(b *testing.B) {
 	table := build(b, host(config.Host{Default: &config.Rule{Respond: respond(200, ""), Auth: &config.Auth{Basic: map[string]string{"a": hash(b, "secret", bcrypt.MinCost)}}}}))
-	x, stream := exchangetest.New("GET", "/", basic("a", "secret"))
+	x, _ := exchangetest.New("GET", "/")
 	request := x.Request
 	rule := table.Host("example.com").Match(&request)
 	b.ReportAllocs()
 	for b.Loop() {
-		x.Reset(stream)
+		x.Reset(withContext{})
+		fields := x.Fields
 		x.Request = request
+		x.Fields = fields
+		basic("a", "secret")(x)
 		rule.Handler.ServeExchange(x)
 	}
+	if x.Response.Status != 200 {
+		b.Fatal(x.Response.Status)
+	}
 }
+
+type withContext struct{ discard }
+
+func (withContext) Context() context.Context { return context.Background() }

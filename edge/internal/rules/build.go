@@ -320,10 +320,10 @@ func (c *compiler) globs(compile func(string) (*glob, error), what string, texts
 	return globs
 }
 
-// plainPrefix returns p as visitors' addresses are looked at: no IPv4 in IPv6, no bits behind the prefix.
+// plainPrefix returns p as visitors' addresses are looked at: no IPv4 in IPv6.
 func plainPrefix(p netip.Prefix) netip.Prefix {
 	if p.Addr().Is4In6() && p.Bits() >= 96 {
-		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+		return netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
 	}
-	return p.Masked()
+	return p
 }

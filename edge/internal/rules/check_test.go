@@ -99,6 +99,7 @@ func TestGoodConfigurationsHaveNoProblem(t *testing.T) {
 		"redirect to another port":     "    default: {redirect: {to: \"https://#{host}:8443/#{path}\"}}\n",
 		"redirect of what is no GET":   "    rules:\n      - {path: /form, method: POST, redirect: {to: /form, status: 303}}\n" + notFound,
 		"rule behind a narrower one":   "    rules:\n      - {path: /a/*, method: GET, forward: app}\n      - {path: /a/*, forward: next}\n" + notFound,
+		"rule for preflights":          "    rules:\n      - {method: PUT, forward: app}\n      - {method: PUT, forward: next, cors: {origins: [\"https://a.b\"]}}\n" + notFound,
 		"rule behind another's header": "    rules:\n      - {path: /a/*, header: {X: a}, forward: app}\n      - {path: /a/*, header: {Y: a}, forward: next}\n" + notFound,
 	} {
 		if _, problems := load(t, oneHost(lines)); len(problems) > 0 {

@@ -85,6 +85,23 @@ GET https://example.com/beta/x?q
              idle: 5s
   hsts       max-age=3600
 `},
+		{"OPTIONS", "https://example.com/beta/x", []exchangetest.Option{exchangetest.Field("Origin", "https://a.b"), exchangetest.Field("Access-Control-Request-Method", "PUT")}, `
+OPTIONS https://example.com/beta/x
+  host       example.com  (edge.yaml:6)
+  rule       4  (edge.yaml:15)
+  action     respond 204 to the CORS preflight
+  not 1      method: OPTIONS is not GET  (edge.yaml:12)
+  not 2      path: /beta/x does not match "/old/*"  (edge.yaml:13)
+  not 3      header X-Beta: there is none  (edge.yaml:14)
+  rewrite    path to "/" where it matches "^/beta/"
+  auth       basic, 1 name
+  cors       for https://a.b
+  headers    request: set X-Key
+  limits     host: 512 requests at once, 50/s per client (burst 100), body 10 MiB
+             rule: 10/m per client (burst 1)
+             idle: 5s
+  hsts       max-age=3600
+`},
 		{"GET", "http://example.com/old/x", nil, `
 GET http://example.com/old/x
   host       example.com  (edge.yaml:6)

@@ -164,6 +164,7 @@ func TestCovers(t *testing.T) {
 		{"/a/{id}", "/a/{x}", true},
 		{"/a/{id}", "/a/?", false}, // "?" may be a slash
 		{"/a/?", "/a/b", true},
+		{"/a/?", "/a/{id}", false},
 		{"*", "/{id}/x?", true},
 		{"/a*c", "/abc*", false},
 		{"/a*c", "/ab*c", true},
