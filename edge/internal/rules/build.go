@@ -225,7 +225,7 @@ func (c *compiler) action(h *Host, rule *Rule, cfg *config.Rule, path []any) exc
 		key = "site"
 		handler, err = c.actions.Site(cfg.Site)
 	}
-	if len(cfg.Forward) > 0 {
+	if cfg.Forward != nil {
 		count++
 		key = "forward"
 		handler, err = c.actions.Forward(cfg.Forward)
