@@ -58,8 +58,8 @@ func (s *Server) guard() {
 // guarded is what guard remembers of a line.
 type guarded struct {
 	readWindow, writeWindow window
-	acked                   int64 // bytes that the visitor's side has confirmed,
-	ackedAt                 int64 // and when that last changed
+	sent                    int64 // how much had moved to the visitor,
+	sentAt                  int64 // and when that last changed
 }
 
 // A window adds up the time in which a connection was found waiting for its visitor.
@@ -131,21 +131,18 @@ func (l *line) checkReading(now, tick int64) {
 	}
 }
 
-// checkWriting asks the kernel how much has arrived: it buffers megabytes, so that a write may wait long
+// checkWriting asks the kernel how much has arrived, too: it buffers megabytes, so that a write may wait long
 // while the visitor reads steadily.
 func (l *line) checkWriting(now, tick int64) {
 	since := l.writing.Load()
 	if since == 0 || now == since {
 		return
 	}
-	acked := l.out.Load()
-	if n, ok := bytesAcked(l.raw); ok {
-		acked = n
+	moved := l.out.Load() + bytesAcked(l.raw)
+	if moved != l.sent || l.sentAt < since {
+		l.sent, l.sentAt = moved, now
 	}
-	if acked != l.acked || l.ackedAt < since {
-		l.acked, l.ackedAt = acked, now
-	}
-	if now-l.ackedAt >= l.idle.Load() || l.writeWindow.slow(tick, acked, &l.s.limits) {
+	if now-l.sentAt >= l.idle.Load() || l.writeWindow.slow(tick, moved, &l.s.limits) {
 		l.tooSlow()
 	}
 }

@@ -347,6 +347,7 @@ func TestAbort(t *testing.T) {
 				panic(http.ErrAbortHandler)
 			}
 			io.WriteString(x, "part")
+			x.Flush()
 			if x.RawPath != "/length" {
 				x.Abort(io.ErrUnexpectedEOF)
 			}

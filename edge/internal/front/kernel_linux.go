@@ -20,16 +20,15 @@ func peerGone(raw syscall.RawConn) bool {
 	return gone
 }
 
-// bytesAcked is how many bytes the other side has confirmed since the connection began.
-func bytesAcked(raw syscall.RawConn) (n int64, ok bool) {
+// bytesAcked is how many bytes the other side has confirmed since the connection began, 0 if the kernel does not say.
+func bytesAcked(raw syscall.RawConn) (n int64) {
 	if raw == nil {
-		return 0, false
+		return 0
 	}
 	raw.Control(func(fd uintptr) {
-		info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
-		if err == nil {
-			n, ok = int64(info.Bytes_acked), true
+		if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
+			n = int64(info.Bytes_acked)
 		}
 	})
-	return n, ok
+	return n
 }
