@@ -91,7 +91,7 @@ func (a *attempt) targetFailed(err error) *failure {
 	case errors.As(err, &connect):
 		return &failure{status: 502, reason: "target_connect_error", err: err, again: true}
 	case isClosed(err):
-		again := !p.sent || !p.begun && !p.interim && isIdempotent(a.x.Method)
+		again := !p.sent || !p.begun && isIdempotent(a.x.Method)
 		return &failure{status: 502, reason: "target_connection_closed", err: err, again: again}
 	default:
 		return &failure{status: 502, reason: "target_bad_response", err: err}

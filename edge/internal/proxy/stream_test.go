@@ -75,7 +75,7 @@ func TestLargeBodiesBothWaysAtOnce(t *testing.T) {
 			w.Header().Set("X-Length", fmt.Sprint(n))
 		}) {
 			home := open(t, secure, to(t, url))
-			const size = 5_000_000
+			const size = 2_000_000
 			sent := sha256.New()
 			resp, err := home.client.Post(home.url, "", io.TeeReader(io.LimitReader(rand.Reader, size), sent))
 			if err != nil {

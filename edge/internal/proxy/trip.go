@@ -72,7 +72,6 @@ func (t *trip) end() progress {
 	return progress{
 		connected: t.connected,
 		sent:      t.connected && (t.conn == nil || t.conn.sent.Load() > t.sentBefore),
-		interim:   t.interim > 0,
 		begun:     t.answered.Load() > 0,
 		connect:   time.Duration(t.connect.Load()),
 		wait:      time.Duration(max(0, t.answered.Load()-t.wrote.Load())),

@@ -44,8 +44,7 @@ type answer struct {
 type progress struct {
 	connected bool          // there was a connection to send it on
 	sent      bool          // the target may have seen some of it
-	interim   bool          // a 1xx answer has come
-	begun     bool          // the first byte of an answer has come
+	begun     bool          // the first byte of an answer, be it a 1xx, has come
 	connect   time.Duration // to get a connection; 0 for a pooled one
 	wait      time.Duration // from the request's head sent to the answer's first byte
 }
