@@ -133,9 +133,13 @@ func (s *Server) Serve(ln net.Listener, secure bool) error {
 			conn.Close()
 			return nil
 		}
-		s.accepted.Add(1)
 		l := newLine(s, conn)
-		s.add(l)
+		if !s.add(l) {
+			conn.Close()
+			<-s.slots
+			return nil
+		}
+		s.accepted.Add(1)
 		go s.serve(l, secure)
 	}
 }
@@ -215,10 +219,17 @@ func looksLikeHTTP(b []byte) bool {
 	return true
 }
 
-func (s *Server) add(l *line) {
+// add reports false when Drain has ended: nobody would look after the connection.
+func (s *Server) add(l *line) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	select {
+	case <-s.empty:
+		return false
+	default:
+	}
 	s.lines[l] = struct{}{}
+	return true
 }
 
 func (s *Server) remove(l *line) {

@@ -75,6 +75,17 @@ func TestDrainCutsWhatIsLeft(t *testing.T) {
 	}
 }
 
+func TestConnectionAfterDrain(t *testing.T) {
+	t.Parallel()
+	h := start(t, false, Limits{}, echo)
+	if err := h.server.Drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if b, _ := io.ReadAll(h.visit()); len(b) > 0 || h.server.Connections().Accepted != 0 {
+		t.Errorf("served %q", b)
+	}
+}
+
 // TestFullServer has room for two connections: a third one gets the place of an idle one, but not of a busy one.
 func TestFullServer(t *testing.T) {
 	t.Parallel()
