@@ -102,14 +102,15 @@ func New(o Options) *Server {
 	return s
 }
 
-// Serve accepts connections until the listener is closed and then returns nil, while connections go on.
+// Serve accepts connections until the listener is closed or Drain has ended and then returns nil. It does not close
+// the listener, and connections go on.
 // secure puts TLS on them; HTTP/1.1 or HTTP/2 is then what ALPN says. Without it they speak HTTP/1.1.
 func (s *Server) Serve(ln net.Listener, secure bool) error {
 	if secure && s.tls == nil {
 		return errors.New("front: a secure listener needs a TLS configuration")
 	}
 	if s.ctx.Err() != nil {
-		return net.ErrClosed
+		return nil
 	}
 	s.starts.Do(func() { s.guards.Go(s.guard) })
 	var pause backoff

@@ -78,10 +78,14 @@ func TestDrainCutsWhatIsLeft(t *testing.T) {
 func TestConnectionAfterDrain(t *testing.T) {
 	t.Parallel()
 	h := start(t, false, Limits{}, echo)
+	v := h.visit()
+	v.send(get("Connection: close"))
+	v.expect("GET", 200, "GET / ")
+	v.Close()
 	if err := h.server.Drain(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if b, _ := io.ReadAll(h.visit()); len(b) > 0 || h.server.Connections().Accepted != 0 {
+	if b, _ := io.ReadAll(h.visit()); len(b) > 0 || h.server.Connections().Accepted != 1 {
 		t.Errorf("served %q", b)
 	}
 }
