@@ -73,14 +73,20 @@ func Open(cfg config.Listen, inherited map[string][]net.Listener) (l *Listeners,
 	return l, nil
 }
 
-// Close closes all of them. Systemd's own copies of inherited sockets stay open: visitors queue there.
-func (l *Listeners) Close() {
+// CloseVisitors closes those that visitors come in by. Systemd's own copies of inherited sockets stay open: visitors
+// queue there for the next process.
+func (l *Listeners) CloseVisitors() {
 	for _, ln := range l.HTTP {
 		ln.Close()
 	}
 	for _, ln := range l.HTTPS {
 		ln.Close()
 	}
+}
+
+// Close closes all of them.
+func (l *Listeners) Close() {
+	l.CloseVisitors()
 	if l.Metrics != nil {
 		l.Metrics.Close()
 	}

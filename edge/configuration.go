@@ -1,0 +1,85 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"slices"
+
+	"github.com/onehost/edge/core/config"
+	"github.com/onehost/edge/edge/internal/admin"
+	"github.com/onehost/edge/edge/internal/cert"
+	"github.com/onehost/edge/edge/internal/rules"
+	"github.com/onehost/edge/edge/internal/site"
+	"github.com/onehost/edge/edge/internal/target"
+)
+
+// systemConfig is where a sysadmin keeps the configuration.
+const systemConfig = "/etc/edge/edge.yaml"
+
+// invalidConfig is a configuration that can't be used.
+type invalidConfig struct{ problems []config.Problem }
+
+func (e *invalidConfig) Error() string {
+	errs := slices.DeleteFunc(slices.Clone(e.problems), func(p config.Problem) bool { return p.Warning })
+	switch len(errs) {
+	case 0:
+		return "the configuration is invalid"
+	case 1:
+		return errs[0].Error()
+	default:
+		return fmt.Sprintf("%d problems in the configuration, the first: %v", len(errs), errs[0])
+	}
+}
+
+func (e *invalidConfig) print(w io.Writer) { _ = config.Format(w, e.problems) }
+
+// configPath returns the configuration file that a command is about.
+func (c *cli) configPath() (string, error) {
+	if c.config != "" {
+		return c.config, nil
+	}
+	for _, path := range []string{systemConfig, "edge.yaml"} {
+		if _, err := os.Stat(path); err == nil {
+			return path, nil
+		}
+	}
+	return "", usage("no configuration: %s and ./edge.yaml do not exist; name one with -c FILE, or write one with `edge init`", systemConfig)
+}
+
+// processEnv is what this process's environment may give a configuration.
+func processEnv() config.Env {
+	return config.Env{
+		LookupEnv:      os.LookupEnv,
+		Credentials:    os.Getenv("CREDENTIALS_DIRECTORY"),
+		StateDirectory: os.Getenv("STATE_DIRECTORY"),
+	}
+}
+
+// load reads a configuration and has every room judge it. Warnings come with a configuration; errors come without.
+func load(path string) (*config.Config, []config.Problem, error) {
+	cfg, problems := config.Load(path, processEnv(), cert.Check, rules.Check, site.Check, target.Check)
+	if config.Failed(problems) {
+		return nil, problems, &invalidConfig{problems}
+	}
+	return cfg, problems, nil
+}
+
+// client returns a client for the running server's admin socket.
+func (c *cli) client() (*admin.Client, error) {
+	if c.admin != "" {
+		return admin.NewClient(socketPath(c.admin)), nil
+	}
+	if socket := os.Getenv("EDGE_ADMIN"); socket != "" {
+		return admin.NewClient(socketPath(socket)), nil
+	}
+	path, err := c.configPath()
+	if err != nil {
+		return nil, err
+	}
+	where, err := config.Locate(path, processEnv())
+	if err != nil {
+		return nil, err
+	}
+	return admin.NewClient(socketPath(where.Admin)), nil
+}

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"github.com/onehost/edge/core/config"
+	"github.com/onehost/edge/edge/internal/exchange"
+	"github.com/onehost/edge/edge/internal/rules"
+	"github.com/spf13/cobra"
+)
+
+func (c *cli) explainCommand() *cobra.Command {
+	var ask question
+	command := &cobra.Command{
+		Use:   "explain URL",
+		Short: "say which host, certificate, rule, action and limits a request gets",
+		Long: `explain says what would happen to a request, by the same table that serves: the host,
+the certificate, why each earlier rule did not match, the rule with its place in the
+file, the action and the limits in force. It asks no server.`,
+		Example: "  edge explain https://example.com/old/page\n  edge explain -X POST -H 'X-Beta: 1' https://api.example.com/v1/goals",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			ask.url = args[0]
+			return c.explain(ask)
+		},
+	}
+	command.Flags().StringVarP(&ask.method, "request", "X", "GET", "`METHOD` of the request")
+	command.Flags().StringArrayVarP(&ask.fields, "header", "H", nil, "a header `FIELD`, as 'Name: value'; may be repeated")
+	command.Flags().StringVar(&ask.client, "from", "127.0.0.1", "the client's `ADDRESS`")
+	return c.jsonFlag(command)
+}
+
+// question is a request to explain.
+type question struct {
+	method, url, client string
+	fields              []string
+}
+
+func (c *cli) explain(ask question) error {
+	path, err := c.configPath()
+	if err != nil {
+		return err
+	}
+	request, err := ask.request()
+	if err != nil {
+		return err
+	}
+	cfg, _, err := load(path)
+	if err != nil {
+		return err
+	}
+	table, err := rules.Build(cfg, rules.Offline{})
+	if err != nil {
+		return err
+	}
+	explained := explanation{table.Explain(request), ""}
+	if request.Scheme == "https" {
+		explained.Certificate = certificateOf(cfg, explained.Host)
+	}
+	if c.json {
+		return c.printJSON(explained)
+	}
+	if _, err := explained.WriteTo(c.out); err != nil {
+		return err
+	}
+	if explained.Certificate != "" {
+		_, err = fmt.Fprintf(c.out, "  %-10s %s\n", "cert", explained.Certificate)
+	}
+	return err
+}
+
+// explanation adds what the rules do not know.
+type explanation struct {
+	rules.Explanation
+	Certificate string `json:"certificate,omitempty"` // the certificate's file, or its issuer
+}
+
+func certificateOf(cfg *config.Config, name string) string {
+	host, known := cfg.Hosts[name]
+	switch {
+	case !known || host.TLS.Off:
+		return ""
+	case host.TLS.Cert != "":
+		return host.TLS.Cert
+	case len(host.TLS.Issuers) > 0:
+		return "issued by " + strings.Join(host.TLS.Issuers, ", else ")
+	default:
+		return "issued by " + strings.Join(cfg.TLS.Issuers, ", else ")
+	}
+}
+
+// request returns the request in the shape in which the chain would hand it to the rules.
+func (q question) request() (*exchange.Request, error) {
+	u, err := url.Parse(q.url)
+	if err != nil {
+		return nil, usage("%v", err)
+	}
+	if u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+		return nil, usage("%q is not a whole URL: write https://HOST/PATH", q.url)
+	}
+	hostname, ok := exchange.NormalHostname(u.Host)
+	if !ok {
+		return nil, usage("%q is no host", u.Host)
+	}
+	client, err := netip.ParseAddr(q.client)
+	if err != nil {
+		return nil, usage("--from: %v", err)
+	}
+	r := &exchange.Request{
+		Protocol: exchange.HTTP11, Method: q.method, Scheme: u.Scheme, Host: u.Host, Hostname: hostname,
+		RawPath: u.EscapedPath(), RawQuery: u.RawQuery, HasQuery: u.RawQuery != "" || u.ForceQuery,
+		Body: exchange.NoBody, Client: client, Peer: netip.AddrPortFrom(client, 0),
+	}
+	if r.RawPath == "" {
+		r.RawPath = "/"
+	}
+	for _, field := range q.fields {
+		name, value, ok := strings.Cut(field, ":")
+		if !ok || strings.TrimSpace(name) == "" {
+			return nil, usage("-H %q is not 'Name: value'", field)
+		}
+		r.Fields.Add(name, strings.TrimSpace(value))
+	}
+	return r, nil
+}

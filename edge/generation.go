@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/onehost/edge/core/config"
+	"github.com/onehost/edge/edge/internal/cert"
+	"github.com/onehost/edge/edge/internal/exchange"
+	"github.com/onehost/edge/edge/internal/rules"
+	"github.com/onehost/edge/edge/internal/site"
+	"github.com/onehost/edge/edge/internal/target"
+	"golang.org/x/sync/errgroup"
+)
+
+// generation is all that one configuration brings into service. Nothing in it changes; the next one takes its place.
+type generation struct {
+	cfg    *config.Config
+	loaded time.Time
+	files  fingerprint // of the configuration's files
+	certs  *cert.Set
+	plan   *target.Plan
+	table  *rules.Table
+	sites  map[string]*site.Site
+}
+
+// prepare builds the generation of cfg beside the one in service. On error nothing is left of it.
+func (s *server) prepare(ctx context.Context, cfg *config.Config) (_ *generation, err error) {
+	g := &generation{cfg: cfg, loaded: time.Now(), files: fingerprintOf(cfg.Files), sites: make(map[string]*site.Site)}
+	if g.certs, err = s.certs.Plan(ctx, cfg); err != nil {
+		return nil, err
+	}
+	for name, configured := range cfg.Sites {
+		g.sites[name], err = site.Open(name, configured, site.Options{Cache: filepath.Join(cfg.DataDir, "sites"), Log: s.log})
+		if err != nil {
+			return nil, err
+		}
+	}
+	g.plan = s.groups.Plan(cfg.TargetGroups)
+	if g.table, err = rules.Build(cfg, liveActions{s, g}); err != nil {
+		g.plan.Abandon()
+		return nil, err
+	}
+	return g, nil
+}
+
+// use takes g into service. Requests under way keep the table that they started with.
+func (s *server) use(g *generation) {
+	g.plan.Commit()
+	s.certs.Use(g.certs)
+	s.chain.Swap(g.table)
+	s.level.Set(g.cfg.Log.Level)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.current, s.refused = g, ""
+	select {
+	case s.swapped <- struct{}{}:
+	default:
+	}
+}
+
+// compressSites does what the sites of the generation in service have left to do, until ctx is done.
+func (s *server) compressSites(ctx context.Context) error {
+	for ctx.Err() == nil {
+		current, cancel := context.WithCancel(ctx)
+		var work errgroup.Group
+		for _, site := range s.generation().sites {
+			work.Go(func() error { return site.Run(current) })
+		}
+		select {
+		case <-ctx.Done():
+		case <-s.swapped:
+		}
+		cancel()
+		if err := work.Wait(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *server) generation() *generation {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.current
+}
+
+// liveActions gives the table its actions.
+type liveActions struct {
+	server     *server
+	generation *generation
+}
+
+func (a liveActions) Site(name string) (exchange.Handler, error) {
+	found, ok := a.generation.sites[name]
+	if !ok {
+		return nil, fmt.Errorf("there is no site %q", name)
+	}
+	return found, nil
+}
+
+func (a liveActions) Forward(weights map[string]int) (exchange.Handler, error) {
+	return a.server.proxy.Forward(a.generation.plan.Group, weights)
+}
+
+func (a liveActions) Draining() bool { return a.server.draining.Load() }
+
+// secret returns the n random bytes in a file that only we may read, made the first time.
+func secret(name string, n int) ([]byte, error) {
+	key, err := os.ReadFile(name)
+	if err == nil && len(key) == n {
+		return key, nil
+	}
+	if err == nil {
+		return nil, fmt.Errorf("%s has %d bytes instead of %d: remove it to have a new one made", name, len(key), n)
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+		return nil, err
+	}
+	key = make([]byte, n)
+	rand.Read(key) // never fails (crypto/rand)
+	temp := name + ".new"
+	if err := os.WriteFile(temp, key, 0o600); err != nil {
+		return nil, err
+	}
+	return key, os.Rename(temp, name)
+}

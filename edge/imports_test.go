@@ -1,0 +1,112 @@
+package main
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const modulePath = "github.com/onehost/edge/"
+
+// rule says what the files below a folder may not import.
+type importRule struct {
+	below  string   // folder, "" for all
+	except []string // folders that it does not hold for
+	not    []string // import paths, with all that is below them
+	why    string
+}
+
+// importRules are who may enter which room. Paths of this module are written without its name.
+var importRules = []importRule{
+	{below: "core", not: []string{"edge", "plugins", "web", "deploy"}, why: "core is the domain: it knows nothing of those who ask"},
+	{below: "plugins/sdk", not: []string{"core", "edge"}, why: "a plugin author pulls in none of our stores"},
+	{below: "web", not: []string{"core", "edge", "plugins", "deploy"}, why: "web is files"},
+	{except: []string{"edge"}, not: []string{"edge"}, why: "nothing imports edge"},
+	{except: []string{"edge/internal/cert"}, not: []string{"github.com/caddyserver/certmagic", "github.com/mholt/acmez"}, why: "only cert knows certmagic"},
+	{except: []string{"core/jobs"}, not: []string{"github.com/robfig/cron"}, why: "only jobs knows cron"},
+	{except: []string{"plugins/sdk", "plugins/host"}, not: []string{"github.com/hashicorp/go-plugin"}, why: "only the SDK and the host know go-plugin"},
+	{except: []string{"edge/internal/front"}, not: []string{"golang.org/x/net/http2/hpack"}, why: "protocols are the fronts' business"},
+	{below: "edge/internal/exchange", not: []string{"core", "edge/internal/front", "edge/internal/chain", "edge/internal/rules", "edge/internal/target", "edge/internal/proxy", "edge/internal/site", "edge/internal/reply"}, why: "all rooms stand on the exchange: it stands on none"},
+	{below: "edge/internal/front", not: []string{"core", "edge/internal/chain", "edge/internal/rules", "edge/internal/target", "edge/internal/proxy", "edge/internal/site"}, why: "a front knows bytes and exchanges"},
+	{below: "edge/internal/rules", not: []string{"edge/internal/front", "edge/internal/chain", "edge/internal/target", "edge/internal/proxy", "edge/internal/site"}, why: "rules know actions only as exchange.Handler"},
+	{below: "edge/internal/site", not: []string{"edge/internal/front", "edge/internal/chain", "edge/internal/rules", "edge/internal/target", "edge/internal/proxy"}, why: "actions do not know one another"},
+	{below: "edge/internal/target", not: []string{"edge/internal/front", "edge/internal/chain", "edge/internal/rules", "edge/internal/proxy", "edge/internal/site", "edge/internal/exchange"}, why: "a target knows its health, not requests"},
+	{below: "edge/internal/proxy", not: []string{"edge/internal/chain", "edge/internal/rules", "edge/internal/site"}, why: "actions do not know one another"},
+}
+
+// TestImports reads the imports of every file itself: `go list` in a test would be cached with a stale answer.
+func TestImports(t *testing.T) {
+	files := 0
+	err := filepath.WalkDir("..", func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (strings.HasPrefix(d.Name(), ".") && d.Name() != ".." || d.Name() == "node_modules" || d.Name() == "testdata"):
+			return fs.SkipDir
+		case filepath.Ext(name) != ".go" || strings.HasSuffix(name, "_test.go"):
+			return nil
+		}
+		files++
+		source, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), name, source, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		folder := filepath.ToSlash(filepath.Dir(strings.TrimPrefix(name, "../")))
+		for _, spec := range parsed.Imports {
+			imported, _ := strconv.Unquote(spec.Path.Value)
+			for _, rule := range importRules {
+				if broken := rule.broken(folder, strings.TrimPrefix(imported, modulePath)); broken {
+					t.Errorf("%s imports %s: %s", name, imported, rule.why)
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if files < 20 {
+		t.Errorf("only %d files were read: is the test looking at the right folder?", files)
+	}
+}
+
+func (r importRule) broken(folder, imported string) bool {
+	return (r.below == "" || within(folder, r.below)) &&
+		!slices.ContainsFunc(r.except, func(e string) bool { return within(folder, e) }) &&
+		slices.ContainsFunc(r.not, func(n string) bool { return within(imported, n) })
+}
+
+// within reports whether a slash-separated path is folder or below it.
+func within(p, folder string) bool {
+	return p == folder || strings.HasPrefix(p, path.Clean(folder)+"/")
+}
+
+func TestImportRulesCanFail(t *testing.T) {
+	broken := func(folder, imported string) bool {
+		return slices.ContainsFunc(importRules, func(r importRule) bool { return r.broken(folder, imported) })
+	}
+	for _, bad := range [][2]string{
+		{"core/config", "edge/internal/cert"}, {"plugins/sdk/x", "core/store"}, {"web", "core/config"}, {"deploy/x", "edge/internal/site"},
+		{"edge", "github.com/caddyserver/certmagic"}, {"edge/internal/rules", "edge/internal/proxy"},
+	} {
+		if !broken(bad[0], bad[1]) {
+			t.Errorf("%s may import %s", bad[0], bad[1])
+		}
+	}
+	for _, good := range [][2]string{{"edge", "core/config"}, {"edge/internal/cert", "github.com/caddyserver/certmagic"}, {"edge/internal/proxy", "edge/internal/target"}} {
+		if broken(good[0], good[1]) {
+			t.Errorf("%s may not import %s", good[0], good[1])
+		}
+	}
+}

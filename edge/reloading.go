@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/onehost/edge/core/config"
+	"github.com/onehost/edge/edge/internal/admin"
+	"golang.org/x/sys/unix"
+)
+
+// targetsPatience is how long a reload waits for new targets to become healthy before it happens with a warning.
+const targetsPatience = 30 * time.Second
+
+// Reload reads the configuration again and takes it into service if all of it is good.
+func (s *server) Reload(ctx context.Context) (admin.ReloadOutcome, error) {
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
+	started := time.Now()
+	notifyReloading()
+	defer notify(daemon.SdNotifyReady)
+
+	outcome, err := s.reload(ctx)
+	outcome.Seconds = time.Since(started).Seconds()
+	switch {
+	case err != nil:
+		s.log.Error("reload refused: what was served is served on", "err", err)
+	case len(outcome.Unhealthy) > 0:
+		s.log.Warn("reloaded, but some new targets are not healthy", "targets", strings.Join(outcome.Unhealthy, "; "))
+	default:
+		s.log.Info("reloaded", "seconds", outcome.Seconds)
+	}
+	if invalid, ok := err.(*invalidConfig); ok { //nolint:errorlint // it is never wrapped
+		outcome.Problems, err = invalid.problems, nil
+	}
+	return outcome, err
+}
+
+// reload does it. An *invalidConfig says what is wrong with the files.
+func (s *server) reload(ctx context.Context) (outcome admin.ReloadOutcome, err error) {
+	defer func() {
+		if err != nil {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.refused = err.Error()
+		}
+	}()
+	outcome.Problems, outcome.Unhealthy = []config.Problem{}, []string{}
+	if s.draining.Load() {
+		return outcome, &admin.Error{Code: admin.CodeUnavailable, Message: "the server is stopping"}
+	}
+	cfg, warnings, err := load(s.path)
+	if err != nil {
+		return outcome, err
+	}
+	if fixed := needRestart(s.generation().cfg, cfg); len(fixed) > 0 {
+		return outcome, &invalidConfig{fixed}
+	}
+	next, err := s.prepare(ctx, cfg)
+	if err != nil {
+		return outcome, err
+	}
+	wait, cancel := context.WithTimeout(ctx, targetsPatience)
+	defer cancel()
+	outcome.Unhealthy = append(outcome.Unhealthy, next.plan.Wait(wait)...)
+	if ctx.Err() != nil { // the server stops, or the operator gave up
+		next.plan.Abandon()
+		return outcome, ctx.Err()
+	}
+	if err := s.access.Reopen(cfg.Log); err != nil {
+		next.plan.Abandon()
+		return outcome, err
+	}
+	s.use(next)
+	outcome.Applied = true
+	outcome.Problems = append(outcome.Problems, warnings...)
+	return outcome, nil
+}
+
+// needRestart returns a problem for each setting that a running server can't change.
+func needRestart(before, after *config.Config) []config.Problem {
+	var problems []config.Problem
+	refuse := func(name string, was any) {
+		var path []any
+		for part := range strings.SplitSeq(name, ".") {
+			path = append(path, part)
+		}
+		problems = append(problems, after.Problem(fmt.Sprintf("%s was %v and can't be changed by a reload: restart edge", name, was), path...))
+	}
+	if before.DataDir != after.DataDir {
+		refuse("data_dir", before.DataDir)
+	}
+	old, now := reflect.ValueOf(before.Listen), reflect.ValueOf(after.Listen)
+	for i := range old.NumField() {
+		if !reflect.DeepEqual(old.Field(i).Interface(), now.Field(i).Interface()) {
+			refuse("listen."+old.Type().Field(i).Tag.Get("yaml"), old.Field(i).Interface())
+		}
+	}
+	return problems
+}
+
+// fingerprint tells whether files still say what they said.
+type fingerprint [sha256.Size]byte
+
+func fingerprintOf(files []string) fingerprint {
+	sum := sha256.New()
+	for _, name := range slices.Sorted(slices.Values(files)) {
+		fmt.Fprintf(sum, "%q", name)
+		if f, err := os.Open(name); err == nil {
+			_, _ = io.Copy(sum, f)
+			f.Close()
+		}
+	}
+	return fingerprint(sum.Sum(nil))
+}
+
+// notifyReloading tells systemd that a reload has begun, with the time that it wants to hear (sd_notify(3), RELOADING=1).
+func notifyReloading() {
+	var now unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) == nil {
+		notify(fmt.Sprintf("%s\nMONOTONIC_USEC=%d", daemon.SdNotifyReloading, now.Nano()/1000))
+	}
+}

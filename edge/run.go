@@ -1,0 +1,52 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/onehost/edge/core/config"
+	"github.com/spf13/cobra"
+)
+
+func (c *cli) runCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "run",
+		Short: "serve in the foreground",
+		Long: `run serves until it is told to stop. SIGTERM or Ctrl-C drains: no new connections,
+requests under way get as long as shutdown says (default 30s). A second one stops
+at once. SIGHUP reloads the configuration.`,
+		Example: "  edge run -c edge.yaml",
+		Args:    cobra.NoArgs,
+		RunE:    func(command *cobra.Command, _ []string) error { return c.run(command.Context()) },
+	}
+}
+
+func (c *cli) run(ctx context.Context) error {
+	path, err := c.configPath()
+	if err != nil {
+		return err
+	}
+	cfg, problems, err := load(path)
+	if err != nil {
+		return err
+	}
+	if err := config.Format(c.err, problems); err != nil {
+		return err
+	}
+	level := new(slog.LevelVar)
+	level.Set(cfg.Log.Level)
+	log := slog.New(slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: level}))
+
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+
+	s, err := newServer(ctx, path, cfg, c.out, log, level)
+	if err != nil {
+		return err
+	}
+	return s.run(ctx, hangup)
+}

@@ -1,0 +1,227 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/onehost/edge/core/config"
+	"github.com/onehost/edge/edge/internal/admin"
+	"github.com/onehost/edge/edge/internal/cert"
+	"github.com/onehost/edge/edge/internal/chain"
+	"github.com/onehost/edge/edge/internal/front"
+	"github.com/onehost/edge/edge/internal/listen"
+	"github.com/onehost/edge/edge/internal/proxy"
+	"github.com/onehost/edge/edge/internal/target"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/uptrace/bunrouter"
+	"golang.org/x/sync/errgroup"
+)
+
+// server is a running edge: the rooms, wired together.
+type server struct {
+	path    string // the configuration file
+	log     *slog.Logger
+	level   *slog.LevelVar
+	started time.Time
+
+	listeners *listen.Listeners
+	admin     net.Listener
+	certs     *cert.Manager
+	groups    *target.Groups
+	proxy     *proxy.Proxy
+	access    *chain.AccessLog
+	chain     *chain.Chain
+	front     *front.Server
+	metrics   *prometheus.Registry
+
+	draining atomic.Bool
+	swapped  chan struct{} // a generation was taken into service
+
+	reloading sync.Mutex // held by the one reload at a time
+	mu        sync.Mutex // guards what follows
+	current   *generation
+	refused   string // why the last reload changed nothing, "" if it did
+}
+
+// newServer opens the sockets and brings cfg into service; nothing is accepted before run.
+func newServer(ctx context.Context, path string, cfg *config.Config, stdout io.Writer, log *slog.Logger, level *slog.LevelVar) (s *server, err error) {
+	s = &server{path: path, log: log, level: level, started: time.Now(), swapped: make(chan struct{}, 1)}
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	if err := os.MkdirAll(cfg.DataDir, 0o750); err != nil {
+		return s, fmt.Errorf("data_dir: %w", err)
+	}
+	if s.admin, err = admin.Listen(socketPath(cfg.Listen.Admin), cfg.Listen.AdminGroup); err != nil {
+		return s, err
+	}
+	inherited, err := listen.Inherited()
+	if err != nil {
+		return s, err
+	}
+	if s.listeners, err = listen.Open(cfg.Listen, inherited); err != nil {
+		return s, err
+	}
+	cookieKey, err := secret(filepath.Join(cfg.DataDir, "keys", "stickiness"), 32)
+	if err != nil {
+		return s, err
+	}
+	s.access = chain.NewAccessLog(stdout, log)
+	if err := s.access.Reopen(cfg.Log); err != nil {
+		return s, err
+	}
+	s.certs = cert.New(cfg.DataDir, log)
+	s.groups = target.NewGroups(target.Options{Log: log, CookieKey: cookieKey, NewPool: proxy.NewPool})
+	s.proxy = proxy.New(proxy.Options{PublicPort: cfg.Listen.PublicPort})
+	counted := chain.NewMetrics(s.access)
+	s.chain = chain.New(chain.Options{
+		Covers:         s.certs.Covers,
+		TrustedProxies: cfg.Listen.TrustedProxies,
+		PublicPort:     cfg.Listen.PublicPort,
+		Access:         s.access,
+		Metrics:        counted,
+		Log:            log,
+	})
+	s.front = front.New(front.Options{Handler: s.chain, TLS: s.certs.TLS(), Log: log, Refused: s.chain.Refused})
+	s.metrics = prometheus.NewRegistry()
+	s.metrics.MustRegister(counted, s.groups, s.certs, connections{s.front},
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+
+	first, err := s.prepare(ctx, cfg)
+	if err != nil {
+		return s, err
+	}
+	s.use(first)
+	return s, nil
+}
+
+// close gives back what newServer opened.
+func (s *server) close() {
+	if s.admin != nil {
+		s.admin.Close()
+	}
+	if s.listeners != nil {
+		s.listeners.Close()
+	}
+	if s.certs != nil {
+		s.certs.Close()
+	}
+}
+
+// run serves until ctx is done, and drains then.
+func (s *server) run(ctx context.Context, hangup <-chan os.Signal) error {
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	work, background := errgroup.WithContext(background)
+	work.Go(func() error { return s.groups.Run(background) })
+	work.Go(func() error { return s.certs.Run(background) })
+	work.Go(func() error { return s.access.Run(background) })
+	work.Go(func() error { return s.compressSites(background) })
+	work.Go(func() error { return serveOperators(background, s.admin, admin.NewHandler(s)) })
+	if s.listeners.Metrics != nil {
+		work.Go(func() error { return serveOperators(background, s.listeners.Metrics, s.metricsHandler()) })
+	}
+	for _, ln := range s.listeners.HTTP {
+		work.Go(func() error { return s.front.Serve(ln, false) })
+	}
+	for _, ln := range s.listeners.HTTPS {
+		work.Go(func() error { return s.front.Serve(ln, true) })
+	}
+	s.log.Info("serving", "version", version().Version, "config", s.path, "https", addresses(s.listeners.HTTPS), "http", addresses(s.listeners.HTTP))
+	notify(daemon.SdNotifyReady)
+
+	for serving := true; serving; {
+		select {
+		case <-ctx.Done():
+			serving = false
+		case <-background.Done(): // something that must not end has ended
+			serving = false
+		case <-hangup:
+			if _, err := s.Reload(background); err != nil {
+				s.log.Error("reload", "err", err)
+			}
+		}
+	}
+	s.drain()
+	stop()
+	err := work.Wait()
+	s.certs.Close()
+	return err
+}
+
+// drain stops accepting and lets what is under way finish, as long as the configuration allows. The listeners close first: with
+// systemd's sockets new visitors queue there for the next process.
+func (s *server) drain() {
+	s.draining.Store(true)
+	notify(daemon.SdNotifyStopping)
+	limit := s.generation().cfg.Shutdown
+	s.log.Info("draining", "at_most", limit)
+	s.listeners.CloseVisitors()
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	if err := s.front.Drain(ctx); err != nil {
+		s.log.Warn("requests were cut off when shutdown had passed", "err", err)
+	}
+	s.log.Info("stopped")
+}
+
+func (s *server) metricsHandler() http.Handler {
+	router := bunrouter.New()
+	router.GET("/metrics", bunrouter.HTTPHandler(promhttp.HandlerFor(s.metrics, promhttp.HandlerOpts{})))
+	router.GET("/_edge/health", admin.Health(s.Serving))
+	return router
+}
+
+// serveOperators serves h to operators until ctx is done, and lets them finish for a moment then.
+func serveOperators(ctx context.Context, ln net.Listener, h http.Handler) error {
+	server := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       time.Minute,
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+	}
+	stopped := make(chan struct{})
+	context.AfterFunc(ctx, func() {
+		defer close(stopped)
+		last, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		if server.Shutdown(last) != nil {
+			server.Close()
+		}
+	})
+	if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) && ctx.Err() == nil {
+		return fmt.Errorf("operators' listener %s: %w", ln.Addr(), err)
+	}
+	<-stopped
+	return nil
+}
+
+// socketPath is the file of an address such as "unix:/run/edge/admin.sock".
+func socketPath(address string) string { return strings.TrimPrefix(address, "unix:") }
+
+func addresses(listeners []net.Listener) string {
+	all := make([]string, len(listeners))
+	for i, ln := range listeners {
+		all[i] = ln.Addr().String()
+	}
+	return strings.Join(all, ",")
+}
+
+// notify tells systemd, if it started this process, how things stand (sd_notify(3)).
+func notify(state string) { _, _ = daemon.SdNotify(false, state) }

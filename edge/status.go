@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/onehost/edge/edge/internal/admin"
+	"github.com/spf13/cobra"
+)
+
+func (c *cli) statusCommand() *cobra.Command {
+	return c.jsonFlag(&cobra.Command{
+		Use:     "status",
+		Short:   "show what the running server is doing",
+		Example: "  edge status --json",
+		Args:    cobra.NoArgs,
+		RunE:    func(command *cobra.Command, _ []string) error { return c.status(command.Context()) },
+	})
+}
+
+func (c *cli) status(ctx context.Context) error {
+	client, err := c.client()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	st, err := client.Status(ctx)
+	if err != nil {
+		return err
+	}
+	if c.json {
+		return c.printJSON(st)
+	}
+	statusTable(st).print(c.out)
+	return nil
+}
+
+func statusTable(st admin.Status) *table {
+	t := new(table)
+	state := cell{st.State, green}
+	if st.State != "serving" {
+		state.paint = yellow
+	}
+	t.row(plain("state"), state)
+	t.row(plain("version"), plain("%s", st.Version))
+	t.row(plain("process"), plain("%d, started %s", st.PID, ago(st.Started)))
+	configured := plain("%s, loaded %s", strings.Join(st.Files, ", "), ago(st.Loaded))
+	if st.FilesDiffer {
+		configured = cell{configured.text + "; the files have changed since (edge reload)", yellow}
+	}
+	t.row(plain("configuration"), configured)
+	if st.ReloadError != "" {
+		t.row(plain("last reload"), cell{"refused: " + st.ReloadError, red})
+	}
+	for _, ln := range st.Listeners {
+		t.row(plain("%s", ln.Name), plain("%s", ln.Address))
+	}
+	var open []string
+	for _, protocol := range slices.Sorted(maps.Keys(st.Connections)) {
+		open = append(open, fmt.Sprintf("%d %s", st.Connections[protocol], protocol))
+	}
+	t.row(plain("connections"), plain("%s", strings.Join(open, ", ")))
+	t.row(plain("hosts"), plain("%d", st.Hosts))
+	targets := cell{fmt.Sprintf("%d of %d healthy", st.Healthy, st.Targets), green}
+	if st.Healthy < st.Targets {
+		targets.paint = yellow
+	}
+	t.row(plain("targets"), targets)
+	return t
+}
