@@ -123,20 +123,14 @@ func (h *h2head) field(name, value string) refusal {
 func (h *h2head) body() refusal {
 	r := h.request
 	r.Length = h.from.ContentLength
-	lengths := h.from.Header["Content-Length"]
-	if len(lengths) > 1 {
-		return bad(ReasonMultipleLength)
-	}
-	if len(lengths) == 1 {
-		// x/net's number: when ours is another, theirs was a guess, or the stream has ended with its head.
-		var own head
-		own.request = &exchange.Request{}
-		if why := own.contentLength(lengths[0]); why != accepted {
+	declared := head{request: &exchange.Request{}}
+	for _, value := range h.from.Header["Content-Length"] {
+		if why := declared.contentLength(value); why != accepted {
 			return why
 		}
-		if own.request.Length != r.Length {
-			return bad(ReasonBadContentLength)
-		}
+	}
+	if declared.lengths > 0 && declared.request.Length != r.Length {
+		return bad(ReasonBadContentLength)
 	}
 	if bodyless(r.Method) && r.Length > 0 {
 		return bad(ReasonUndefinedLength)

@@ -95,8 +95,8 @@ func (l *h2line) check(tick int64) {
 	}
 }
 
-// readsTooSlowly is about a request's body. Without a declared length it may be a stream of messages (gRPC), which
-// come when they come: only silence ends it.
+// readsTooSlowly is about a request's body. Silence has its limit, and so has a trickle; but without a declared length
+// a trickle may be a stream of messages (gRPC), which come when they come.
 func (st *h2stream) readsTooSlowly(now, tick, lineIn, readers int64) bool {
 	w, limits := &st.reading, &st.line.h.s.limits
 	since := w.since.Load()
@@ -115,8 +115,8 @@ func (st *h2stream) readsTooSlowly(now, tick, lineIn, readers int64) bool {
 	return w.window.slow(tick, w.moved.Load(), limits) && lineIn-w.from < readers*int64(limits.MinBytes)
 }
 
-// writesTooSlowly is about an answer. How much of a part has been sent is not to be seen, so a part has the time that
-// the slowest tolerable visitor needs for it.
+// writesTooSlowly is about an answer. How much of a part has been sent is not to be seen: silence and a trickle look
+// the same, so a part has the time that the slowest tolerable visitor needs for it, if that is longer.
 func (st *h2stream) writesTooSlowly(now, tick, lineOut, writers int64) bool {
 	w, limits := &st.writing, &st.line.h.s.limits
 	since := w.since.Load()
@@ -128,7 +128,7 @@ func (st *h2stream) writesTooSlowly(now, tick, lineOut, writers int64) bool {
 	}
 	window, least := limits.Window.Milliseconds(), int64(limits.MinBytes)
 	waited := now - since
-	if waited < max(min(st.idle.Load(), window), w.size.Load()*window/least)+tick {
+	if waited < max(st.idle.Load(), w.size.Load()*window/least)+tick {
 		return false
 	}
 	return lineOut-w.line < writers*least*waited/window

@@ -1,0 +1,260 @@
+package front
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/net/http2"
+
+	"github.com/onehost/edge/edge/internal/exchange"
+)
+
+// h2InFakeTime runs f in fake time. serve starts a server and a visitor, whose frames are read all the time.
+func h2InFakeTime(t *testing.T, f func(t *testing.T, serve func(exchange.HandlerFunc) (*frames, <-chan h2event))) {
+	t.Parallel()
+	config := testTLS(t)
+	synctest.Test(t, func(t *testing.T) {
+		f(t, func(handler exchange.HandlerFunc) (*frames, <-chan h2event) {
+			ln := &pipeListener{conns: make(chan net.Conn)}
+			s := New(Options{Handler: handler, TLS: config, Log: slog.New(slog.DiscardHandler)})
+			go s.Serve(ln, true)
+			v := startFrames(t, ln.dial())
+			came := make(chan h2event, 1000)
+			go v.report(came)
+			t.Cleanup(func() {
+				v.conn.Close()
+				ln.Close()
+				ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+				defer cancel()
+				if err := s.Drain(ctx); err != nil {
+					t.Error(err)
+				}
+			})
+			return v, came
+		})
+	})
+}
+
+// An h2event is that a stream moved or was reset.
+type h2event struct {
+	stream uint32
+	data   int
+	reset  bool
+}
+
+func (f *frames) report(came chan<- h2event) {
+	defer close(came)
+	for {
+		frame, err := f.ReadFrame()
+		if err != nil {
+			return
+		}
+		switch frame := frame.(type) {
+		case *http2.DataFrame:
+			came <- h2event{stream: frame.StreamID, data: len(frame.Data())}
+		case *http2.RSTStreamFrame:
+			came <- h2event{stream: frame.StreamID, reset: true}
+		}
+	}
+}
+
+// readingEnds returns a handler that reads its body, and how that ended and after how long.
+func readingEnds(idle time.Duration) (exchange.HandlerFunc, <-chan error, *time.Duration) {
+	ended, after := make(chan error, 1), new(time.Duration)
+	return func(x *exchange.Exchange) {
+		x.SetIdle(idle)
+		began := time.Now()
+		_, err := io.Copy(io.Discard, x.Body)
+		*after = time.Since(began)
+		ended <- err
+	}, ended, after
+}
+
+func TestSlowH2Body(t *testing.T) {
+	for name, c := range map[string]struct {
+		length string // declared
+		idle   time.Duration
+		pause  time.Duration // between bytes
+		end    time.Duration // of the reading; 0: none
+	}{
+		"declared, a byte a second":       {"100000", 0, time.Second, 20 * time.Second},
+		"declared, silent":                {"100000", 0, time.Hour, 60 * time.Second},
+		"undeclared, a byte a second":     {"-", 0, time.Second, 0},
+		"undeclared, a byte in 55 s":      {"-", 0, 55 * time.Second, 0},
+		"undeclared, silent":              {"-", 0, time.Hour, 60 * time.Second},
+		"undeclared, silent for long":     {"-", 10 * time.Minute, 9 * time.Minute, 0},
+		"undeclared, silent for too long": {"-", 10 * time.Minute, time.Hour, 10 * time.Minute},
+		"declared, little patience":       {"100000", 5 * time.Second, time.Hour, 5 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h2InFakeTime(t, func(t *testing.T, serve func(exchange.HandlerFunc) (*frames, <-chan h2event)) {
+				handler, ended, after := readingEnds(c.idle)
+				v, _ := serve(handler)
+				v.head(1, false, ":method", "POST", "content-length", c.length)
+				for range 30 {
+					select {
+					case err := <-ended:
+						if !errors.Is(err, exchange.ErrTooSlow) || c.end == 0 {
+							t.Errorf("ended with %v", err)
+						}
+						within(t, "the body", *after, c.end)
+						return
+					case <-time.After(c.pause):
+						v.check(v.WriteData(1, false, []byte("a")))
+					}
+				}
+				if c.end > 0 {
+					t.Errorf("went on for %v", 30*c.pause)
+				}
+				v.check(v.WriteData(1, true, nil))
+				if err := <-ended; err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// One of two uploads may wait until the other is done, as long as something moves.
+func TestUploadsInTurn(t *testing.T) {
+	h2InFakeTime(t, func(t *testing.T, serve func(exchange.HandlerFunc) (*frames, <-chan h2event)) {
+		handler, ended, _ := readingEnds(2 * time.Minute)
+		v, _ := serve(handler)
+		v.head(1, false, ":method", "POST", "content-length", "60000")
+		v.head(3, false, ":method", "POST", "content-length", "1")
+		for range 60 {
+			time.Sleep(time.Second)
+			v.check(v.WriteData(1, false, make([]byte, 1000)))
+		}
+		v.check(v.WriteData(1, true, nil))
+		v.check(v.WriteData(3, true, make([]byte, 1)))
+		for range 2 {
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// writingEnds is readingEnds for an answer of 200 KB, three times a stream's first window.
+func writingEnds() (exchange.HandlerFunc, <-chan error, *time.Duration) {
+	ended, after := make(chan error, 1), new(time.Duration)
+	return func(x *exchange.Exchange) {
+		began := time.Now()
+		_, err := x.Write(make([]byte, 200_000))
+		*after = time.Since(began)
+		ended <- err
+	}, ended, after
+}
+
+func TestSlowH2Reader(t *testing.T) {
+	t.Run("stalled", func(t *testing.T) {
+		h2InFakeTime(t, func(t *testing.T, serve func(exchange.HandlerFunc) (*frames, <-chan h2event)) {
+			handler, ended, after := writingEnds()
+			v, came := serve(handler)
+			v.head(1, true)
+			if err := <-ended; !errors.Is(err, exchange.ErrTooSlow) {
+				t.Errorf("ended with %v", err)
+			}
+			within(t, "a part of 16 KiB at 240 bytes a second", *after, 68*time.Second)
+			for e := range came {
+				if e.reset {
+					return
+				}
+			}
+			t.Error("no reset came")
+		})
+	})
+	t.Run("slow but steady", func(t *testing.T) {
+		h2InFakeTime(t, func(t *testing.T, serve func(exchange.HandlerFunc) (*frames, <-chan h2event)) {
+			handler, ended, after := writingEnds()
+			v, _ := serve(handler)
+			v.head(1, true)
+			for {
+				select {
+				case err := <-ended:
+					if err != nil || *after < 5*time.Minute {
+						t.Errorf("ended with %v after %v", err, *after)
+					}
+					return
+				case <-time.After(time.Second):
+					v.check(v.WriteWindowUpdate(0, 300))
+					v.check(v.WriteWindowUpdate(1, 300))
+				}
+			}
+		})
+	})
+	t.Run("one paused while another moves", func(t *testing.T) {
+		h2InFakeTime(t, func(t *testing.T, serve func(exchange.HandlerFunc) (*frames, <-chan h2event)) {
+			handler, ended, _ := writingEnds()
+			v, _ := serve(handler)
+			v.check(v.WriteWindowUpdate(0, 1<<20))
+			v.head(1, true) // paused
+			v.head(3, true)
+			for range 130 {
+				time.Sleep(time.Second)
+				v.check(v.WriteWindowUpdate(3, 1000))
+			}
+			v.check(v.WriteWindowUpdate(1, 1<<20))
+			v.check(v.WriteWindowUpdate(3, 1<<20))
+			for range 2 {
+				if err := <-ended; err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	})
+}
+
+func TestH2HandlersOwnDeadlines(t *testing.T) {
+	t.Run("reading", func(t *testing.T) {
+		h2InFakeTime(t, func(t *testing.T, serve func(exchange.HandlerFunc) (*frames, <-chan h2event)) {
+			ended := make(chan error, 1)
+			v, came := serve(func(x *exchange.Exchange) {
+				x.SetReadDeadline(time.Now().Add(3 * time.Second))
+				_, err := x.Body.Read(make([]byte, 1))
+				ended <- err
+				text("late")(x)
+			})
+			v.head(1, false, ":method", "POST")
+			if err := <-ended; !isTimeout(err) {
+				t.Error(err)
+			}
+			if e := <-came; e.data != len("late") {
+				t.Errorf("%+v", e)
+			}
+		})
+	})
+	t.Run("writing", func(t *testing.T) {
+		h2InFakeTime(t, func(t *testing.T, serve func(exchange.HandlerFunc) (*frames, <-chan h2event)) {
+			ended := make(chan error, 1)
+			v, _ := serve(func(x *exchange.Exchange) {
+				x.SetWriteDeadline(time.Now().Add(3 * time.Second))
+				_, err := x.Write(make([]byte, 200_000))
+				ended <- err
+			})
+			v.head(1, true)
+			if err := <-ended; !isTimeout(err) {
+				t.Error(err)
+			}
+		})
+	})
+}
+
+func TestIdleH2Connection(t *testing.T) {
+	h2InFakeTime(t, func(t *testing.T, serve func(exchange.HandlerFunc) (*frames, <-chan h2event)) {
+		v, came := serve(text("x"))
+		v.head(1, true)
+		<-came
+		began := time.Now()
+		for range came { //nolint:revive // until the connection ends
+		}
+		within(t, "the idle connection", time.Since(began), 75*time.Second)
+	})
+}
