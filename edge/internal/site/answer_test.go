@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -250,6 +251,18 @@ func TestFileOnDiskThatChanges(t *testing.T) {
 			t.Fatal(err)
 		}
 		if r := get(s, "GET", "/v.mp4"); r.Status != 500 || strings.Contains(r.Body.String(), "secret") {
+			t.Errorf("%d", r.Status)
+		}
+	})
+	t.Run("became a named pipe", func(t *testing.T) {
+		root, s, _ := setUp(t)
+		if err := os.Remove(path(root)); err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Mkfifo(path(root), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if r := get(s, "GET", "/v.mp4"); r.Status != 500 { // and does not wait for a writer
 			t.Errorf("%d", r.Status)
 		}
 	})

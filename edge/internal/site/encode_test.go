@@ -184,6 +184,31 @@ func TestACacheThatCannotBeUsed(t *testing.T) {
 	}
 }
 
+// TestPruneSparesWhatIsUsed holds that starting with an entry makes it young again.
+func TestPruneSparesWhatIsUsed(t *testing.T) {
+	dir := t.TempDir()
+	log, _ := logged()
+	c := openCache(dir, log)
+	used, unused := [32]byte{1}, [32]byte{2}
+	for _, hash := range [][32]byte{used, unused} {
+		c.save(hash, gzipped, []byte("content"))
+		old := time.Now().Add(-100 * time.Hour)
+		if err := os.Chtimes(filepath.Join(dir, cacheName(hash, gzipped)), old, old); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, ok := c.load(used, gzipped); !ok {
+		t.Fatal("not there")
+	}
+	c.prune(cacheBytes, 50*time.Hour)
+	if _, ok := c.load(used, gzipped); !ok {
+		t.Error("the used one is gone")
+	}
+	if _, ok := c.load(unused, gzipped); ok {
+		t.Error("the unused one is still there")
+	}
+}
+
 func TestPrune(t *testing.T) {
 	dir := t.TempDir()
 	log, _ := logged()
