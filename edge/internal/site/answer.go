@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"net/http"
 	"os"
 	"strconv"
 
@@ -86,9 +87,10 @@ func answer(x *exchange.Exchange, v *variant, d *disk) {
 		reply.Error(x, 412, "precondition_failed")
 		return
 	}
-	if value, sent := x.Fields.Lookup("Range"); sent && x.Method == "GET" && rangeHolds(x.Fields, v) {
+	if value, sent := x.Fields.Lookup("Range"); sent && x.Method == http.MethodGet && rangeHolds(x.Fields, v) {
 		parts, verdict := parseRange(value, v.length)
 		switch verdict {
+		case whole:
 		case unsatisfiable:
 			x.Response.Fields.Add("Content-Range", "bytes */"+strconv.FormatInt(v.length, 10))
 			reply.Error(x, 416, "range_not_satisfiable")
@@ -127,7 +129,7 @@ const chunkSize = 64 << 10
 
 // send writes a part of v and reports whether the answer may go on.
 func send(x *exchange.Exchange, v *variant, d *disk, part span) bool {
-	if x.Method == "HEAD" {
+	if x.Method == http.MethodHead {
 		return true
 	}
 	if d == nil {
@@ -140,7 +142,7 @@ func send(x *exchange.Exchange, v *variant, d *disk, part span) bool {
 		part.from += int64(n)
 		last := part.from == end
 		if n == 0 || last && d.changed() { // looked at before the last byte is out: then the visitor sees that it is broken
-			if err == nil || err == io.EOF {
+			if err == nil || errors.Is(err, io.EOF) {
 				err = errFileChanged
 			}
 			x.Record.ErrorReason = "site_file_changed"

@@ -79,7 +79,7 @@ func tagIn(list, etag string, strong bool) bool {
 		if end < 0 {
 			return false
 		}
-		if tag[:end+2] == etag && !(weak && strong) {
+		if tag[:end+2] == etag && (!weak || !strong) {
 			return true
 		}
 		list = tag[end+2:]

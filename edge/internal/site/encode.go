@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"io"
 	"math/bits"
 	"os"
@@ -75,6 +76,8 @@ func (c compressor) compress(ctx context.Context, to coding, data []byte) ([]byt
 		})
 	case zstandard:
 		out = c.zstd.EncodeAll(data, nil)
+	default:
+		return nil, errors.ErrUnsupported
 	}
 	if err != nil || len(out) > len(data)-len(data)/20 { // less than a twentieth saved
 		return nil, err
@@ -224,7 +227,7 @@ func (s *Site) hashOnDisk(ctx context.Context, f *file) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if _, err := io.CopyN(sum, opened, maxPlainFile); err == io.EOF {
+		if _, err := io.CopyN(sum, opened, maxPlainFile); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
 			return nil

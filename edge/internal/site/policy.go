@@ -108,20 +108,19 @@ func (p policy) of(f *file) string {
 func inlineScripts(page []byte) []string {
 	var hashes []string
 	for z := html.NewTokenizer(bytes.NewReader(page)); ; {
-		switch z.Next() {
-		case html.ErrorToken:
+		kind := z.Next()
+		if kind == html.ErrorToken {
 			return hashes
-		case html.StartTagToken:
-			if t := z.Token(); t.Data != "script" || !runsInline(t) {
-				continue
-			}
-			if z.Next() != html.TextToken {
-				continue
-			}
-			sum := sha256.Sum256(z.Text()) // with line ends as a browser's parser leaves them
-			if hash := "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"; !slices.Contains(hashes, hash) {
-				hashes = append(hashes, hash)
-			}
+		}
+		if kind != html.StartTagToken {
+			continue
+		}
+		if t := z.Token(); t.Data != "script" || !runsInline(t) || z.Next() != html.TextToken {
+			continue
+		}
+		sum := sha256.Sum256(z.Text()) // with line ends as a browser's parser leaves them
+		if hash := "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"; !slices.Contains(hashes, hash) {
+			hashes = append(hashes, hash)
 		}
 	}
 }

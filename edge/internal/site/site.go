@@ -12,6 +12,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -121,7 +122,7 @@ func (s *Site) add(f *file) {
 // The fallback of an SPA answers for a path whose last segment has no extension when the visitor takes HTML. It never
 // answers below a dot folder: that a missing /.well-known/ resource is a 404 is what its readers rely on (RFC 8615).
 func (s *Site) ServeExchange(x *exchange.Exchange) {
-	if x.Method != "GET" && x.Method != "HEAD" {
+	if x.Method != http.MethodGet && x.Method != http.MethodHead {
 		x.Response.Fields.Add("Allow", "GET, HEAD")
 		reply.Error(x, 405, "method_not_allowed")
 		return
