@@ -161,7 +161,7 @@ func (t *tree) isFile(name string, e fs.DirEntry) bool {
 	return false
 }
 
-// open opens a regular file without waiting, should it have become a named pipe.
+// openRegular opens a regular file without waiting, should it have become a named pipe.
 func openRegular(root *os.Root, name string) (*os.File, fs.FileInfo, error) {
 	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
