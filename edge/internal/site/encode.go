@@ -76,8 +76,7 @@ func (c compressor) compress(ctx context.Context, to coding, data []byte) ([]byt
 		})
 	case zstandard:
 		out = c.zstd.EncodeAll(data, nil)
-	default:
-		return nil, errors.ErrUnsupported
+	case identity, codings: // neither is a compressor
 	}
 	if err != nil || len(out) > len(data)-len(data)/20 { // less than a twentieth saved
 		return nil, err
