@@ -202,6 +202,57 @@ func TestBodyLimit(t *testing.T) {
 	}
 }
 
+// TestRefusalsHaveTheRulesFields: what a host and its rule put on all their answers is on those that the limits make, too.
+func TestRefusalsHaveTheRulesFields(t *testing.T) {
+	rule := func(l config.Limits) config.Rule {
+		return config.Rule{
+			Path: []string{"/1"}, Limits: l,
+			CORS:    &config.CORS{Origins: []string{"https://app.example"}},
+			Headers: &config.HeaderChanges{Response: config.FieldChanges{Set: map[string]string{"X-By": "edge"}}},
+		}
+	}
+	for _, tt := range []struct {
+		name   string
+		limits config.Limits
+		status int
+	}{
+		{"rate", config.Limits{Rate: config.Rate{N: 1, Per: time.Hour}, Burst: 1}, 429},
+		{"concurrency", config.Limits{Concurrency: 1}, 503},
+		{"body", config.Limits{Body: 4}, 413},
+	} {
+		for _, place := range []string{"host", "rule"} {
+			t.Run(tt.name+" of the "+place, func(t *testing.T) {
+				hosts := hostWith(config.Limits{}, rule(tt.limits))
+				if place == "host" {
+					hosts = hostWith(tt.limits, rule(config.Limits{}))
+				}
+				host := hosts["example.com"]
+				host.HSTS = time.Hour
+				hosts["example.com"] = host
+				var h *house
+				var refused *exchangetest.Recorder
+				ask := func() {
+					r := h.askAs("POST", "/1", exchangetest.Field("Origin", "https://app.example"), exchangetest.Body("12345"))
+					if r.Status != 200 {
+						refused = r
+					}
+				}
+				h = newHouse(t, hosts, func(*exchange.Exchange) { ask() }) // again, while the first is being answered
+				if ask(); refused.Status != tt.status {
+					t.Fatalf("%d, want %d", refused.Status, tt.status)
+				}
+				for name, want := range map[string]string{
+					"Strict-Transport-Security": "max-age=3600", "Access-Control-Allow-Origin": "https://app.example", "X-By": "edge",
+				} {
+					if got := refused.Fields.Get(name); got != want {
+						t.Errorf("%s: %q, want %q", name, got, want)
+					}
+				}
+			})
+		}
+	}
+}
+
 func TestIdle(t *testing.T) {
 	for _, tt := range []struct{ host, rule, want time.Duration }{
 		{0, 0, 0}, {time.Minute, 0, time.Minute}, {time.Minute, time.Second, time.Second}, {0, time.Hour, time.Hour},

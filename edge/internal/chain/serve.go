@@ -83,7 +83,7 @@ func (c *Chain) serve(p *passage) {
 		p.SetIdle(idle)
 	}
 	if p.Length != 0 && !p.limitBody(int64(p.host.host.Limits.Body), int64(rule.Limits.Body)) {
-		reply.Error(p.Exchange, http.StatusRequestEntityTooLarge, reasonBody)
+		rule.Refuse(p.Exchange, http.StatusRequestEntityTooLarge, reasonBody)
 		return
 	}
 	rule.Handler.ServeExchange(p.Exchange)
@@ -117,7 +117,7 @@ func (p *passage) admit(i int, l *limiter) bool {
 func (p *passage) tooBusy(status int, reason string, wait time.Duration) {
 	seconds := (wait + time.Second - 1) / time.Second
 	p.Response.Fields.Set("Retry-After", strconv.FormatInt(int64(seconds), 10))
-	reply.Error(p.Exchange, status, reason)
+	p.rule.Refuse(p.Exchange, status, reason)
 }
 
 // limitBody applies both limits, of which 0 is none, and begins to count the body. It reports false when the declared length is
