@@ -7,6 +7,7 @@ SHELL := /bin/bash
 # Pinned tools, run by `go run`: they are not dependencies of the product.
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOVULNCHECK   := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+GOTESTSUM     := gotest.tools/gotestsum@v1.13.0
 
 FUZZTIME ?= 30s
 
@@ -32,7 +33,7 @@ test: ## run every test but soak and fuzz, with the race detector
 	@test -z "$$(gofmt -l core deploy edge web | tee /dev/stderr)" || { echo 'run gofmt -w on these files' >&2; exit 1; }
 	go vet ./...
 	$(MAKE) --no-print-directory web-check
-	go test -race -timeout 15m ./...
+	go run $(GOTESTSUM) --format pkgname --hide-summary=output -- -race -timeout 15m ./...
 
 .PHONY: web
 web: web/app/node_modules ## build the web app into web/app/dist, which is committed

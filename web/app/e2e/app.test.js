@@ -30,7 +30,10 @@ async function open(options) {
   page.setDefaultTimeout(15_000);
   page.on("console", (message) => ["error", "warning"].includes(message.type()) && complaints.push(message.text()));
   page.on("pageerror", (error) => complaints.push(String(error)));
-  page.on("requestfailed", (request) => complaints.push(`${request.url()}: ${request.failure()?.errorText}`));
+  page.on("requestfailed", (request) => {
+    const error = request.failure()?.errorText;
+    if (error !== "net::ERR_ABORTED") complaints.push(`${request.url()}: ${error}`); // that is what a navigation cuts off
+  });
   page.on("response", (response) => response.status() >= 400 && complaints.push(`${response.url()}: ${response.status()}`));
 }
 
