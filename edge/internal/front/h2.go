@@ -81,7 +81,7 @@ func (h *h2) serve(ctx context.Context, conn net.Conn) {
 }
 
 // drain tells all visitors with GOAWAY to open no more streams here. Their connections end a second after their last
-// stream. Connections that come later get it with their first answer, or from the watch.
+// stream. Those of connections that come later are told by the watch.
 func (h *h2) drain() {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()                 // there is nothing to wait for: base has no listener

@@ -12,17 +12,20 @@ import (
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"github.com/onehost/edge/edge/internal/exchange"
 )
 
-// client returns one that speaks HTTP/2 by net/http.
-func (h *host) client() *http.Client {
+// client returns net/http's, which speaks only the one protocol.
+func (h *host) client(protocol exchange.Protocol) *http.Client {
 	t := &http.Transport{
-		TLSClientConfig:    &tls.Config{InsecureSkipVerify: true},
-		ForceAttemptHTTP2:  true,
-		DisableCompression: true,
-		Protocols:          new(http.Protocols),
+		TLSClientConfig:       &tls.Config{InsecureSkipVerify: true},
+		DisableCompression:    true,
+		Protocols:             new(http.Protocols),
+		ExpectContinueTimeout: 10 * time.Second,
 	}
-	t.Protocols.SetHTTP2(true)
+	t.Protocols.SetHTTP1(protocol == exchange.HTTP11)
+	t.Protocols.SetHTTP2(protocol == exchange.HTTP2)
 	h.t.Cleanup(t.CloseIdleConnections)
 	return &http.Client{Transport: t, Timeout: 20 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
@@ -33,6 +36,7 @@ func (h *host) url(path string) string { return "https://" + h.address + path }
 type frames struct {
 	*http2.Framer
 	t       testing.TB
+	server  *Server
 	conn    net.Conn
 	block   bytes.Buffer
 	encoder *hpack.Encoder

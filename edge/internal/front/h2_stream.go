@@ -189,9 +189,6 @@ func (st *h2stream) SendHead(r *exchange.Response, _ bool) error {
 	if r.Length >= 0 && r.Status != http.StatusNoContent && r.Status != http.StatusNotModified {
 		h["Content-Length"] = []string{strconv.FormatInt(r.Length, 10)}
 	}
-	if st.line.h.s.draining.Load() {
-		h["Connection"] = []string{"close"} // x/net sends a GOAWAY in its place
-	}
 	st.w.WriteHeader(r.Status)
 	return nil
 }
@@ -259,7 +256,6 @@ func (st *h2stream) sendTrailers() error {
 			return err
 		}
 	}
-	trailers.DelFunc(func(f exchange.Field) bool { return dropsTrailer(f.Name) })
 	st.addFields(st.w.Header(), http.TrailerPrefix, trailers)
 	return nil
 }

@@ -25,6 +25,7 @@ func h2InFakeTime(t *testing.T, f func(t *testing.T, serve func(exchange.Handler
 			s := New(Options{Handler: handler, TLS: config, Log: slog.New(slog.DiscardHandler)})
 			go s.Serve(ln, true)
 			v := startFrames(t, ln.dial())
+			v.server = s
 			came := make(chan h2event, 1000)
 			go v.report(came)
 			t.Cleanup(func() {
@@ -121,19 +122,20 @@ func TestSlowH2Body(t *testing.T) {
 	}
 }
 
-// One of two uploads may wait until the other is done, as long as something moves.
-func TestUploadsInTurn(t *testing.T) {
+// One of two uploads may be slow as long as the other is not: they share a line.
+func TestUploadsShareALine(t *testing.T) {
 	h2InFakeTime(t, func(t *testing.T, serve func(exchange.HandlerFunc) (*frames, <-chan h2event)) {
-		handler, ended, _ := readingEnds(2 * time.Minute)
+		handler, ended, _ := readingEnds(0)
 		v, _ := serve(handler)
 		v.head(1, false, ":method", "POST", "content-length", "60000")
-		v.head(3, false, ":method", "POST", "content-length", "1")
+		v.head(3, false, ":method", "POST", "content-length", "60")
 		for range 60 {
 			time.Sleep(time.Second)
 			v.check(v.WriteData(1, false, make([]byte, 1000)))
+			v.check(v.WriteData(3, false, make([]byte, 1)))
 		}
 		v.check(v.WriteData(1, true, nil))
-		v.check(v.WriteData(3, true, make([]byte, 1)))
+		v.check(v.WriteData(3, true, nil))
 		for range 2 {
 			if err := <-ended; err != nil {
 				t.Error(err)
@@ -256,5 +258,29 @@ func TestIdleH2Connection(t *testing.T) {
 		for range came { //nolint:revive // until the connection ends
 		}
 		within(t, "the idle connection", time.Since(began), 75*time.Second)
+	})
+}
+
+// A connection has ended only when its handlers have, whatever they do with their visitor gone.
+func TestH2ConnectionOutlastsItsHandlers(t *testing.T) {
+	h2InFakeTime(t, func(t *testing.T, serve func(exchange.HandlerFunc) (*frames, <-chan h2event)) {
+		release := make(chan struct{})
+		ended := false
+		v, _ := serve(func(*exchange.Exchange) {
+			<-release
+			ended = true
+		})
+		v.head(1, true)
+		synctest.Wait()
+		v.conn.Close()
+		synctest.Wait()
+		if n := v.server.Connections().Open; n != 1 {
+			t.Errorf("%d connections while the handler runs", n)
+		}
+		close(release)
+		synctest.Wait()
+		if n := v.server.Connections().Open; n != 0 || !ended {
+			t.Errorf("%d connections after the handler", n)
+		}
 	})
 }
