@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -56,28 +55,16 @@ func (c *cli) explain(ask question) error {
 	if err != nil {
 		return err
 	}
-	explained := explanation{table.Explain(request), ""}
-	if request.Scheme == "https" {
-		explained.Certificate = certificateOf(cfg, explained.Host)
-	}
+	explained := table.Explain(request)
+	explained.Certificate = certificateOf(cfg, explained.Host)
 	if c.json {
 		return c.printJSON(explained)
 	}
-	if _, err := explained.WriteTo(c.out); err != nil {
-		return err
-	}
-	if explained.Certificate != "" {
-		_, err = fmt.Fprintf(c.out, "  %-10s %s\n", "cert", explained.Certificate)
-	}
+	_, err = explained.WriteTo(c.out)
 	return err
 }
 
-// explanation adds what the rules do not know.
-type explanation struct {
-	rules.Explanation
-	Certificate string `json:"certificate,omitempty"` // the certificate's file, or its issuer
-}
-
+// certificateOf says where a host's certificate comes from: its file, or its issuers. A host with tls: off has none.
 func certificateOf(cfg *config.Config, name string) string {
 	host, known := cfg.Hosts[name]
 	switch {

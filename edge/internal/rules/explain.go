@@ -13,23 +13,25 @@ import (
 
 // An Explanation says what happens to a request, and why.
 type Explanation struct {
-	URL       string     `json:"url"`
-	Method    string     `json:"method"`
-	Host      string     `json:"host,omitempty"` // the configured host, "" if there is none for the URL
-	HostPlace string     `json:"host_place,omitempty"`
-	Note      string     `json:"note,omitempty"` // what happens before or instead of a rule
-	Rule      string     `json:"rule,omitempty"`
-	Place     string     `json:"place,omitempty"` // FILE:LINE of the rule
-	Action    string     `json:"action,omitempty"`
-	Location  string     `json:"location,omitempty"` // where a redirect leads
-	Rewritten string     `json:"rewritten,omitempty"`
-	Earlier   []NotTaken `json:"earlier,omitempty"` // the rules that were asked before
-	Limits    *InForce   `json:"limits,omitempty"`
-	HSTS      string     `json:"hsts,omitempty"`
-	Auth      string     `json:"auth,omitempty"`
-	CORS      string     `json:"cors,omitempty"`
-	Rewrite   string     `json:"rewrite,omitempty"`
-	Headers   []string   `json:"headers,omitempty"`
+	URL       string `json:"url"`
+	Method    string `json:"method"`
+	Host      string `json:"host,omitempty"` // the configured host, "" if there is none for the URL
+	HostPlace string `json:"host_place,omitempty"`
+	// Certificate is what the host is served under. The table does not know; who asks it may.
+	Certificate string     `json:"certificate,omitempty"`
+	Note        string     `json:"note,omitempty"` // what happens before or instead of a rule
+	Rule        string     `json:"rule,omitempty"`
+	Place       string     `json:"place,omitempty"` // FILE:LINE of the rule
+	Action      string     `json:"action,omitempty"`
+	Location    string     `json:"location,omitempty"` // where a redirect leads
+	Rewritten   string     `json:"rewritten,omitempty"`
+	Earlier     []NotTaken `json:"earlier,omitempty"` // the rules that were asked before
+	Limits      *InForce   `json:"limits,omitempty"`
+	HSTS        string     `json:"hsts,omitempty"`
+	Auth        string     `json:"auth,omitempty"`
+	CORS        string     `json:"cors,omitempty"`
+	Rewrite     string     `json:"rewrite,omitempty"`
+	Headers     []string   `json:"headers,omitempty"`
 }
 
 // NotTaken is a rule that did not get the request.
@@ -61,6 +63,10 @@ const defaultIdle = 60 * time.Second
 // sets too: Hostname and Client; Path is set here if it is not.
 func (t *Table) Explain(r *exchange.Request) Explanation {
 	e := Explanation{URL: requestURL(r), Method: r.Method}
+	if r.Method == "TRACE" || r.Method == "CONNECT" {
+		e.Note = "refused with 405: no host takes " + r.Method
+		return e
+	}
 	h := t.Host(r.Hostname)
 	if h == nil {
 		e.Note = "no host of that name: 404 on http; on https no certificate, so no connection"
@@ -77,9 +83,12 @@ func (t *Table) Explain(r *exchange.Request) Explanation {
 		request.Path = path
 	}
 	rule := h.Match(&request)
-	if r.Scheme == "http" && !h.Plain && rule != h.healthRule {
+	switch {
+	case r.Scheme == "http" && !h.Plain && rule != h.healthRule:
 		e.Note = "http is redirected to https; this is what https gets"
 		request.Scheme = "https"
+	case r.Scheme == "https" && h.Plain:
+		e.Note = "the host has tls: off; https comes here only by way of a trusted proxy that ends it"
 	}
 	e.Earlier = h.notTaken(rule, &request)
 	e.describe(h, rule, &request)
@@ -203,10 +212,11 @@ func (e Explanation) WriteTo(w io.Writer) (int64, error) {
 		if place != "" {
 			text += "  (" + place + ")"
 		}
-		fmt.Fprintf(&b, "  %-10s %s\n", label, text)
+		fmt.Fprintf(&b, "  %-11s %s\n", label, text)
 	}
 	fmt.Fprintf(&b, "%s %s\n", e.Method, e.URL)
 	line("host", e.Host, e.HostPlace)
+	line("certificate", e.Certificate, "")
 	line("note", e.Note, "")
 	line("rule", e.Rule, e.Place)
 	line("action", e.Action, "")

@@ -45,90 +45,90 @@ func TestExplain(t *testing.T) {
 	}{
 		{"GET", "https://example.com/api/x", nil, `
 GET https://example.com/api/x
-  host       example.com  (edge.yaml:6)
-  rule       1  (edge.yaml:12)
-  action     forward app
-  limits     host: 512 requests at once, 50/s per client (burst 100), body 10 MiB
-             rule: none
-             idle: 1m0s
-  hsts       max-age=3600
+  host        example.com  (edge.yaml:6)
+  rule        1  (edge.yaml:12)
+  action      forward app
+  limits      host: 512 requests at once, 50/s per client (burst 100), body 10 MiB
+              rule: none
+              idle: 1m0s
+  hsts        max-age=3600
 `},
 		{"POST", "https://example.com/%61pi/x?q=1", nil, `
 POST https://example.com/%61pi/x?q=1
-  host       example.com  (edge.yaml:6)
-  rule       default  (edge.yaml:22)
-  action     respond 404, text/plain; charset=utf-8, 3 bytes
-  not 1      method: POST is not GET  (edge.yaml:12)
-  not 2      path: /api/x does not match "/old/*"  (edge.yaml:13)
-  not 3      path: /api/x does not match "/beta/*"  (edge.yaml:14)
-  not 4      path: /api/x does not match "/beta/*"  (edge.yaml:15)
-  limits     host: 512 requests at once, 50/s per client (burst 100), body 10 MiB
-             rule: none
-             idle: 1m0s
-  hsts       max-age=3600
+  host        example.com  (edge.yaml:6)
+  rule        default  (edge.yaml:22)
+  action      respond 404, text/plain; charset=utf-8, 3 bytes
+  not 1       method: POST is not GET  (edge.yaml:12)
+  not 2       path: /api/x does not match "/old/*"  (edge.yaml:13)
+  not 3       path: /api/x does not match "/beta/*"  (edge.yaml:14)
+  not 4       path: /api/x does not match "/beta/*"  (edge.yaml:15)
+  limits      host: 512 requests at once, 50/s per client (burst 100), body 10 MiB
+              rule: none
+              idle: 1m0s
+  hsts        max-age=3600
 `},
 		{"GET", "https://example.com/beta/x?q", []exchangetest.Option{exchangetest.Field("X-Beta", "no")}, `
 GET https://example.com/beta/x?q
-  host       example.com  (edge.yaml:6)
-  rule       4  (edge.yaml:15)
-  action     forward app 66.7%, next 33.3%
-  not 1      path: /beta/x does not match "/api/*"  (edge.yaml:12)
-  not 2      path: /beta/x does not match "/old/*"  (edge.yaml:13)
-  not 3      header X-Beta: no does not match the value of ${…}  (edge.yaml:14)
-  rewrite    path to "/" where it matches "^/beta/"
-  rewritten  https://example.com/x?q
-  auth       basic, 1 name
-  cors       for https://a.b
-  headers    request: set X-Key
-  limits     host: 512 requests at once, 50/s per client (burst 100), body 10 MiB
-             rule: 10/m per client (burst 1)
-             idle: 5s
-  hsts       max-age=3600
+  host        example.com  (edge.yaml:6)
+  rule        4  (edge.yaml:15)
+  action      forward app 66.7%, next 33.3%
+  not 1       path: /beta/x does not match "/api/*"  (edge.yaml:12)
+  not 2       path: /beta/x does not match "/old/*"  (edge.yaml:13)
+  not 3       header X-Beta: no does not match the value of ${…}  (edge.yaml:14)
+  rewrite     path to "/" where it matches "^/beta/"
+  rewritten   https://example.com/x?q
+  auth        basic, 1 name
+  cors        for https://a.b
+  headers     request: set X-Key
+  limits      host: 512 requests at once, 50/s per client (burst 100), body 10 MiB
+              rule: 10/m per client (burst 1)
+              idle: 5s
+  hsts        max-age=3600
 `},
 		{"OPTIONS", "https://example.com/beta/x", []exchangetest.Option{exchangetest.Field("Origin", "https://a.b"), exchangetest.Field("Access-Control-Request-Method", "PUT")}, `
 OPTIONS https://example.com/beta/x
-  host       example.com  (edge.yaml:6)
-  rule       4  (edge.yaml:15)
-  action     respond 204 to the CORS preflight
-  not 1      method: OPTIONS is not GET  (edge.yaml:12)
-  not 2      path: /beta/x does not match "/old/*"  (edge.yaml:13)
-  not 3      header X-Beta: there is none  (edge.yaml:14)
-  rewrite    path to "/" where it matches "^/beta/"
-  auth       basic, 1 name
-  cors       for https://a.b
-  headers    request: set X-Key
-  limits     host: 512 requests at once, 50/s per client (burst 100), body 10 MiB
-             rule: 10/m per client (burst 1)
-             idle: 5s
-  hsts       max-age=3600
+  host        example.com  (edge.yaml:6)
+  rule        4  (edge.yaml:15)
+  action      respond 204 to the CORS preflight
+  not 1       method: OPTIONS is not GET  (edge.yaml:12)
+  not 2       path: /beta/x does not match "/old/*"  (edge.yaml:13)
+  not 3       header X-Beta: there is none  (edge.yaml:14)
+  rewrite     path to "/" where it matches "^/beta/"
+  auth        basic, 1 name
+  cors        for https://a.b
+  headers     request: set X-Key
+  limits      host: 512 requests at once, 50/s per client (burst 100), body 10 MiB
+              rule: 10/m per client (burst 1)
+              idle: 5s
+  hsts        max-age=3600
 `},
 		{"GET", "http://example.com/old/x", nil, `
 GET http://example.com/old/x
-  host       example.com  (edge.yaml:6)
-  note       http is redirected to https; this is what https gets
-  rule       2  (edge.yaml:13)
-  action     redirect 301 to "https://other.org/#{path}"
-  location   https://other.org/old/x
-  not 1      path: /old/x does not match "/api/*"  (edge.yaml:12)
-  limits     host: 512 requests at once, 50/s per client (burst 100), body 10 MiB
-             rule: none
-             idle: 1m0s
-  hsts       max-age=3600
+  host        example.com  (edge.yaml:6)
+  note        http is redirected to https; this is what https gets
+  rule        2  (edge.yaml:13)
+  action      redirect 301 to "https://other.org/#{path}"
+  location    https://other.org/old/x
+  not 1       path: /old/x does not match "/api/*"  (edge.yaml:12)
+  limits      host: 512 requests at once, 50/s per client (burst 100), body 10 MiB
+              rule: none
+              idle: 1m0s
+  hsts        max-age=3600
 `},
 		{"GET", "https://www.example.com/x", nil, `
 GET https://www.example.com/x
-  host       example.com  (edge.yaml:6)
-  rule       alias  (edge.yaml:9)
-  action     redirect to example.com (301, or 308 unless GET or HEAD)
-  location   https://example.com/x
-  limits     host: 512 requests at once, 50/s per client (burst 100), body 10 MiB
-             rule: none
-             idle: 1m0s
-  hsts       max-age=3600
+  host        example.com  (edge.yaml:6)
+  rule        alias  (edge.yaml:9)
+  action      redirect to example.com (301, or 308 unless GET or HEAD)
+  location    https://example.com/x
+  limits      host: 512 requests at once, 50/s per client (burst 100), body 10 MiB
+              rule: none
+              idle: 1m0s
+  hsts        max-age=3600
 `},
 		{"GET", "https://example.org/x", nil, `
 GET https://example.org/x
-  note       no host of that name: 404 on http; on https no certificate, so no connection
+  note        no host of that name: 404 on http; on https no certificate, so no connection
 `},
 	} {
 		x, _ := exchangetest.New(c.method, c.url, c.options...)
