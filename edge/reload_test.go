@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -275,4 +276,28 @@ func awaitHealthy(t *testing.T, s *running, url string) {
 		}
 	}
 	t.Fatalf("%s is not healthy: %+v", url, s.Targets())
+}
+
+// TestStopDuringReload stops a server that waits for a new target which will never be healthy.
+func TestStopDuringReload(t *testing.T) {
+	asked := make(chan struct{}, 1)
+	never := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		select {
+		case asked <- struct{}{}:
+		default:
+		}
+	}))
+	defer never.Close()
+	s := serve(t, oneGroup, "APP", app(t, "one").URL, "NOTE", "first")
+	s.write(oneGroup, "APP", never.URL, "NOTE", "second")
+	s.hangup <- syscall.SIGHUP
+	<-asked
+	began := time.Now()
+	if err := s.stop(); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(began); took > targetsPatience/2 {
+		t.Errorf("the stop waited for the reload: %v", took)
+	}
 }

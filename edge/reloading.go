@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -44,6 +45,18 @@ func (s *server) Reload(ctx context.Context) (admin.ReloadOutcome, error) {
 	return outcome, err
 }
 
+// reloadOn reloads at each hangup until ctx is done. What becomes of it is logged.
+func (s *server) reloadOn(ctx context.Context, hangup <-chan os.Signal) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-hangup:
+			_, _ = s.Reload(ctx)
+		}
+	}
+}
+
 // reload does it. An *invalidConfig says what is wrong with the files.
 func (s *server) reload(ctx context.Context) (outcome admin.ReloadOutcome, err error) {
 	defer func() {
@@ -54,8 +67,8 @@ func (s *server) reload(ctx context.Context) (outcome admin.ReloadOutcome, err e
 		}
 	}()
 	outcome.Problems, outcome.Unhealthy = []config.Problem{}, []string{}
-	if s.draining.Load() {
-		return outcome, &admin.Error{Code: admin.CodeUnavailable, Message: "the server is stopping"}
+	if err := s.stopping(); err != nil {
+		return outcome, err
 	}
 	cfg, warnings, err := load(s.path)
 	if err != nil {
@@ -71,9 +84,9 @@ func (s *server) reload(ctx context.Context) (outcome admin.ReloadOutcome, err e
 	wait, cancel := context.WithTimeout(ctx, targetsPatience)
 	defer cancel()
 	outcome.Unhealthy = append(outcome.Unhealthy, next.plan.Wait(wait)...)
-	if ctx.Err() != nil { // the server stops, or the operator gave up
+	if err := cmp.Or(ctx.Err(), s.stopping()); err != nil { // the server stops, or the operator gave up
 		next.plan.Abandon()
-		return outcome, ctx.Err()
+		return outcome, err
 	}
 	if err := s.access.Reopen(cfg.Log); err != nil {
 		next.plan.Abandon()
@@ -83,6 +96,14 @@ func (s *server) reload(ctx context.Context) (outcome admin.ReloadOutcome, err e
 	outcome.Applied = true
 	outcome.Problems = append(outcome.Problems, warnings...)
 	return outcome, nil
+}
+
+// stopping returns an error from the moment that the server is asked to stop.
+func (s *server) stopping() error {
+	if s.draining.Load() {
+		return &admin.Error{Code: admin.CodeUnavailable, Message: "the server is stopping"}
+	}
+	return nil
 }
 
 // needRestart returns a problem for each setting that a running server can't change.

@@ -40,6 +40,7 @@ func (c *cli) run(ctx context.Context) error {
 	level.Set(cfg.Log.Level)
 	log := slog.New(slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: level}))
 
+	signal.Ignore(syscall.SIGPIPE) // who reads stdout may go: the server stays
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)

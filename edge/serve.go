@@ -126,6 +126,8 @@ func (s *server) close() {
 
 // run serves until ctx is done, and drains then.
 func (s *server) run(ctx context.Context, hangup <-chan os.Signal) error {
+	ctx, cease := context.WithCancel(ctx)
+	defer cease()
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	work, background := errgroup.WithContext(background)
@@ -133,6 +135,7 @@ func (s *server) run(ctx context.Context, hangup <-chan os.Signal) error {
 	work.Go(func() error { return s.certs.Run(background) })
 	work.Go(func() error { return s.access.Run(background) })
 	work.Go(func() error { return s.compressSites(background) })
+	work.Go(func() error { return s.reloadOn(ctx, hangup) })
 	work.Go(func() error { return serveOperators(background, s.admin, admin.NewHandler(s)) })
 	if s.listeners.Metrics != nil {
 		work.Go(func() error { return serveOperators(background, s.listeners.Metrics, s.metricsHandler()) })
@@ -146,18 +149,11 @@ func (s *server) run(ctx context.Context, hangup <-chan os.Signal) error {
 	s.log.Info("serving", "version", version().Version, "config", s.path, "https", addresses(s.listeners.HTTPS), "http", addresses(s.listeners.HTTP))
 	notify(daemon.SdNotifyReady)
 
-	for serving := true; serving; {
-		select {
-		case <-ctx.Done():
-			serving = false
-		case <-background.Done(): // something that must not end has ended
-			serving = false
-		case <-hangup:
-			if _, err := s.Reload(background); err != nil {
-				s.log.Error("reload", "err", err)
-			}
-		}
+	select {
+	case <-ctx.Done():
+	case <-background.Done(): // something that must not end has ended
 	}
+	cease()
 	s.drain()
 	stop()
 	err := work.Wait()
