@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -114,4 +115,34 @@ func isValidValue(value string) bool {
 // (RFC 9110, section 6.5.1).
 func isTrailer(name string) bool {
 	return !isHop(name) && !exchange.EqualName(name, "Host") && !exchange.EqualName(name, "Content-Encoding")
+}
+
+// notByTrailer are, beside those that isTrailer refuses, fields that a target must not get from a visitor behind the
+// body: what only edge says, and what authenticates or modifies a request.
+var notByTrailer = [...]string{
+	"Forwarded", "X-Real-IP", "X-Request-Id", "Authorization", "Proxy-Authorization", "Cookie", "Expect", "Max-Forwards",
+	"Content-Type", "Content-Range", "HTTP2-Settings",
+}
+
+// isRequestTrailer reports whether a target may get a field in the trailers. Servers may take trailers for header
+// fields (RFC 9110, section 6.5.1), so what the chain keeps out of the head must not come after it, under no spelling.
+func isRequestTrailer(name string) bool {
+	if !isTrailer(name) || !isPlain(name) || hasPrefix(name, "X-Forwarded-") || hasPrefix(name, "X-Amzn-") {
+		return false
+	}
+	return !slices.ContainsFunc(notByTrailer[:], func(not string) bool { return exchange.EqualName(name, not) })
+}
+
+// isPlain reports whether a field name is of letters, digits and hyphens, as those in a head are.
+func isPlain(name string) bool {
+	for i := range len(name) {
+		if c := name[i]; c != '-' && (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z') {
+			return false
+		}
+	}
+	return name != ""
+}
+
+func hasPrefix(name, prefix string) bool {
+	return len(name) >= len(prefix) && exchange.EqualName(name[:len(prefix)], prefix)
 }

@@ -68,13 +68,20 @@ type forward struct {
 	total  int
 }
 
-// draw returns a group, nil if none has a weight.
-func (f *forward) draw() *target.Group {
+// draw returns the group for a request, nil if none has a weight: the one that has a target to which the visitor is
+// stuck, else one by lot. Groups share the default name of the cookie, so that by lot alone a visitor would be given
+// another group's cookie, and lose his target, with every other request.
+func (f *forward) draw(fields exchange.Fields) *target.Group {
 	if len(f.groups) < 2 {
 		if f.total == 0 {
 			return nil
 		}
 		return f.groups[0]
+	}
+	for _, g := range f.groups {
+		if value := cookie(fields, g.CookieName()); value != "" && g.Remembers(value) {
+			return g
+		}
 	}
 	n := rand.IntN(f.total)
 	for i, upTo := range f.upTo {
@@ -90,7 +97,7 @@ var errNoTarget = errors.New("proxy: no target to send the request to")
 // ServeExchange forwards x.
 func (f *forward) ServeExchange(x *exchange.Exchange) {
 	failed := &failure{status: 503, reason: "no_healthy_target", err: errNoTarget}
-	group := f.draw()
+	group := f.draw(x.Request.Fields)
 	if group == nil {
 		failed.answer(x)
 		return
@@ -153,7 +160,7 @@ func (p *Proxy) try(x *exchange.Exchange, lease target.Lease) *failure {
 		}
 		return failed
 	}
-	outcome = target.Answered
+	lease.Reached() // now: the answer may take hours to end, and what its end said of the target then would be old
 	x.Record.TargetCode = ans.status
 	if value := lease.SetCookie(x.Scheme == "https"); value != "" {
 		ans.fields.Add("Set-Cookie", value)

@@ -158,22 +158,6 @@ func TestPostWithoutBodySaysSo(t *testing.T) {
 	}
 }
 
-func TestTrailersThatNobodyAnnounced(t *testing.T) {
-	got := make(chan string, 1)
-	url := raw(t, func(_ int, c net.Conn, r *bufio.Reader) {
-		readHead(r)
-		got <- readHead(r) // of the chunks
-		_, _ = io.WriteString(c, "HTTP/1.1 204 No Content\r\n\r\n")
-	})
-	x, r := exchangetest.New("POST", "/", exchangetest.BodyFrom(strings.NewReader("hello"), -1))
-	x.Request.Trailers.Add("X-Sum", "7")
-	x.Request.Trailers.Add("Transfer-Encoding", "chunked")
-	r.Serve(to(t, url))
-	if g, want := <-got, "5\r\nhello\r\n0\r\nX-Sum: 7\r\n\r\n"; g != want {
-		t.Errorf("%q, want %q", g, want)
-	}
-}
-
 func TestRequestOverH2C(t *testing.T) {
 	got := make(chan *http.Request, 1)
 	url := h2cApp(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got <- r }))

@@ -119,7 +119,7 @@ func TestWeights(t *testing.T) {
 	}
 	drawn := map[string]int{}
 	for range 10_000 {
-		drawn[h.(*forward).draw().Name()]++
+		drawn[h.(*forward).draw(nil).Name()]++
 	}
 	if drawn["a"] < 8700 || drawn["a"] > 9300 || drawn["a"]+drawn["b"] != 10_000 {
 		t.Errorf("%v", drawn)

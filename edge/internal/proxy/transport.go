@@ -79,7 +79,7 @@ func (w *httpWay) send(a *attempt) (*answer, error) {
 		fields:   appendHeader(a.x.Response.Fields, resp.Header),
 		length:   resp.ContentLength,
 		body:     resp.Body,
-		trailers: func() exchange.Fields { return appendHeader(nil, resp.Trailer) },
+		trailers: func() exchange.Fields { return answerTrailers(resp.Trailer) },
 	}
 	for name := range resp.Trailer {
 		if isTrailer(name) {
@@ -181,11 +181,19 @@ func (w *httpWay) header(x *exchange.Exchange) http.Header {
 	return h
 }
 
-// announced fills in the names of the trailers that the visitor announced: over h2c only these are sent.
+// answerTrailers are the trailers of an answer that may go on.
+func answerTrailers(h http.Header) exchange.Fields {
+	trailers := appendHeader(nil, h)
+	trailers.DelFunc(func(f exchange.Field) bool { return !isTrailer(f.Name) })
+	return trailers
+}
+
+// announced fills in the names of the trailers that the visitor announced: some servers, Go's among them, hand over
+// no others. Those that nobody announced are sent all the same.
 func announced(x *exchange.Exchange, trailers http.Header) {
 	for v := range x.Request.Fields.Values("Trailer") {
 		for name := range strings.SplitSeq(v, ",") {
-			if name = strings.TrimSpace(name); name != "" && isTrailer(name) {
+			if name = strings.TrimSpace(name); isRequestTrailer(name) {
 				trailers[textproto.CanonicalMIMEHeaderKey(name)] = nil
 			}
 		}
@@ -203,7 +211,7 @@ func (b *trailingBody) Read(p []byte) (int, error) {
 	n, err := b.requestBody.Read(p)
 	if err == io.EOF {
 		for _, f := range b.x.Request.Trailers {
-			if isTrailer(f.Name) {
+			if isRequestTrailer(f.Name) {
 				b.trailers.Add(f.Name, f.Value)
 			}
 		}

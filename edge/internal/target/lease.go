@@ -27,7 +27,8 @@ const (
 )
 
 // Reached says that the target accepted a connection or sent an answer's head. Done(Answered) says so too, but a
-// download or a WebSocket may take long to end, and a target that is tried again after an ejection waits for the news.
+// download or a WebSocket may take long to end: a target that is tried again after an ejection waits for the news, and
+// news that is old by then is wrong. Who has called Reached ends with Done(Unjudged).
 func (l Lease) Reached() {
 	if l.Target.troubled.Load() {
 		l.Target.groups.judge(l.Target, Answered, l.trial)
