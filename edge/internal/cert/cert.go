@@ -220,16 +220,16 @@ func localIP(c net.Conn) string {
 }
 
 // find returns the source for a name: its own, its wildcard's, or that of all others.
-func (s *Set) find(name string) *source {
-	if own := s.names[name]; own != nil {
+func (set *Set) find(name string) *source {
+	if own := set.names[name]; own != nil {
 		return own
 	}
 	if dot := strings.IndexByte(name, '.'); dot > 0 {
-		if wildcard := s.names["*"+name[dot:]]; wildcard != nil {
+		if wildcard := set.names["*"+name[dot:]]; wildcard != nil {
 			return wildcard
 		}
 	}
-	return s.names["*"]
+	return set.names["*"]
 }
 
 // Covers reports whether hostname may be served on a connection whose handshake asked for sni ("" for none): whether the
