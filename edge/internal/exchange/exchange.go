@@ -158,12 +158,13 @@ type Exchange struct {
 	Response Response
 	Record   Record
 
-	stream   Stream
-	hooks    []HeadHook
-	limit    body
-	sent     bool
-	bodiless bool
-	aborted  error
+	stream    Stream
+	hooks     []HeadHook
+	limit     body
+	sent      bool
+	bodiless  bool
+	upgrading bool
+	aborted   error
 }
 
 // A HeadHook may change the answer's head just before it is sent, and must not send anything itself.
@@ -234,7 +235,7 @@ func (x *Exchange) SendHead() error {
 	for i := len(x.hooks) - 1; i >= 0; i-- {
 		x.hooks[i].BeforeHead(x)
 	}
-	if s := x.Response.Status; s < 200 && s != 101 || s > 999 {
+	if s := x.Response.Status; s < 200 && !x.upgrading || s > 999 {
 		x.Abort(ErrBadStatus)
 		return ErrBadStatus
 	}
@@ -292,6 +293,7 @@ func (x *Exchange) Upgrade() (io.ReadWriteCloser, error) {
 	if x.sent || x.Request.Upgrade == "" {
 		return nil, ErrNoUpgrade
 	}
+	x.upgrading = true
 	x.Response.Status, x.Response.Length = 101, 0
 	if err := x.SendHead(); err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package exchange_test
 import (
 	"errors"
 	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -39,6 +40,7 @@ func TestAnswers(t *testing.T) {
 		"aborted at once":       {"GET", func(x X) { x.Abort(io.ErrClosedPipe); write(x, "c"); _ = x.Flush() }, 0, -1, "", false, io.ErrClosedPipe},
 		"first abort counts":    {"GET", func(x X) { x.Abort(io.ErrClosedPipe); x.Abort(io.EOF) }, 0, -1, "", false, io.ErrClosedPipe},
 		"1xx is no answer":      {"GET", func(x X) { x.Response.Status = 103; write(x, "c") }, 0, -1, "", false, exchange.ErrBadStatus},
+		"101 but no upgrade":    {"GET", func(x X) { x.Response.Status = 101 }, 0, -1, "", false, exchange.ErrBadStatus},
 		"no such status":        {"GET", func(x X) { x.Response.Status = 1000 }, 0, -1, "", false, exchange.ErrBadStatus},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -291,3 +293,26 @@ func BenchmarkExchange(b *testing.B) {
 		exchangeOnce(x, s, body, p)
 	}
 }
+
+func BenchmarkHTTP(b *testing.B) {
+	h := exchange.HTTP(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain")
+		_, _ = io.WriteString(w, "hello")
+	}))
+	_, r := exchangetest.New("GET", "/")
+	x := &exchange.Exchange{}
+	var s exchange.Stream = idleInContext{r}
+	b.ReportAllocs()
+	for b.Loop() {
+		x.Reset(s)
+		x.Protocol, x.Method, x.RawPath, x.Host = exchange.HTTP11, "GET", "/", "example.com"
+		x.Fields.Add("Accept", "*/*")
+		x.Fields.Add("User-Agent", "test")
+		h.ServeExchange(x)
+	}
+}
+
+type idleInContext struct{ exchange.Stream }
+
+func (idleInContext) SendHead(*exchange.Response, bool) error { return nil }
+func (idleInContext) Write(p []byte) (int, error)             { return len(p), nil }

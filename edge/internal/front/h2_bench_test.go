@@ -2,6 +2,7 @@ package front
 
 import (
 	"bytes"
+	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
@@ -26,6 +27,27 @@ func BenchmarkH2(b *testing.B) {
 		r.Body.Close()
 	}
 }
+
+// BenchmarkH2Adapter is what an exchange costs besides x/net's part.
+func BenchmarkH2Adapter(b *testing.B) {
+	s := New(Options{Handler: text("hello")})
+	l := &h2line{h: s.h2, streams: make(map[*h2stream]struct{})}
+	w := sink{header: http.Header{}}
+	r := &http.Request{Method: "GET", RequestURI: "/a?b", Host: "a.test", TLS: new(tls.ConnectionState), Header: http.Header{
+		"Accept": {"*/*"}, "User-Agent": {"test"}, "Cookie": {"a=b"}, "Accept-Encoding": {"gzip"}}}
+	b.ReportAllocs()
+	for b.Loop() {
+		clear(w.header)
+		l.ServeHTTP(w, r)
+	}
+}
+
+// sink is a ResponseWriter that keeps nothing.
+type sink struct{ header http.Header }
+
+func (s sink) Header() http.Header         { return s.header }
+func (s sink) Write(p []byte) (int, error) { return len(p), nil }
+func (sink) WriteHeader(int)               {}
 
 // BenchmarkH2Upload is an upload of 10 MiB over a line with 20 ms to the server and 20 ms back.
 func BenchmarkH2Upload(b *testing.B) {
