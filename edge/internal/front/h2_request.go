@@ -104,7 +104,7 @@ func (h *h2head) field(name, value string) refusal {
 	case "Content-Length":
 		return accepted // body's business
 	case "Te":
-		h.request.AcceptTrailers = value == "trailers"
+		h.request.AcceptTrailers = h.request.AcceptTrailers || hasToken(value, "trailers")
 	case "Expect": // x/net has taken 100-continue out
 		return refusal{http.StatusExpectationFailed, ReasonUnknownExpectation}
 	}
