@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/onehost/edge/core/config"
@@ -141,7 +142,10 @@ func changeTarget(o Operations, r bunrouter.Request) error {
 	if body.URL == "" {
 		return &Error{CodeInvalid, "url is missing"}
 	}
-	group := r.Param("group")
+	group, err := url.PathUnescape(r.Param("group")) // bunrouter matches the path as it was sent
+	if err != nil {
+		return &Error{CodeInvalid, err.Error()}
+	}
 	switch change := r.Param("change"); change {
 	case "add":
 		weight := 1
