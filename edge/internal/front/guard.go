@@ -60,6 +60,7 @@ type guarded struct {
 	readWindow, writeWindow window
 	sent                    int64 // how much had moved to the visitor,
 	sentAt                  int64 // and when that last changed
+	answered                int64 // how much of answers had been written when reading was last looked at
 }
 
 // A window adds up the time in which a connection was found waiting for its visitor.
@@ -100,12 +101,12 @@ func (l *line) check(tick int64) {
 		l.expireIf(p, over(since, lingerTime))
 	case phaseExchange:
 		l.checkReading(now, tick)
-		l.checkWriting(now, tick)
+		l.checkWriting(now, tick, l.moved.Load())
 		if over(since, 0) {
 			l.checkGone()
 		}
-	case phaseMultiplexed:
-		l.checkWriting(now, tick)
+	case phaseMultiplexed: // what comes says nothing of what goes: a ping costs a visitor next to nothing
+		l.checkWriting(now, tick, 0)
 	case phaseUpgraded:
 		if now-max(since, l.moved.Load()) >= l.idle.Load()+tick {
 			l.tooSlow()
@@ -120,20 +121,26 @@ func (l *line) expireIf(p phase, over bool) {
 	}
 }
 
+// checkReading is about a request's body. An exchange is silent when nothing moves in either direction: who listens to
+// a long answer may have nothing to say meanwhile, and what he does say are messages that come when they come.
 func (l *line) checkReading(now, tick int64) {
 	since := l.reading.Load()
 	if since == 0 {
 		return
 	}
-	if now-since >= l.idle.Load()+tick || l.readWindow.slow(tick, l.in.Load(), &l.s.limits) {
+	if written := l.out.Load(); written != l.answered {
+		l.answered, l.readWindow = written, window{}
+	}
+	silent := now - max(since, l.moved.Load(), l.sentAt)
+	if silent >= l.idle.Load()+tick || l.readWindow.slow(tick, l.in.Load(), &l.s.limits) {
 		l.slow.Store(true)
 		l.Conn.SetReadDeadline(past)
 	}
 }
 
 // checkWriting asks the kernel how much has arrived, too: it buffers megabytes, so that a write may wait long
-// while the visitor reads steadily.
-func (l *line) checkWriting(now, tick int64) {
+// while the visitor reads steadily. movedAt is when bytes moved that keep him from being silent.
+func (l *line) checkWriting(now, tick, movedAt int64) {
 	since := l.writing.Load()
 	if since == 0 || now == since {
 		return
@@ -142,7 +149,7 @@ func (l *line) checkWriting(now, tick int64) {
 	if moved != l.sent || l.sentAt < since {
 		l.sent, l.sentAt = moved, now
 	}
-	if now-l.sentAt >= l.idle.Load() || l.writeWindow.slow(tick, moved, &l.s.limits) {
+	if now-max(l.sentAt, movedAt) >= l.idle.Load() || l.writeWindow.slow(tick, moved, &l.s.limits) {
 		l.tooSlow()
 	}
 }

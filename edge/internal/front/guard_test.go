@@ -191,6 +191,86 @@ func TestSlowReader(t *testing.T) {
 	}
 }
 
+// TestSilenceIsOfBothDirections: who only listens, or only sends, is not silent.
+func TestSilenceIsOfBothDirections(t *testing.T) {
+	// both reads the body as it comes while f answers, and returns why that ended.
+	both := func(x *exchange.Exchange, f func()) error {
+		ended := make(chan error, 1)
+		go func() {
+			_, err := io.Copy(io.Discard, x.Body)
+			ended <- err
+		}()
+		f()
+		return <-ended
+	}
+	events := func(x *exchange.Exchange, n int, every time.Duration) error {
+		for range n {
+			time.Sleep(every)
+			x.Write([]byte("event\n"))
+			if err := x.Flush(); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	// Never at a moment when the guard looks, which would take what is being written for waiting.
+	const offBeat = 15*time.Second + 7*time.Millisecond
+	for name, say := range map[string]func(io.Writer){
+		"silent":      func(io.Writer) { time.Sleep(40 * offBeat) },
+		"with a word": func(w io.Writer) { sayEvery(w, 40, offBeat, "1\r\na\r\n") },
+	} {
+		t.Run("listener, "+name, func(t *testing.T) {
+			inFakeTime(t, func(t *testing.T, serve func(exchange.HandlerFunc) net.Conn) {
+				result := make(chan error, 2)
+				c := serve(func(x *exchange.Exchange) {
+					result <- both(x, func() { result <- events(x, 40, offBeat) })
+				})
+				go io.Copy(io.Discard, c)
+				io.WriteString(c, post("Connection: close", "Transfer-Encoding: chunked"))
+				say(c)
+				if err := <-result; err != nil {
+					t.Errorf("the answer ended with %v", err)
+				}
+				over := time.Now()
+				if err := <-result; !errors.Is(err, exchange.ErrTooSlow) {
+					t.Errorf("the body ended with %v", err)
+				}
+				within(t, "the silence after it", time.Since(over), 60*time.Second)
+				c.Close()
+			})
+		})
+	}
+	t.Run("sender", func(t *testing.T) {
+		inFakeTime(t, func(t *testing.T, serve func(exchange.HandlerFunc) net.Conn) {
+			result := make(chan error, 2)
+			c := serve(func(x *exchange.Exchange) {
+				result <- both(x, func() {
+					_, err := x.Write(make([]byte, 200<<10))
+					result <- err
+				})
+			})
+			io.WriteString(c, post("Connection: close", "Content-Length: 600000"))
+			sayEvery(c, 600, time.Second, repeat("x", 1000)) // before he looks at the answer
+			go io.Copy(io.Discard, c)
+			for _, what := range []string{"the answer", "the body"} {
+				if err := <-result; err != nil {
+					t.Errorf("%s ended with %v", what, err)
+				}
+			}
+			c.Close()
+		})
+	})
+}
+
+func sayEvery(w io.Writer, n int, every time.Duration, words string) {
+	for range n {
+		time.Sleep(every)
+		if _, err := io.WriteString(w, words); err != nil {
+			return
+		}
+	}
+}
+
 // TestSetIdle lets silence last as long as the handler says.
 func TestSetIdle(t *testing.T) {
 	inFakeTime(t, func(t *testing.T, serve func(exchange.HandlerFunc) net.Conn) {
