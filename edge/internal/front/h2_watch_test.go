@@ -65,16 +65,21 @@ func (f *frames) report(came chan<- h2event) {
 	}
 }
 
-// readingEnds returns a handler that reads its body, and how that ended and after how long.
-func readingEnds(idle time.Duration) (exchange.HandlerFunc, <-chan error, *time.Duration) {
-	ended, after := make(chan error, 1), new(time.Duration)
+// An end is how reading or writing ended, and after how long.
+type end struct {
+	err   error
+	after time.Duration
+}
+
+// readingEnds returns a handler that reads its body, and where it says how that ended.
+func readingEnds(idle time.Duration) (exchange.HandlerFunc, <-chan end) {
+	ended := make(chan end, 1)
 	return func(x *exchange.Exchange) {
 		x.SetIdle(idle)
 		began := time.Now()
 		_, err := io.Copy(io.Discard, x.Body)
-		*after = time.Since(began)
-		ended <- err
-	}, ended, after
+		ended <- end{err, time.Since(began)}
+	}, ended
 }
 
 func TestSlowH2Body(t *testing.T) {
@@ -95,16 +100,16 @@ func TestSlowH2Body(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h2InFakeTime(t, func(t *testing.T, serve func(exchange.HandlerFunc) (*frames, <-chan h2event)) {
-				handler, ended, after := readingEnds(c.idle)
+				handler, ended := readingEnds(c.idle)
 				v, _ := serve(handler)
 				v.head(1, false, ":method", "POST", "content-length", c.length)
 				for range 30 {
 					select {
-					case err := <-ended:
-						if !errors.Is(err, exchange.ErrTooSlow) || c.end == 0 {
-							t.Errorf("ended with %v", err)
+					case e := <-ended:
+						if !errors.Is(e.err, exchange.ErrTooSlow) || c.end == 0 {
+							t.Errorf("ended with %v", e.err)
 						}
-						within(t, "the body", *after, c.end)
+						within(t, "the body", e.after, c.end)
 						return
 					case <-time.After(c.pause):
 						v.check(v.WriteData(1, false, []byte("a")))
@@ -114,8 +119,8 @@ func TestSlowH2Body(t *testing.T) {
 					t.Errorf("went on for %v", 30*c.pause)
 				}
 				v.check(v.WriteData(1, true, nil))
-				if err := <-ended; err != nil {
-					t.Error(err)
+				if e := <-ended; e.err != nil {
+					t.Error(e.err)
 				}
 			})
 		})
@@ -125,7 +130,7 @@ func TestSlowH2Body(t *testing.T) {
 // One of two uploads may be slow as long as the other is not: they share a line.
 func TestUploadsShareALine(t *testing.T) {
 	h2InFakeTime(t, func(t *testing.T, serve func(exchange.HandlerFunc) (*frames, <-chan h2event)) {
-		handler, ended, _ := readingEnds(0)
+		handler, ended := readingEnds(0)
 		v, _ := serve(handler)
 		v.head(1, false, ":method", "POST", "content-length", "60000")
 		v.head(3, false, ":method", "POST", "content-length", "60")
@@ -137,34 +142,34 @@ func TestUploadsShareALine(t *testing.T) {
 		v.check(v.WriteData(1, true, nil))
 		v.check(v.WriteData(3, true, nil))
 		for range 2 {
-			if err := <-ended; err != nil {
-				t.Error(err)
+			if e := <-ended; e.err != nil {
+				t.Error(e.err)
 			}
 		}
 	})
 }
 
 // writingEnds is readingEnds for an answer of 200 KB, three times a stream's first window.
-func writingEnds() (exchange.HandlerFunc, <-chan error, *time.Duration) {
-	ended, after := make(chan error, 1), new(time.Duration)
+func writingEnds() (exchange.HandlerFunc, <-chan end) {
+	ended := make(chan end, 1)
 	return func(x *exchange.Exchange) {
 		began := time.Now()
 		_, err := x.Write(make([]byte, 200_000))
-		*after = time.Since(began)
-		ended <- err
-	}, ended, after
+		ended <- end{err, time.Since(began)}
+	}, ended
 }
 
 func TestSlowH2Reader(t *testing.T) {
 	t.Run("stalled", func(t *testing.T) {
 		h2InFakeTime(t, func(t *testing.T, serve func(exchange.HandlerFunc) (*frames, <-chan h2event)) {
-			handler, ended, after := writingEnds()
+			handler, ended := writingEnds()
 			v, came := serve(handler)
 			v.head(1, true)
-			if err := <-ended; !errors.Is(err, exchange.ErrTooSlow) {
-				t.Errorf("ended with %v", err)
+			e := <-ended
+			if !errors.Is(e.err, exchange.ErrTooSlow) {
+				t.Errorf("ended with %v", e.err)
 			}
-			within(t, "a part of 16 KiB at 240 bytes a second", *after, 68*time.Second)
+			within(t, "a part of 16 KiB at 240 bytes a second", e.after, 68*time.Second)
 			for e := range came {
 				if e.reset {
 					return
@@ -175,14 +180,14 @@ func TestSlowH2Reader(t *testing.T) {
 	})
 	t.Run("slow but steady", func(t *testing.T) {
 		h2InFakeTime(t, func(t *testing.T, serve func(exchange.HandlerFunc) (*frames, <-chan h2event)) {
-			handler, ended, after := writingEnds()
+			handler, ended := writingEnds()
 			v, _ := serve(handler)
 			v.head(1, true)
 			for {
 				select {
-				case err := <-ended:
-					if err != nil || *after < 5*time.Minute {
-						t.Errorf("ended with %v after %v", err, *after)
+				case e := <-ended:
+					if e.err != nil || e.after < 5*time.Minute {
+						t.Errorf("ended with %v after %v", e.err, e.after)
 					}
 					return
 				case <-time.After(time.Second):
@@ -194,7 +199,7 @@ func TestSlowH2Reader(t *testing.T) {
 	})
 	t.Run("one paused while another moves", func(t *testing.T) {
 		h2InFakeTime(t, func(t *testing.T, serve func(exchange.HandlerFunc) (*frames, <-chan h2event)) {
-			handler, ended, _ := writingEnds()
+			handler, ended := writingEnds()
 			v, _ := serve(handler)
 			v.check(v.WriteWindowUpdate(0, 1<<20))
 			v.head(1, true) // paused
@@ -206,8 +211,8 @@ func TestSlowH2Reader(t *testing.T) {
 			v.check(v.WriteWindowUpdate(1, 1<<20))
 			v.check(v.WriteWindowUpdate(3, 1<<20))
 			for range 2 {
-				if err := <-ended; err != nil {
-					t.Error(err)
+				if e := <-ended; e.err != nil {
+					t.Error(e.err)
 				}
 			}
 		})
