@@ -42,7 +42,12 @@ func gather(t testing.TB, c prometheus.Collector) map[string]float64 {
 func TestMetrics(t *testing.T) {
 	h := newHouse(t, oneHost(), func(x *exchange.Exchange) {
 		if x.Request.Upgrade != "" {
-			x.Response.Status = 101
+			c, err := x.Upgrade()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_ = c.Close()
 			return
 		}
 		_, _ = x.Request.Body.Read(make([]byte, 10))
