@@ -188,6 +188,25 @@ func TestListen(t *testing.T) {
 	}
 }
 
+func TestListenRemovesSocketsAlone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "notes.txt")
+	if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	link := path + ".link"
+	if err := os.Symlink(path, link); err != nil {
+		t.Fatal(err)
+	}
+	for _, taken := range []string{path, link} {
+		if _, err := admin.Listen(taken, ""); err == nil || !strings.Contains(err.Error(), "listen.admin") {
+			t.Errorf("%s: %v", taken, err)
+		}
+		if content, err := os.ReadFile(taken); string(content) != "precious" {
+			t.Errorf("%s is gone: %v", taken, err)
+		}
+	}
+}
+
 func TestClientSaysWhatToDo(t *testing.T) {
 	_, err := admin.NewClient(filepath.Join(t.TempDir(), "admin.sock")).Status(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "edge run") {
