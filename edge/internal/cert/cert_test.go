@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -307,6 +308,31 @@ func TestHalfWrittenFilesChangeNothing(t *testing.T) {
 	}
 	if st := m.Status(); len(st) != 1 || st[0].Error == "" || st[0].Source != files.Cert {
 		t.Errorf("status: %+v", st)
+	}
+}
+
+func TestOnlyRegularFilesAreRead(t *testing.T) {
+	dir := t.TempDir()
+	pipe := filepath.Join(dir, "pipe.crt") // nobody will ever write to it
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	large := filepath.Join(dir, "large.crt")
+	write(t, large, make([]byte, 2<<20))
+	good := pemFiles(t, dir, "a", "a.example.com")
+	for file, want := range map[string]string{pipe: "not a regular file", "/dev/zero": "not a regular file", dir: "not a regular file", large: "too large"} {
+		checked := make(chan []config.Problem, 1)
+		go func() {
+			checked <- cert.Check(&config.Config{Hosts: map[string]config.Host{"a.example.com": {TLS: config.HostTLS{Cert: file, Key: good.Key}}}})
+		}()
+		select {
+		case problems := <-checked:
+			if len(problems) != 1 || !strings.Contains(problems[0].Message, want) {
+				t.Errorf("%s: %+v", file, problems)
+			}
+		case <-time.After(5 * time.Second):
+			t.Fatalf("%s is waited for", file)
+		}
 	}
 }
 

@@ -5,9 +5,11 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/onehost/edge/core/config"
@@ -91,15 +93,25 @@ func readPair(certFile, keyFile string) (*tls.Certificate, error) {
 	return &c, nil
 }
 
+// readBounded reads a regular file of at most maxPEM bytes: a pipe could block for ever, a device never end.
 func readBounded(name string) ([]byte, error) {
-	info, err := os.Stat(name)
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // opening a pipe would wait for its writer
 	if err != nil {
 		return nil, err
 	}
-	if info.Size() > maxPEM {
-		return nil, fmt.Errorf("%s is %d bytes: too large for a PEM file", name, info.Size())
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
 	}
-	return os.ReadFile(name)
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file", name)
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxPEM+1))
+	if err == nil && len(data) > maxPEM {
+		err = fmt.Errorf("%s is larger than %d KiB: too large for a PEM file", name, maxPEM>>10)
+	}
+	return data, err
 }
 
 // Check reads the PEM files that cfg names, and warns of certificates that are not good for their host.
