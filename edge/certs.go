@@ -12,7 +12,7 @@ func (c *cli) certsCommand() *cobra.Command {
 		Use:     "certs",
 		Short:   "show each host's certificate: issuer, end, next renewal, last error",
 		Example: "  edge certs --json",
-		Args:    cobra.NoArgs,
+		Args:    exactly(),
 		RunE:    func(command *cobra.Command, _ []string) error { return c.certs(command.Context()) },
 	})
 }

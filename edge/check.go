@@ -16,7 +16,7 @@ func (c *cli) checkCommand() *cobra.Command {
 		Long: `check reads the configuration as a start would and prints every problem as
 FILE:LINE:COL: message, with its line. It exits with 2 when one is an error.`,
 		Example: "  edge check -c edge.yaml\n  edge check --schema > edge.schema.json",
-		Args:    cobra.NoArgs,
+		Args:    exactly(),
 		RunE: func(*cobra.Command, []string) error {
 			if schema {
 				_, err := c.out.Write(append(config.Schema(), '\n'))

@@ -37,7 +37,7 @@ func TestExitStatus(t *testing.T) {
 		{"completion bash", 0, "bash completion", ""},
 		{"frobnicate", 2, "", "unknown command"},
 		{"check --frobnicate", 2, "", "unknown flag"},
-		{"explain", 2, "", "accepts 1 arg"},
+		{"explain", 2, "", "needs a URL"},
 		{"check -c " + good, 0, "good: 1 host", ""},
 		{"check -c " + bad, 2, "", bad + `:2:1: unknown key "hots"; did you mean "hosts"?`},
 		{"check -c " + bad, 2, "", bad + ":3:"},
@@ -49,7 +49,10 @@ func TestExitStatus(t *testing.T) {
 		{"status -c " + good, 1, "", "no edge is running"},
 		{"reload --admin " + dir + "/no.sock", 1, "", "no edge is running"},
 		{"trust -c " + good, 1, "", "no local CA"},
-		{"targets drain onlyone", 2, "", "accepts 2 arg"},
+		{"targets drain onlyone", 2, "", "needs a target group and a URL"},
+		{"check edge.yaml", 2, "", "-c FILE"},
+		{"--version", 0, "edge version", ""},
+		{"trust --install --uninstall", 2, "", "at once"},
 		{"init -c " + good, 1, "", "exists already"},
 	}
 	for _, test := range tests {
@@ -74,6 +77,20 @@ func TestEveryCommandHelps(t *testing.T) {
 		}
 		if status, out, _ := command(t, sub.Name(), "--help"); status != 0 || !strings.Contains(out, "Usage:") {
 			t.Errorf("edge %s --help: %d %s", sub.Name(), status, out)
+		}
+	}
+}
+
+// TestCheckWarnsOfFolders looks at what only the machine can tell.
+func TestCheckWarnsOfFolders(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "edge.yaml")
+	os.WriteFile(filepath.Join(dir, "data"), []byte("a file"), 0o644)
+	os.WriteFile(file, []byte("data_dir: ./data\nlog: {access: ./no/such/access.log}\ntls: {issuers: [local]}\nhosts: {localhost: {default: {respond: {body: x}}}}\n"), 0o644)
+	status, _, errOut := command(t, "check", "-c", file)
+	for _, want := range []string{"edge.yaml:1:", "is no folder", "edge.yaml:2:", "no/such"} {
+		if status != 0 || !strings.Contains(errOut, want) {
+			t.Errorf("status %d, no %q in\n%s", status, want, errOut)
 		}
 	}
 }

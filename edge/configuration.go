@@ -1,10 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
+	"syscall"
 
 	"github.com/onehost/edge/core/config"
 	"github.com/onehost/edge/edge/internal/admin"
@@ -12,6 +16,7 @@ import (
 	"github.com/onehost/edge/edge/internal/rules"
 	"github.com/onehost/edge/edge/internal/site"
 	"github.com/onehost/edge/edge/internal/target"
+	"golang.org/x/sys/unix"
 )
 
 // systemConfig is where a sysadmin keeps the configuration.
@@ -58,11 +63,54 @@ func processEnv() config.Env {
 
 // load reads a configuration and has every room judge it. Warnings come with a configuration; errors come without.
 func load(path string) (*config.Config, []config.Problem, error) {
-	cfg, problems := config.Load(path, processEnv(), cert.Check, rules.Check, site.Check, target.Check)
+	cfg, problems := config.Load(path, processEnv(), cert.Check, rules.Check, site.Check, target.Check, checkFolders)
 	if config.Failed(problems) {
 		return nil, problems, &invalidConfig{problems}
 	}
 	return cfg, problems, nil
+}
+
+// checkFolders warns of folders that a server of this user could not write to.
+func checkFolders(cfg *config.Config) []config.Problem {
+	var problems []config.Problem
+	warn := func(err error, path ...any) {
+		if err != nil {
+			p := cfg.Problem(err.Error(), path...)
+			p.Warning = true
+			problems = append(problems, p)
+		}
+	}
+	warn(canMake(cfg.DataDir), "data_dir")
+	if filepath.IsAbs(cfg.Log.Access) {
+		folder := filepath.Dir(cfg.Log.Access)
+		_, err := os.Stat(folder)
+		if within, relErr := filepath.Rel(cfg.DataDir, folder); relErr == nil && within == "." {
+			err = nil // the start makes it
+		}
+		warn(err, "log", "access")
+	}
+	return problems
+}
+
+// canMake returns why a folder can't be made or written to by this user.
+func canMake(folder string) error {
+	for at := folder; ; at = filepath.Dir(at) {
+		info, err := os.Stat(at)
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && at != filepath.Dir(at):
+			continue
+		case errors.Is(err, syscall.ENOTDIR):
+			continue
+		case err != nil:
+			return err
+		case !info.IsDir():
+			return fmt.Errorf("%s is no folder", at)
+		case unix.Access(at, unix.W_OK) != nil:
+			return fmt.Errorf("%s is not writable by this user", at)
+		default:
+			return nil
+		}
+	}
 }
 
 // client returns a client for the running server's admin socket.

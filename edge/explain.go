@@ -20,7 +20,7 @@ func (c *cli) explainCommand() *cobra.Command {
 the certificate, why each earlier rule did not match, the rule with its place in the
 file, the action and the limits in force. It asks no server.`,
 		Example: "  edge explain https://example.com/old/page\n  edge explain -X POST -H 'X-Beta: 1' https://api.example.com/v1/goals",
-		Args:    cobra.ExactArgs(1),
+		Args:    exactly("a URL, such as https://example.com/path"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			ask.url = args[0]
 			return c.explain(ask)
@@ -94,7 +94,7 @@ func (q question) request() (*exchange.Request, error) {
 	}
 	client, err := netip.ParseAddr(q.client)
 	if err != nil {
-		return nil, usage("--from: %v", err)
+		return nil, usage("--from %q is no IP address", q.client)
 	}
 	r := &exchange.Request{
 		Protocol: exchange.HTTP11, Method: q.method, Scheme: u.Scheme, Host: u.Host, Hostname: hostname,

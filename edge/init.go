@@ -22,7 +22,7 @@ func (c *cli) initCommand() *cobra.Command {
 		Long: `init writes edge.yaml (or the FILE of -c) and, beside it, the folder site with a web
 app to begin with. Nothing that exists is overwritten.`,
 		Example: "  edge init && edge run",
-		Args:    cobra.NoArgs,
+		Args:    exactly(),
 		RunE:    func(*cobra.Command, []string) error { return c.init() },
 	}
 }

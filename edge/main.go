@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -24,7 +25,7 @@ const (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	os.Exit(execute(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
@@ -35,7 +36,7 @@ func execute(ctx context.Context, args []string, out, errOut io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(out)
 	root.SetErr(errOut)
-	err := root.ExecuteContext(ctx)
+	command, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitDone
 	}
@@ -44,11 +45,8 @@ func execute(ctx context.Context, args []string, out, errOut io.Writer) int {
 	case isInvalid:
 		invalid.print(errOut)
 		return exitUsage
-	case !c.started: // cobra refused the command line
-		fmt.Fprintf(errOut, "edge: %v\nTry `edge --help`.\n", err)
-		return exitUsage
-	case errors.As(err, new(*usageError)):
-		fmt.Fprintf(errOut, "edge: %v\n", err)
+	case !c.started || errors.As(err, new(*usageError)): // cobra refused the command line, or the command did
+		fmt.Fprintf(errOut, "edge: %v\nTry `%s --help`.\n", err, command.CommandPath())
 		return exitUsage
 	default:
 		fmt.Fprintf(errOut, "edge: %v\n", err)
@@ -76,8 +74,9 @@ func (c *cli) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "edge",
 		Short: "HTTPS, routing, sites and health-checked targets for the hosts of a small SaaS, in one program",
-		Long: `edge terminates HTTPS for your hosts, with certificates that it gets by itself,
+		Long: `edge terminates HTTPS for your hosts, with certificates of your own or of a local CA,
 and routes requests to sites and target groups by one file, edge.yaml.`,
+		Version:           version().Version,
 		Example:           "  edge init && edge run",
 		SilenceErrors:     true,
 		SilenceUsage:      true,
@@ -100,6 +99,24 @@ and routes requests to sites and target groups by one file, edge.yaml.`,
 	}
 	root.AddCommand(c.versionCommand())
 	return root
+}
+
+// exactly says in our words which arguments a command takes.
+func exactly(names ...string) cobra.PositionalArgs {
+	return func(command *cobra.Command, args []string) error {
+		switch {
+		case len(args) < len(names):
+			return usage("%s needs %s", command.Name(), strings.Join(names, " and "))
+		case len(args) == 0:
+			return nil
+		case len(names) == 0:
+			return usage("%s takes no argument, and was given %q; a file is named with -c FILE", command.Name(), args[0])
+		case len(args) > len(names):
+			return usage("%s takes %s, and was given %q too", command.Name(), strings.Join(names, " and "), args[len(names)])
+		default:
+			return nil
+		}
+	}
 }
 
 // jsonFlag gives a command --json.

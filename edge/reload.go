@@ -24,7 +24,7 @@ func (c *cli) reloadCommand() *cobra.Command {
 nothing; new targets are waited for before they get requests, at most 30s.
 What did not change is not touched: health, connections, WebSockets, uploads.`,
 		Example: "  edge check && edge reload",
-		Args:    cobra.NoArgs,
+		Args:    exactly(),
 		RunE:    func(command *cobra.Command, _ []string) error { return c.reload(command.Context()) },
 	})
 }

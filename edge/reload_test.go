@@ -146,6 +146,7 @@ func TestReloadKeepsStreams(t *testing.T) {
 
 	echo("before")
 	io.WriteString(upload, "first ")
+	awaitHealthy(t, s, upstream.URL)
 	before := s.Targets()[0].Targets[0]
 	counted := checks.Load()
 	s.reload(oneGroup, "APP", upstream.URL, "NOTE", "second")

@@ -114,15 +114,20 @@ func needRestart(before, after *config.Config) []config.Problem {
 		for part := range strings.SplitSeq(name, ".") {
 			path = append(path, part)
 		}
-		problems = append(problems, after.Problem(fmt.Sprintf("%s was %v and can't be changed by a reload: restart edge", name, was), path...))
+		problems = append(problems, after.Problem(fmt.Sprintf("%s was %s and can't be changed by a reload: restart edge", name, strings.Trim(fmt.Sprint(was), "[]")), path...))
 	}
 	if before.DataDir != after.DataDir {
 		refuse("data_dir", before.DataDir)
 	}
+	derived := before.Listen.PublicPort != after.Listen.PublicPort && !slices.Equal(before.Listen.HTTPS, after.Listen.HTTPS)
 	old, now := reflect.ValueOf(before.Listen), reflect.ValueOf(after.Listen)
 	for i := range old.NumField() {
+		name := old.Type().Field(i).Tag.Get("yaml")
+		if name == "public_port" && derived {
+			continue // it follows from https, which is named
+		}
 		if !reflect.DeepEqual(old.Field(i).Interface(), now.Field(i).Interface()) {
-			refuse("listen."+old.Type().Field(i).Tag.Get("yaml"), old.Field(i).Interface())
+			refuse("listen."+name, old.Field(i).Interface())
 		}
 	}
 	return problems

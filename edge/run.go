@@ -19,7 +19,7 @@ func (c *cli) runCommand() *cobra.Command {
 requests under way get as long as shutdown says (default 30s). A second one stops
 at once. SIGHUP reloads the configuration.`,
 		Example: "  edge run -c edge.yaml",
-		Args:    cobra.NoArgs,
+		Args:    exactly(),
 		RunE:    func(command *cobra.Command, _ []string) error { return c.run(command.Context()) },
 	}
 }

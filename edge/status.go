@@ -16,7 +16,7 @@ func (c *cli) statusCommand() *cobra.Command {
 		Use:     "status",
 		Short:   "show what the running server is doing",
 		Example: "  edge status --json",
-		Args:    cobra.NoArgs,
+		Args:    exactly(),
 		RunE:    func(command *cobra.Command, _ []string) error { return c.status(command.Context()) },
 	})
 }

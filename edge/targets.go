@@ -19,33 +19,33 @@ func (c *cli) targetsCommand() *cobra.Command {
 flight and its weight. Changes made with add, drain and remove hold until a reload
 changes the targets of that group.`,
 		Example: "  edge targets\n  edge targets add app http://127.0.0.1:3001\n  edge targets drain app http://127.0.0.1:3000",
-		Args:    cobra.NoArgs,
+		Args:    exactly(),
 		RunE:    func(command *cobra.Command, _ []string) error { return c.targets(command.Context()) },
 	})
 	var weight int
-	add := c.targetChange("add", "add a target; it gets requests once a health check passes",
+	add := c.targetChange("add", "add a target, or change one's weight; a new one gets requests once a health check passes", "added",
 		func(ctx context.Context, client *admin.Client, group, url string) error {
 			return client.AddTarget(ctx, group, url, weight)
 		})
 	add.Flags().IntVar(&weight, "weight", 1, "its share of requests, beside the others'")
 	command.AddCommand(add,
-		c.targetChange("drain", "let a target finish what it has and give it nothing new",
+		c.targetChange("drain", "let a target finish what it has and give it nothing new", "draining",
 			func(ctx context.Context, client *admin.Client, group, url string) error {
 				return client.DrainTarget(ctx, group, url)
 			}),
-		c.targetChange("remove", "drain a target and forget it",
+		c.targetChange("remove", "drain a target and forget it", "removed, when it has finished what it has",
 			func(ctx context.Context, client *admin.Client, group, url string) error {
 				return client.RemoveTarget(ctx, group, url)
 			}))
 	return command
 }
 
-func (c *cli) targetChange(verb, short string, change func(ctx context.Context, client *admin.Client, group, url string) error) *cobra.Command {
+func (c *cli) targetChange(verb, short, done string, change func(ctx context.Context, client *admin.Client, group, url string) error) *cobra.Command {
 	return &cobra.Command{
 		Use:     verb + " GROUP URL",
 		Short:   short,
 		Example: fmt.Sprintf("  edge targets %s app http://127.0.0.1:3001", verb),
-		Args:    cobra.ExactArgs(2),
+		Args:    exactly("a target group", "a URL"),
 		RunE: func(command *cobra.Command, args []string) error {
 			client, err := c.client()
 			if err != nil {
@@ -53,7 +53,11 @@ func (c *cli) targetChange(verb, short string, change func(ctx context.Context, 
 			}
 			ctx, cancel := context.WithTimeout(command.Context(), askTimeout)
 			defer cancel()
-			return change(ctx, client, args[0], args[1])
+			if err := change(ctx, client, args[0], args[1]); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(c.out, "%s: %s: %s\n", args[0], args[1], done)
+			return err
 		},
 	}
 }

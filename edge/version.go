@@ -47,7 +47,7 @@ func (c *cli) versionCommand() *cobra.Command {
 		Use:     "version",
 		Short:   "print the version, the commit and the version of Go",
 		Example: "  edge version --json",
-		Args:    cobra.NoArgs,
+		Args:    exactly(),
 		RunE: func(*cobra.Command, []string) error {
 			if c.json {
 				return c.printJSON(version())

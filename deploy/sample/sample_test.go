@@ -79,7 +79,7 @@ func start(t *testing.T) started {
 	}
 	t.Cleanup(func() {
 		syscall.Kill(-script.Process.Pid, syscall.SIGINT)
-		if err := <-ended; err != nil && script.ProcessState.ExitCode() != 130 {
+		if err := <-ended; err != nil {
 			t.Errorf("Ctrl-C: %v", err)
 		}
 		if err := syscall.Kill(-script.Process.Pid, 0); !errors.Is(err, syscall.ESRCH) {
