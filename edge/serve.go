@@ -161,19 +161,32 @@ func (s *server) run(ctx context.Context, hangup <-chan os.Signal) error {
 	return err
 }
 
-// drain stops accepting and lets what is under way finish, as long as the configuration allows. The listeners close first: with
-// systemd's sockets new visitors queue there for the next process.
+// drain lets what is under way finish, as long as the configuration allows, and accepts nobody new: with systemd's sockets they
+// queue there for the next process. But a load balancer in front that asks a host's health path, on new connections,
+// has to hear that it should send nobody any more, and whom it still sends is served: then the listeners stay open while
+// requests are under way, for half of the time.
 func (s *server) drain() {
 	s.draining.Store(true)
 	notify(daemon.SdNotifyStopping)
-	limit := s.generation().cfg.Shutdown
-	s.log.Info("draining", "at_most", limit)
-	s.listeners.CloseVisitors()
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	cfg := s.generation().cfg
+	s.log.Info("draining", "at_most", cfg.Shutdown)
+	var notice time.Duration
+	for _, host := range cfg.Hosts {
+		if host.Health != "" {
+			notice = cfg.Shutdown / 2
+		}
+	}
+	if notice == 0 {
+		s.listeners.CloseVisitors()
+	} else {
+		defer time.AfterFunc(notice, s.listeners.CloseVisitors).Stop()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), cfg.Shutdown)
 	defer cancel()
 	if err := s.front.Drain(ctx); err != nil {
 		s.log.Warn("requests were cut off when shutdown had passed", "err", err)
 	}
+	s.listeners.CloseVisitors()
 	s.log.Info("stopped")
 }
 

@@ -26,6 +26,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if os.Getenv(edgeProcess) != "" {
+		main()
+	}
 	goleak.VerifyTestMain(m,
 		// certmagic's file locks notice only every 5 s that they are gone, and end then
 		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.keepLockfileFresh"))
