@@ -135,7 +135,7 @@ func (d *decoder) list(n *node, v reflect.Value, f field, path string) {
 			d.add(nil, v, item, path)
 		}
 	case n.kind == sequence:
-		v.Set(reflect.MakeSlice(v.Type(), 0, len(n.items)))
+		v.SetZero() // an empty list is the same value as none: a reload compares
 		for i, itemNode := range n.items {
 			at := child(path, strconv.Itoa(i))
 			d.places[at] = itemNode.place

@@ -271,3 +271,20 @@ func TestSecretsAreNotShown(t *testing.T) {
 	equal(t, "shown secret", c.Show("hunter2", "hosts", "a", "default", "respond", "body"), "the value of ${…}")
 	equal(t, "shown literal", c.Show("text/html", "hosts", "a", "default", "respond", "type"), `"text/html"`)
 }
+
+func TestAnEmptyListIsNone(t *testing.T) {
+	listen := func(said string) Listen {
+		t.Helper()
+		c, problems, _ := load(t, "data_dir: /d\nlisten: {"+said+"}\nhosts: {a.example: {default: {respond: {body: a}}}}\n", testEnv())
+		if c == nil {
+			t.Fatal(problems)
+		}
+		return c.Listen
+	}
+	if said, silent := listen("trusted_proxies: [], proxy_protocol: []"), listen(""); !reflect.DeepEqual(said, silent) {
+		t.Errorf("%#v is not %#v: a reload would refuse the change", said, silent)
+	}
+	if http := listen("http: []").HTTP; len(http) != 0 {
+		t.Errorf("the default %v takes the place of an empty list", http)
+	}
+}
