@@ -184,7 +184,12 @@ func TestNewHostReplacesLocalCA(t *testing.T) {
 	dir := t.TempDir()
 	m := serve(t, dir, map[string]config.Host{"localhost": {}})
 	old := localRoots(t, dir)
-	use(t, m, map[string]config.Host{"localhost": {}, "shop.example.org": {}})
+	hosts := map[string]config.Host{"localhost": {}, "shop.example.org": {}}
+	problems := cert.Check(&config.Config{DataDir: dir, Hosts: hosts})
+	if len(problems) != 1 || !problems[0].Warning || !strings.Contains(problems[0].Message, "shop.example.org") {
+		t.Errorf("nobody is warned: %+v", problems)
+	}
+	use(t, m, hosts)
 	for _, name := range []string{"localhost", "shop.example.org"} {
 		if _, err := handshake(t, m, name, localRoots(t, dir)); err != nil {
 			t.Errorf("%s under the new root: %v", name, err)

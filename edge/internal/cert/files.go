@@ -114,27 +114,46 @@ func readBounded(name string) ([]byte, error) {
 	return data, err
 }
 
-// Check reads the PEM files that cfg names, and warns of certificates that are not good for their host.
+// Check reads the PEM files that cfg names, and warns of certificates that are not good for their host and of hosts
+// that make a new local CA necessary.
 func Check(cfg *config.Config) []config.Problem {
 	var problems []config.Problem
+	root, _, err := ReadLocalCA(cfg.DataDir)
+	if err != nil {
+		root = nil // there is none to replace, or the start says what is wrong with it
+	}
 	for name, host := range cfg.Hosts {
-		if host.TLS.Cert == "" {
-			continue
-		}
-		c, err := readPair(host.TLS.Cert, host.TLS.Key)
-		if err != nil {
-			problems = append(problems, cfg.Problem(err.Error(), "hosts", name, "tls", "cert"))
-			continue
-		}
-		for _, n := range append([]string{name}, host.Aliases...) {
-			if err := goodFor(c.Leaf, n); err != nil {
-				warning := cfg.Problem(fmt.Sprintf("%s: %v", host.TLS.Cert, err), "hosts", name, "tls", "cert")
-				warning.Warning = true
-				problems = append(problems, warning)
-			}
+		names := append([]string{name}, host.Aliases...)
+		switch {
+		case host.TLS.Off:
+		case host.TLS.Cert != "":
+			problems = append(problems, checkFiles(cfg, name, names)...)
+		case root != nil && !(&LocalCA{root: root}).Permits(names):
+			problems = append(problems, warning(cfg, "the local CA may not sign for "+name+": a new one is made, which every machine has to trust again (edge trust --install)", "hosts", name))
 		}
 	}
 	return problems
+}
+
+func checkFiles(cfg *config.Config, host string, names []string) []config.Problem {
+	files := cfg.Hosts[host].TLS
+	c, err := readPair(files.Cert, files.Key)
+	if err != nil {
+		return []config.Problem{cfg.Problem(err.Error(), "hosts", host, "tls", "cert")}
+	}
+	var problems []config.Problem
+	for _, name := range names {
+		if err := goodFor(c.Leaf, name); err != nil {
+			problems = append(problems, warning(cfg, fmt.Sprintf("%s: %v", files.Cert, err), "hosts", host, "tls", "cert"))
+		}
+	}
+	return problems
+}
+
+func warning(cfg *config.Config, message string, path ...any) config.Problem {
+	p := cfg.Problem(message, path...)
+	p.Warning = true
+	return p
 }
 
 func goodFor(leaf *x509.Certificate, name string) error {
