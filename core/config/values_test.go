@@ -275,7 +275,7 @@ func TestSecretsAreNotShown(t *testing.T) {
 func TestAnEmptyListIsNone(t *testing.T) {
 	listen := func(said string) Listen {
 		t.Helper()
-		c, problems, _ := load(t, "data_dir: /d\nlisten: {"+said+"}\nhosts: {a.example: {default: {respond: {body: a}}}}\n", testEnv())
+		c, problems, _ := load(t, "data_dir: /d\nlisten: {"+said+"}\nhosts: {a.example: {tls: off, default: {respond: {body: a}}}}\n", testEnv())
 		if c == nil {
 			t.Fatal(problems)
 		}
