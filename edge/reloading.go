@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -109,24 +110,28 @@ func (s *server) stopping() error {
 // needRestart returns a problem for each setting that a running server can't change.
 func needRestart(before, after *config.Config) []config.Problem {
 	var problems []config.Problem
-	refuse := func(name string, was any) {
+	refuse := func(name string, value any) {
+		was := strings.Trim(fmt.Sprint(value), "[]")
+		if was == "" {
+			was = "not set"
+		}
 		var path []any
 		for part := range strings.SplitSeq(name, ".") {
 			path = append(path, part)
 		}
-		problems = append(problems, after.Problem(fmt.Sprintf("%s was %s and can't be changed by a reload: restart edge", name, strings.Trim(fmt.Sprint(was), "[]")), path...))
+		problems = append(problems, after.Problem(fmt.Sprintf("%s was %s and can't be changed by a reload: restart edge", name, was), path...))
 	}
 	if before.DataDir != after.DataDir {
 		refuse("data_dir", before.DataDir)
 	}
-	derived := before.Listen.PublicPort != after.Listen.PublicPort && !slices.Equal(before.Listen.HTTPS, after.Listen.HTTPS)
+	follows := map[string]bool{ // from another one, which is named
+		"public_port": !slices.Equal(before.Listen.HTTPS, after.Listen.HTTPS),
+		"admin":       before.DataDir != after.DataDir && filepath.Dir(socketPath(after.Listen.Admin)) == after.DataDir,
+	}
 	old, now := reflect.ValueOf(before.Listen), reflect.ValueOf(after.Listen)
 	for i := range old.NumField() {
 		name := old.Type().Field(i).Tag.Get("yaml")
-		if name == "public_port" && derived {
-			continue // it follows from https, which is named
-		}
-		if !reflect.DeepEqual(old.Field(i).Interface(), now.Field(i).Interface()) {
+		if !follows[name] && !reflect.DeepEqual(old.Field(i).Interface(), now.Field(i).Interface()) {
 			refuse("listen."+name, old.Field(i).Interface())
 		}
 	}

@@ -16,8 +16,10 @@ func (c *cli) runCommand() *cobra.Command {
 		Use:   "run",
 		Short: "serve in the foreground",
 		Long: `run serves until it is told to stop. SIGTERM or Ctrl-C drains: no new connections,
-requests under way get as long as shutdown says (default 30s). A second one stops
-at once. SIGHUP reloads the configuration.`,
+requests under way get as long as shutdown says (default 30s). Where a host has a
+health path, which says 503 then, new connections are taken while there are any,
+for half of that time. A second signal stops at once. SIGHUP reloads the
+configuration.`,
 		Example: "  edge run -c edge.yaml",
 		Args:    exactly(),
 		RunE:    func(command *cobra.Command, _ []string) error { return c.run(command.Context()) },
