@@ -51,9 +51,7 @@ func (k *checker) fail(at path, format string, args ...any) {
 }
 
 func (k *checker) warn(at path, format string, args ...any) {
-	p := k.Problem(fmt.Sprintf(format, args...), at...)
-	p.Warning = true
-	k.problems = append(k.problems, p)
+	k.problems = append(k.problems, k.Warning(fmt.Sprintf(format, args...), at...))
 }
 
 // given reports whether a setting stands in a file, even if it could not be read.

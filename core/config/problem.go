@@ -77,6 +77,13 @@ func (c *Config) Problem(message string, path ...any) Problem {
 	return p
 }
 
+// Warning returns what Problem does, as a warning.
+func (c *Config) Warning(message string, path ...any) Problem {
+	p := c.Problem(message, path...)
+	p.Warning = true
+	return p
+}
+
 // Show quotes a value for a message about the path, or, if it came from ${…} and may be a secret, says only that.
 func (c *Config) Show(value string, path ...any) string {
 	return c.places[pathKey(path...)].show(value)

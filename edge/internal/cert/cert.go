@@ -121,7 +121,7 @@ func (m *Manager) pairOf(t config.HostTLS) (*pair, error) {
 func (m *Manager) manage(ctx context.Context, names []string) (*managed, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.local == nil || !m.local.ca.Permits(names) {
+	if m.local == nil || !m.local.ca.permits(names) {
 		ca, err := openLocalCA(localCAPath(m.dataDir), names, m.log)
 		if err != nil {
 			return nil, fmt.Errorf("local CA: %w", err)
@@ -139,9 +139,15 @@ func (m *Manager) manage(ctx context.Context, names []string) (*managed, error) 
 
 // Use serves the certificates of set from now on.
 func (m *Manager) Use(set *Set) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	before := m.serving.Swap(set)
-	if before.local != nil && before.local != set.local {
-		before.local.stop()
+	if before.local == nil || before.local == set.local {
+		return
+	}
+	before.local.stop()
+	if m.local == before.local {
+		m.local = nil // what is stopped renews nothing: a later Plan must not take it up again
 	}
 }
 

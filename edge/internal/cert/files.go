@@ -24,20 +24,9 @@ type pair struct {
 
 	current atomic.Pointer[tls.Certificate]
 
-	mu   sync.Mutex // guards what follows
-	seen [2]stamp   // the files as they were when they were last read
-	err  error      // of the last reading
-}
-
-// stamp tells whether a file is still the one that was read.
-type stamp struct {
-	size     int64
-	modified time.Time
-	id       os.FileInfo
-}
-
-func (s stamp) same(t stamp) bool {
-	return s.id != nil && t.id != nil && s.size == t.size && s.modified.Equal(t.modified) && os.SameFile(s.id, t.id)
+	mu   sync.Mutex     // guards what follows
+	seen [2]os.FileInfo // the files as they were when they were last read; nil for one that was not there
+	err  error          // of the last reading
 }
 
 func openPair(certFile, keyFile string) (*pair, error) {
@@ -57,24 +46,22 @@ func (p *pair) lastError() error {
 func (p *pair) refresh() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	now := [2]stamp{stampOf(p.certFile), stampOf(p.keyFile)}
-	if p.current.Load() != nil && now[0].same(p.seen[0]) && now[1].same(p.seen[1]) {
+	certInfo, _ := os.Stat(p.certFile) // reading says what is wrong with a file
+	keyInfo, _ := os.Stat(p.keyFile)
+	if p.current.Load() != nil && sameVersion(certInfo, p.seen[0]) && sameVersion(keyInfo, p.seen[1]) {
 		return p.err
 	}
 	var c *tls.Certificate
 	if c, p.err = readPair(p.certFile, p.keyFile); p.err == nil {
 		p.current.Store(c)
 	}
-	p.seen = now
+	p.seen = [2]os.FileInfo{certInfo, keyInfo}
 	return p.err
 }
 
-func stampOf(name string) stamp {
-	info, err := os.Stat(name)
-	if err != nil {
-		return stamp{}
-	}
-	return stamp{info.Size(), info.ModTime(), info}
+// sameVersion reports whether two looks at a file saw the same content, as far as the file system can say.
+func sameVersion(a, b os.FileInfo) bool {
+	return a != nil && b != nil && os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
 }
 
 func readPair(certFile, keyFile string) (*tls.Certificate, error) {
@@ -128,8 +115,8 @@ func Check(cfg *config.Config) []config.Problem {
 		case host.TLS.Off:
 		case host.TLS.Cert != "":
 			problems = append(problems, checkFiles(cfg, name, names)...)
-		case root != nil && !(&LocalCA{root: root}).Permits(names):
-			problems = append(problems, warning(cfg, "the local CA may not sign for "+name+": a new one is made, which every machine has to trust again (edge trust --install)", "hosts", name))
+		case root != nil && !(&localCA{root: root}).permits(names):
+			problems = append(problems, cfg.Warning("the local CA may not sign for "+name+": a new one is made, which every machine has to trust again (edge trust --install)", "hosts", name))
 		}
 	}
 	return problems
@@ -144,16 +131,10 @@ func checkFiles(cfg *config.Config, host string, names []string) []config.Proble
 	var problems []config.Problem
 	for _, name := range names {
 		if err := goodFor(c.Leaf, name); err != nil {
-			problems = append(problems, warning(cfg, fmt.Sprintf("%s: %v", files.Cert, err), "hosts", host, "tls", "cert"))
+			problems = append(problems, cfg.Warning(fmt.Sprintf("%s: %v", files.Cert, err), "hosts", host, "tls", "cert"))
 		}
 	}
 	return problems
-}
-
-func warning(cfg *config.Config, message string, path ...any) config.Problem {
-	p := cfg.Problem(message, path...)
-	p.Warning = true
-	return p
 }
 
 func goodFor(leaf *x509.Certificate, name string) error {

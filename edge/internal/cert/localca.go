@@ -40,9 +40,9 @@ var specialNames = []string{"localhost", "test", "local", "internal", "home.arpa
 // specialAddresses are the addresses that are not reachable from elsewhere (RFC 1122, RFC 1918, RFC 4193, RFC 4291).
 var specialAddresses = []string{"127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7", "fe80::/10"}
 
-// LocalCA is a certificate authority for machines whose owner trusts it by hand. Its root is constrained to special-use
+// localCA is a certificate authority for machines whose owner trusts it by hand. Its root is constrained to special-use
 // names and the configured hosts (RFC 5280, section 4.2.1.10): a stolen key can impersonate nobody else.
-type LocalCA struct {
+type localCA struct {
 	root *x509.Certificate
 	key  crypto.Signer
 }
@@ -67,7 +67,7 @@ func ReadLocalCA(dataDir string) (*x509.Certificate, string, error) {
 
 // openLocalCA reads the CA in dir, or makes one. One whose constraints do not permit all names, or that is near its
 // end, is set aside and replaced: whoever trusted it has to trust the new one.
-func openLocalCA(dir string, names []string, log *slog.Logger) (*LocalCA, error) {
+func openLocalCA(dir string, names []string, log *slog.Logger) (*localCA, error) {
 	certFile, keyFile := filepath.Join(dir, "root.crt"), filepath.Join(dir, "root.key")
 	pair, err := readPair(certFile, keyFile)
 	switch {
@@ -75,8 +75,8 @@ func openLocalCA(dir string, names []string, log *slog.Logger) (*LocalCA, error)
 	case err != nil:
 		return nil, fmt.Errorf("%w; move both files away to have a new CA made", err)
 	default:
-		ca := &LocalCA{root: pair.Leaf, key: pair.PrivateKey.(crypto.Signer)}
-		if ca.Permits(names) && time.Until(ca.root.NotAfter) > leafLifetime {
+		ca := &localCA{root: pair.Leaf, key: pair.PrivateKey.(crypto.Signer)}
+		if ca.permits(names) && time.Until(ca.root.NotAfter) > leafLifetime {
 			return ca, nil
 		}
 		aside := filepath.Join(dir, "root-until-"+time.Now().UTC().Format("20060102T150405Z")+".crt")
@@ -88,7 +88,7 @@ func openLocalCA(dir string, names []string, log *slog.Logger) (*LocalCA, error)
 	return makeLocalCA(dir, certFile, keyFile, names)
 }
 
-func makeLocalCA(dir, certFile, keyFile string, names []string) (*LocalCA, error) {
+func makeLocalCA(dir, certFile, keyFile string, names []string) (*localCA, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
@@ -128,7 +128,7 @@ func makeLocalCA(dir, certFile, keyFile string, names []string) (*LocalCA, error
 	if err := writeFile(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o644); err != nil {
 		return nil, err
 	}
-	return &LocalCA{root: root, key: key}, nil
+	return &localCA{root: root, key: key}, nil
 }
 
 // constrain permits special-use names and the given ones.
@@ -151,8 +151,8 @@ func constrain(template *x509.Certificate, names []string) {
 	}
 }
 
-// Permits reports whether the CA's constraints let it sign for all names.
-func (ca *LocalCA) Permits(names []string) bool {
+// permits reports whether the CA's constraints let it sign for all names.
+func (ca *localCA) permits(names []string) bool {
 	return !slices.ContainsFunc(names, func(name string) bool {
 		if addr, err := netip.ParseAddr(name); err == nil {
 			return !permitsIP(ca.root, addr)
@@ -172,8 +172,8 @@ func permitsIP(root *x509.Certificate, addr netip.Addr) bool {
 	return slices.ContainsFunc(root.PermittedIPRanges, func(n *net.IPNet) bool { return n.Contains(addr.AsSlice()) })
 }
 
-// Issue signs a certificate for the names in csr. It makes LocalCA a certmagic.Issuer.
-func (ca *LocalCA) Issue(_ context.Context, csr *x509.CertificateRequest) (*certmagic.IssuedCertificate, error) {
+// Issue signs a certificate for the names in csr. It makes localCA a certmagic.Issuer.
+func (ca *localCA) Issue(_ context.Context, csr *x509.CertificateRequest) (*certmagic.IssuedCertificate, error) {
 	if err := csr.CheckSignature(); err != nil {
 		return nil, err
 	}
@@ -181,7 +181,7 @@ func (ca *LocalCA) Issue(_ context.Context, csr *x509.CertificateRequest) (*cert
 	for _, ip := range csr.IPAddresses {
 		names = append(names, ip.String())
 	}
-	if !ca.Permits(names) {
+	if !ca.permits(names) {
 		return nil, fmt.Errorf("the local CA may not sign for %s", strings.Join(names, ", "))
 	}
 	template := &x509.Certificate{
@@ -202,7 +202,7 @@ func (ca *LocalCA) Issue(_ context.Context, csr *x509.CertificateRequest) (*cert
 }
 
 // IssuerKey names the CA by its root: certificates of a root that was replaced are not served again.
-func (ca *LocalCA) IssuerKey() string {
+func (ca *localCA) IssuerKey() string {
 	sum := sha256.Sum256(ca.root.Raw)
 	return "local-" + hex.EncodeToString(sum[:8])
 }
@@ -238,4 +238,4 @@ func writeFile(name string, data []byte, mode fs.FileMode) error {
 	return os.Rename(temp.Name(), name)
 }
 
-var _ certmagic.Issuer = (*LocalCA)(nil)
+var _ certmagic.Issuer = (*localCA)(nil)

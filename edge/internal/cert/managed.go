@@ -11,13 +11,13 @@ import (
 
 // managed are the certificates that certmagic gets from one local CA, keeps in files and renews.
 type managed struct {
-	ca    *LocalCA
+	ca    *localCA
 	cache *certmagic.Cache
 	magic *certmagic.Config
 	end   sync.Once
 }
 
-func newManaged(ca *LocalCA, dir string, log *slog.Logger) *managed {
+func newManaged(ca *localCA, dir string, log *slog.Logger) *managed {
 	g := &managed{ca: ca}
 	g.cache = certmagic.NewCache(certmagic.CacheOptions{
 		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return g.magic, nil },

@@ -72,9 +72,7 @@ func (c *compiler) wrong(message string, path ...any) {
 }
 
 func (c *compiler) warn(message string, path ...any) {
-	p := c.cfg.Problem(message, path...)
-	p.Warning = true
-	c.problems = append(c.problems, p)
+	c.problems = append(c.problems, c.cfg.Warning(message, path...))
 }
 
 // inside returns a wrong for the keys below path, and a show.
