@@ -23,7 +23,7 @@ type responseWriter struct {
 	x      *Exchange
 	pools  *adapter
 	header http.Header
-	ended  atomic.Bool
+	ended  atomic.Bool // read without mu by who sets a deadline for a Write that holds it
 
 	mu       sync.Mutex // held while writing, so that nothing is written once the handler has returned
 	status   int        // 0 until WriteHeader
@@ -200,11 +200,12 @@ func (w *responseWriter) FlushError() error {
 // finish completes the answer of a handler that has returned.
 func (w *responseWriter) finish() {
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.switched != nil {
-		w.switched.wait(w.x.Context())
+	if conn := w.switched; conn != nil {
+		w.mu.Unlock() // who has the connection may still ask w for something, and is told that it is hijacked
+		conn.wait(w.x.Context())
 		return
 	}
+	defer w.mu.Unlock()
 	if w.status == 0 {
 		w.writeHeader(http.StatusOK)
 	}

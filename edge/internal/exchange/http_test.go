@@ -417,6 +417,10 @@ func TestHijackedConnectionOutlivesTheHandler(t *testing.T) {
 				t.Errorf("Write: %v", err)
 			}
 			go func() {
+				_, _ = io.CopyN(conn, conn, 2)
+				if _, err := w.Write(nil); !errors.Is(err, http.ErrHijacked) {
+					t.Errorf("Write after the handler has returned: %v", err)
+				}
 				_, _ = io.Copy(conn, conn)
 				_ = conn.Close()
 			}()
