@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strconv"
@@ -56,9 +57,6 @@ type Limits struct {
 	Body        int64  `json:"body,omitempty"` // bytes
 }
 
-// defaultIdle is what config.Limits promises for an Idle of 0.
-const defaultIdle = 60 * time.Second
-
 // Explain says what would happen to r, by the same compiled conditions that live requests meet. r needs what the chain
 // sets too: Hostname and Client; Path is set here if it is not.
 func (t *Table) Explain(r *exchange.Request) Explanation {
@@ -101,13 +99,7 @@ func (e *Explanation) describe(h *Host, rule *Rule, r *exchange.Request) {
 	if r.Scheme != "https" {
 		e.HSTS = ""
 	}
-	idle := rule.Limits.Idle
-	if idle == 0 {
-		idle = h.Limits.Idle
-	}
-	if idle == 0 {
-		idle = defaultIdle
-	}
+	idle := cmp.Or(rule.Limits.Idle, h.Limits.Idle)
 	e.Limits = &InForce{Host: limitsOf(h.Limits), Rule: limitsOf(rule.Limits), Idle: idle.String()}
 	if p, ok := rule.Handler.(*pipeline); ok {
 		if p.cors != nil && isPreflight(r) {

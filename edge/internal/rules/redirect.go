@@ -3,6 +3,7 @@ package rules
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -166,7 +167,7 @@ func newTemplate(text string, allowed ...string) (template, error) {
 		if !ok || !isKeyword(name) {
 			return nil, errKeyword
 		}
-		if !strings.Contains(strings.Join(allowed, " "), name) {
+		if !slices.Contains(allowed, name) {
 			return nil, fmt.Errorf("has #{%s} where only %s may stand", name, orList(allowed))
 		}
 		t = append(t, templatePart{keyword: name})
