@@ -142,10 +142,10 @@ func send(x *exchange.Exchange, v *variant, d *disk, part span) bool {
 		part.from += int64(n)
 		last := part.from == end
 		if n == 0 || last && d.changed() { // looked at before the last byte is out: then the visitor sees that it is broken
+			x.Record.ErrorReason = "site_file_error"
 			if err == nil || errors.Is(err, io.EOF) {
-				err = errFileChanged
+				x.Record.ErrorReason, err = "site_file_changed", errFileChanged
 			}
-			x.Record.ErrorReason = "site_file_changed"
 			x.Abort(err)
 			return false
 		}

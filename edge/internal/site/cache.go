@@ -80,7 +80,7 @@ func (c cache) load(hash [sha256.Size]byte, as coding) ([]byte, bool) {
 	return rest[sha256.Size:], true
 }
 
-// readAtMost reads a regular file that should not be longer than limit.
+// readAtMost reads the first limit bytes of a file: an entry that is longer is not one of ours, as its checksum says.
 func readAtMost(path string, limit int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {

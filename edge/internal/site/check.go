@@ -16,9 +16,11 @@ func Check(cfg *config.Config) []config.Problem {
 	for _, name := range slices.Sorted(maps.Keys(cfg.Sites)) {
 		site := cfg.Sites[name]
 		for _, p := range checkRoot(site) {
-			problem := cfg.Problem(p.message, "sites", name, "root")
-			problem.Warning = p.warning
-			problems = append(problems, problem)
+			at := cfg.Problem
+			if p.warning {
+				at = cfg.Warning
+			}
+			problems = append(problems, at(p.message, "sites", name, "root"))
 		}
 		for _, key := range slices.Sorted(maps.Keys(site.CSP.Sources)) {
 			for _, message := range checkSources(key, site.CSP.Sources[key]) {

@@ -2,6 +2,7 @@ package site
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -56,7 +57,8 @@ func newCompressor(workers int) compressor {
 
 func (c compressor) close() { _ = c.zstd.Close() } // had no stream to write
 
-// compress returns data in a coding, or nothing if that is not worth it. It gives up when ctx is done.
+// compress returns data in a coding, or nothing if that is not worth it. It gives up when ctx is done, but for zstd, which
+// takes at most some seconds.
 func (c compressor) compress(ctx context.Context, to coding, data []byte) ([]byte, error) {
 	var out []byte
 	var err error
@@ -127,7 +129,7 @@ func (j job) cost() int64 {
 }
 
 func sortJobs(jobs []job) {
-	slices.SortStableFunc(jobs, func(a, b job) int { return int(min(max(a.cost()-b.cost(), -1), 1)) })
+	slices.SortStableFunc(jobs, func(a, b job) int { return cmp.Compare(a.cost(), b.cost()) })
 }
 
 // Run compresses and hashes what Open left, prunes the cache, and returns when that is done or ctx is.

@@ -1,6 +1,7 @@
 package site
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"io/fs"
@@ -57,19 +58,15 @@ func (f *file) publish(v variant) {
 	}
 	all = append(all, v)
 	slices.SortStableFunc(all, func(a, b variant) int {
-		if (a.coding == identity) != (b.coding == identity) {
-			return order(a.coding == identity)
+		switch {
+		case a.coding == identity:
+			return 1
+		case b.coding == identity:
+			return -1
 		}
-		return int(a.length - b.length)
+		return cmp.Compare(a.length, b.length)
 	})
 	f.have.Store(&all)
-}
-
-func order(after bool) int {
-	if after {
-		return 1
-	}
-	return -1
 }
 
 // plain returns the variant without a content coding. A zero hash means that the content is not known yet.
