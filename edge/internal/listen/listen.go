@@ -39,8 +39,8 @@ func Inherited() (map[string][]net.Listener, error) {
 }
 
 // Open opens what cfg asks for. An inherited socket called "http", "https" or "metrics" takes the place of the
-// addresses in cfg; inherited sockets of other names are refused, because nobody would ever accept on them.
-// On error nothing stays open.
+// addresses in cfg. One of another name is refused, because nobody would ever accept on it; "quic" is let through, since
+// those are datagram sockets. On error what was opened here is closed.
 func Open(cfg config.Listen, inherited map[string][]net.Listener) (l *Listeners, err error) {
 	l = new(Listeners)
 	defer func() {
@@ -50,7 +50,7 @@ func Open(cfg config.Listen, inherited map[string][]net.Listener) (l *Listeners,
 	}()
 	for name := range inherited {
 		if !slices.Contains([]string{"http", "https", "quic", "metrics"}, name) {
-			return l, fmt.Errorf("systemd passed a socket called %q: FileDescriptorName= must be http, https or quic", name)
+			return l, fmt.Errorf("systemd passed a socket called %q: FileDescriptorName= must be http, https, quic or metrics", name)
 		}
 	}
 	if l.HTTP, err = open("listen.http", cfg.HTTP, inherited["http"]); err != nil {
