@@ -70,6 +70,20 @@ func TestIncludesAreBounded(t *testing.T) {
 	}
 }
 
+func TestProblemsBetweenSettingsAreBounded(t *testing.T) {
+	text := "hosts:\n  a.com:\n    tls: off\n    default: {respond: {}}\n    rules:\n"
+	for i := range maxProblems + 5 {
+		text += fmt.Sprintf("      - {path: /%d, site: none}\n", i)
+	}
+	file := filepath.Join(t.TempDir(), "edge.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, problems := Load(file, Env{}); len(problems) != maxProblems {
+		t.Errorf("%d problems, want %d", len(problems), maxProblems)
+	}
+}
+
 func TestUnreadableFile(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "none.yaml")
 	for name, want := range map[string]Problem{

@@ -16,11 +16,16 @@ type checker struct {
 	problems   []Problem
 	conditions []field         // of a rule
 	used       map[string]bool // path keys of the sites and target groups that a rule refers to
+
+	siteNames, groupNames []string // sorted
 }
 
 // check returns what is wrong between settings. Parts of the Config that could not be decoded are left out of it.
 func check(c *Config, partial bool) []Problem {
-	k := &checker{Config: c, partial: partial, used: map[string]bool{}}
+	k := &checker{
+		Config: c, partial: partial, used: map[string]bool{},
+		siteNames: slices.Sorted(maps.Keys(c.Sites)), groupNames: slices.Sorted(maps.Keys(c.TargetGroups)),
+	}
 	for _, f := range shapeOf(reflect.TypeFor[Rule]()).fields {
 		if f.condition {
 			k.conditions = append(k.conditions, f)
@@ -28,7 +33,7 @@ func check(c *Config, partial bool) []Problem {
 	}
 	k.listen()
 	k.sites()
-	for _, name := range slices.Sorted(maps.Keys(c.TargetGroups)) {
+	for _, name := range k.groupNames {
 		k.group(name, c.TargetGroups[name])
 	}
 	k.names()
@@ -47,12 +52,21 @@ type path []any
 func (p path) to(more ...any) path { return slices.Concat(p, more) }
 
 func (k *checker) fail(at path, format string, args ...any) {
-	k.problems = append(k.problems, k.Problem(fmt.Sprintf(format, args...), at...))
+	k.note(k.Problem(fmt.Sprintf(format, args...), at...))
 }
 
 func (k *checker) warn(at path, format string, args ...any) {
-	k.problems = append(k.problems, k.Warning(fmt.Sprintf(format, args...), at...))
+	k.note(k.Warning(fmt.Sprintf(format, args...), at...))
 }
+
+func (k *checker) note(p Problem) {
+	if !k.full() {
+		k.problems = append(k.problems, p)
+	}
+}
+
+// full reports whether there are so many problems that more help nobody.
+func (k *checker) full() bool { return len(k.problems) >= maxProblems }
 
 // given reports whether a setting stands in a file, even if it could not be read.
 func (k *checker) given(at path) bool {
@@ -97,7 +111,7 @@ func (k *checker) listen() {
 }
 
 func (k *checker) sites() {
-	for _, name := range slices.Sorted(maps.Keys(k.Sites)) {
+	for _, name := range k.siteNames {
 		sources := k.Sites[name].CSP.Sources
 		for _, directive := range slices.Sorted(maps.Keys(sources)) {
 			here := path{"sites", name, "csp", directive}
@@ -203,12 +217,12 @@ func (k *checker) limits(at path) {
 
 // unused warns of what no rule refers to.
 func (k *checker) unused() {
-	for _, name := range slices.Sorted(maps.Keys(k.Sites)) {
+	for _, name := range k.siteNames {
 		if !k.used[pathKey("sites", name)] {
 			k.warn(path{"sites", name}, "no rule serves site %s", k.Show(name, "sites", name))
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(k.TargetGroups)) {
+	for _, name := range k.groupNames {
 		if !k.used[pathKey("target_groups", name)] {
 			k.warn(path{"target_groups", name}, "no rule forwards to target group %s", k.Show(name, "target_groups", name))
 		}

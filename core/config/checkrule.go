@@ -16,7 +16,7 @@ func (k *checker) rule(r *Rule, at path) {
 		}
 	}
 	if r.Site != "" {
-		k.refer("sites", "site", r.Site, slices.Collect(maps.Keys(k.Sites)), at.to("site"))
+		k.refer("sites", "site", r.Site, k.siteNames, at.to("site"))
 	}
 	k.forward(r.Forward, at.to("forward"))
 	k.limits(at.to("limits"))
@@ -25,16 +25,15 @@ func (k *checker) rule(r *Rule, at path) {
 	}
 }
 
-// refer notes that a rule uses something by its name.
+// refer notes that a rule uses something by its name. known is sorted.
 func (k *checker) refer(key, kind, name string, known []string, at path) {
-	if slices.Contains(known, name) {
+	if _, found := slices.BinarySearch(known, name); found {
 		k.used[pathKey(key, name)] = true
 		return
 	}
-	if k.bad(path{key}) { // it may be among what could not be read
+	if k.full() || k.bad(path{key}) { // bad: it may be among what could not be read
 		return
 	}
-	slices.Sort(known)
 	message := "there is no " + kind + " " + k.Show(name, at...)
 	switch near := nearest(name, known); {
 	case near != "":
@@ -50,7 +49,7 @@ func (k *checker) refer(key, kind, name string, known []string, at path) {
 func (k *checker) forward(weights map[string]int, at path) {
 	total, bad := 0, k.bad(at)
 	for _, name := range slices.Sorted(maps.Keys(weights)) {
-		k.refer("target_groups", "target group", name, slices.Collect(maps.Keys(k.TargetGroups)), at.to(name))
+		k.refer("target_groups", "target group", name, k.groupNames, at.to(name))
 		total += weights[name]
 		bad = bad || k.bad(at.to(name))
 	}

@@ -235,9 +235,9 @@ func (l *loader) matches(src *source, pattern string, from place) []string {
 func (l *loader) join(into, other *node) {
 	s := l.grammar.shape(reflect.TypeFor[document]())
 	for _, e := range other.entries {
+		f, known := s.lookup(e.key.text)
 		i := slices.IndexFunc(into.entries, func(have entry) bool {
-			f, ok := s.lookup(e.key.text)
-			return ok && f.typ.Kind() == reflect.Map && have.key.text == e.key.text && have.value.src != e.value.src &&
+			return known && f.typ.Kind() == reflect.Map && have.key.text == e.key.text && have.value.src != e.value.src &&
 				have.value.isMapping() && e.value.isMapping()
 		})
 		if i < 0 {

@@ -183,8 +183,8 @@ func parseHost(text string) (string, error) {
 	if text == "*" {
 		return text, nil
 	}
-	bare := strings.TrimSuffix(strings.TrimPrefix(text, "["), "]")
-	if addr, err := netip.ParseAddr(bare); err == nil {
+	address := strings.TrimSuffix(strings.TrimPrefix(text, "["), "]")
+	if addr, err := netip.ParseAddr(address); err == nil {
 		if addr.Zone() != "" {
 			return "", errors.New("an address has no zone here")
 		}
