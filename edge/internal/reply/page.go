@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // A page is one error in the two forms that visitors take, cut in two where the request id goes.
@@ -21,14 +22,16 @@ type cut struct {
 	escape        func(to []byte, id string) []byte
 }
 
-// errorPages are prepared for every status from 400 to 599, so that sending one costs two copies.
-var errorPages = func() (pages [200]page) {
+// errorPages are prepared for every status from 400 to 599, so that sending one costs two copies. They are made for
+// the first error: most commands of the program meet none.
+var errorPages = sync.OnceValue(func() *[200]page {
+	pages := new([200]page)
 	for i := range pages {
 		status := 400 + i
 		pages[i] = newPage(status, title(status), detail(status))
 	}
 	return pages
-}()
+})
 
 var maintenancePage = newPage(503, "Down for maintenance", "This site is being worked on and will be back soon. Please try again in a few minutes.")
 

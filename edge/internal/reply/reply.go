@@ -30,7 +30,7 @@ func Error(x *exchange.Exchange, status int, reason string) {
 	if status < 400 || status > 599 {
 		status = 500
 	}
-	send(x, status, &errorPages[status-400])
+	send(x, status, &errorPages()[status-400])
 }
 
 // Maintenance answers 503 with a page that says so, and with Retry-After unless there is one.
