@@ -16,8 +16,8 @@ func (c *cli) targetsCommand() *cobra.Command {
 		Use:   "targets",
 		Short: "show the targets' health, or change target groups without a reload",
 		Long: `targets shows every target with its health, the reason for it, its requests in
-flight and its weight. Changes made with add, drain and remove hold until a reload
-changes the targets of that group.`,
+flight and its weight. Changes made with add, drain and remove hold through reloads,
+until the file says something else of the very target; a restart forgets them.`,
 		Example: "  edge targets\n  edge targets add app http://127.0.0.1:3001\n  edge targets drain app http://127.0.0.1:3000",
 		Args:    exactly(),
 		RunE:    func(command *cobra.Command, _ []string) error { return c.targets(command.Context()) },

@@ -12,8 +12,8 @@ var (
 	ErrNoTarget = errors.New("no target")
 )
 
-// Changes by an operator, without a new configuration. They hold until a configuration is committed that changes the
-// list of this group's targets; one that leaves that list as it was leaves them as well.
+// Changes by an operator, without a new configuration. They hold until one is committed that says something else of the very
+// target, or takes its group away: what a file says as it did before leaves them as they are.
 
 // Add registers a target, or gives one that is registered another weight. One that an operator has drained is used again.
 func (g *Groups) Add(group, url string, weight int) error {

@@ -147,15 +147,15 @@ func TestOperatorDrainsAndAddsAgain(t *testing.T) {
 		if got := picks(t, app, 4); got[a] != 3 || len(g.Status()[0].Targets) != 2 {
 			t.Errorf("%v, %+v", got, g.Status()[0].Targets)
 		}
-		g.one(group(a, b, c)) // one that changes it decides
+		g.one(group(a, b, c)) // one that says nothing else of a leaves it so, too
 		pass(0)
-		if got := picks(t, app, 3); got[a] != 1 || got[c] != 1 {
+		if got := picks(t, app, 5); got[a] != 3 || got[b] != 1 || got[c] != 1 {
 			t.Errorf("%v", got)
 		}
 	})
 }
 
-func TestOperatorChangesHoldUntilAReloadChangesTheList(t *testing.T) {
+func TestOperatorChangesHoldUntilTheFileSaysElse(t *testing.T) {
 	bubble(t, func(t *testing.T, g *Groups, network *fakeNet) {
 		app := g.one(group(a, b))
 		must(t, g.Add("app", c, 1))
@@ -165,16 +165,23 @@ func TestOperatorChangesHoldUntilAReloadChangesTheList(t *testing.T) {
 		if got := picks(t, app, 3); got[c] != 3 {
 			t.Errorf("%v", got)
 		}
-		must(t, g.Remove("app", b)) // drained already: only its line goes
-		if n := len(g.Status()[0].Targets); n != 1 {
-			t.Errorf("%d targets", n)
+		changed := group(a, b, d) // d is new: a, b and c are none of this reload's business
+		g.one(changed)
+		pass(0)
+		if got := picks(t, app, 4); got[c] != 2 || got[d] != 2 {
+			t.Errorf("after a reload that adds another: %v", got)
 		}
-		must(t, g.Drain("app", c))
+		changed.Targets[1].Weight = 2
+		g.one(changed)
 		pass(0)
-		g.one(group(b))
+		if got := picks(t, app, 4); got[b] != 2 || got[c] != 1 || got[d] != 1 || len(g.Status()[0].Targets) != 3 {
+			t.Errorf("after a reload that changes what was drained: %v", got)
+		}
+		g.one(group(a, c)) // which names what was added, and drops b and d
+		g.one(group(a))
 		pass(0)
-		if got := picks(t, app, 3); got[b] != 3 || len(g.Status()[0].Targets) != 1 {
-			t.Errorf("%v %+v", got, g.Status()[0].Targets)
+		if _, ok := app.Choose(Choice{}); ok || len(g.Status()[0].Targets) != 0 {
+			t.Errorf("%+v", g.Status()[0].Targets)
 		}
 	})
 }

@@ -105,6 +105,7 @@ const (
 	a = "http://a:80"
 	b = "http://b:80"
 	c = "http://c:80"
+	d = "http://d:80"
 )
 
 // group returns a configuration with ALB's defaults.
@@ -175,7 +176,7 @@ func bubble(t *testing.T, test func(t *testing.T, g *Groups, network *fakeNet)) 
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		network := newFakeNet()
-		for _, url := range []string{a, b, c} {
+		for _, url := range []string{a, b, c, d} {
 			network.set(url, answers(200))
 		}
 		test(t, run(t, Options{Dial: network.dial}), network)

@@ -55,7 +55,7 @@ func (p *Plan) startNew(group *Group, c config.TargetGroup) {
 			p.groups.options.Log.Error("target left out", "group", group.name, "error", err)
 			continue
 		}
-		if group.find(addr.String()) == nil {
+		if group.find(addr.String()) == nil && !slices.Contains(group.configured, ct) {
 			p.target(group, addr, ct, c.Health)
 		}
 	}
@@ -127,8 +127,8 @@ func (p *Plan) commitGroup(group *Group, c config.TargetGroup) {
 	group.settings = c
 	if group.gone || !slices.Equal(group.configured, c.Targets) {
 		group.gone = false
-		group.configured = slices.Clone(c.Targets)
 		dropped = p.setTargets(group, c)
+		group.configured = slices.Clone(c.Targets)
 	}
 	for _, t := range group.targets {
 		t.setHealth(c.Health)
@@ -140,30 +140,43 @@ func (p *Plan) commitGroup(group *Group, c config.TargetGroup) {
 }
 
 // setTargets makes group's targets those of the file, the same ones where it has them, and returns those that it has no
-// more. The caller holds Groups.mu.
+// more. What the file says as it did before is left as an operator wants it: drained, removed, or of another weight;
+// and so are the targets that only he has named. The caller holds Groups.mu.
 func (p *Plan) setTargets(group *Group, c config.TargetGroup) (dropped []*Target) {
-	group.forgetDrained(func(*Target) bool { return true })
+	before, after := byKey(group.configured), byKey(c.Targets)
+	group.forgetDrained(func(t *Target) bool { return before[t.key] != after[t.key] })
 	var targets, kept, added []*Target
 	for _, ct := range c.Targets {
 		addr, err := ParseAddress(ct.URL)
 		if err != nil {
 			continue
 		}
+		unchanged := before[addr.String()] == ct
 		t := group.find(addr.String())
-		if t != nil {
+		switch {
+		case t != nil:
 			kept = append(kept, t)
-		} else {
+		case unchanged: // drained or removed
+			continue
+		default:
 			t = p.target(group, addr, ct, c.Health)
 			added = append(added, t)
 		}
-		t.weight = ct.Weight
+		if !unchanged {
+			t.weight = ct.Weight
+		}
 		if !slices.Contains(targets, t) {
 			targets = append(targets, t)
 		}
 	}
 	for _, t := range group.targets {
-		if !slices.Contains(kept, t) {
+		_, configured := before[t.key]
+		switch {
+		case slices.Contains(kept, t):
+		case configured:
 			dropped = append(dropped, t)
+		default:
+			kept, targets = append(kept, t), append(targets, t)
 		}
 	}
 	group.targets = kept
@@ -177,6 +190,17 @@ func (p *Plan) setTargets(group *Group, c config.TargetGroup) (dropped []*Target
 		}
 	}
 	return dropped
+}
+
+// byKey returns the targets of a file by their key. Those with a bad address are left out.
+func byKey(targets []config.Target) map[string]config.Target {
+	all := make(map[string]config.Target, len(targets))
+	for _, t := range targets {
+		if addr, err := ParseAddress(t.URL); err == nil {
+			all[addr.String()] = t
+		}
+	}
+	return all
 }
 
 // Abandon forgets the plan and ends what it started.
