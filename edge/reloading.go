@@ -145,13 +145,19 @@ func fingerprintOf(files []string) fingerprint {
 	sum := sha256.New()
 	for _, name := range slices.Sorted(slices.Values(files)) {
 		fmt.Fprintf(sum, "%q", name)
+		if info, err := os.Stat(name); err != nil || !info.Mode().IsRegular() {
+			continue // a pipe in its place would keep us waiting
+		}
 		if f, err := os.Open(name); err == nil {
-			_, _ = io.Copy(sum, f)
+			_, _ = io.Copy(sum, io.LimitReader(f, maxFingerprinted))
 			f.Close()
 		}
 	}
 	return fingerprint(sum.Sum(nil))
 }
+
+// maxFingerprinted is how much of a file is looked at, in bytes: as much as a configuration may have.
+const maxFingerprinted = 1 << 20
 
 // notifyReloading tells systemd that a reload has begun, with the time that it wants to hear (sd_notify(3), RELOADING=1).
 func notifyReloading() {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	stdlog "log"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -42,6 +43,8 @@ func (c *cli) run(ctx context.Context) error {
 	level.Set(cfg.Log.Level)
 	log := slog.New(slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: level}))
 
+	stdlog.SetFlags(0) // what libraries say by package log, such as net/http of a target's surplus bytes, is detail
+	stdlog.SetOutput(slog.NewLogLogger(log.Handler(), slog.LevelDebug).Writer())
 	signal.Ignore(syscall.SIGPIPE) // who reads stdout may go: the server stays
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
