@@ -36,7 +36,10 @@ hosts: {localhost: {health: /healthz, default: {forward: app}}}
 `, "APP", slow.URL, "shutdown: 5s", "shutdown: 2s")
 	answer := make(chan string, 1)
 	client := s.client("h1")
-	go func() { answer <- fetch(t, client, "GET", "https://localhost/", "").text }()
+	go func() {
+		defer close(answer) // if that fails
+		answer <- fetch(t, client, "GET", "https://localhost/", "").text
+	}()
 	<-arrived
 	go s.stop()
 	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {

@@ -166,7 +166,10 @@ hosts: {localhost: {health: /healthz, default: {forward: app}}}
 	health(200)
 	answer := make(chan fetched, 1)
 	client := s.client("h2")
-	go func() { answer <- fetch(t, client, "GET", "https://localhost/slow", "") }()
+	go func() {
+		defer close(answer) // if that fails
+		answer <- fetch(t, client, "GET", "https://localhost/slow", "")
+	}()
 	<-arrived
 	stopped := make(chan error, 1)
 	go func() { stopped <- s.stop() }()
