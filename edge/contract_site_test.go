@@ -45,6 +45,7 @@ hosts:
 		{"none for a program", "GET", "https://localhost/goals/7", json, 404, "", want{"Cache-Control": "no-store"}},
 		{"none for who refuses HTML", "GET", "https://localhost/goals/7", "Accept: text/html;q=0, */*", 404, "", want{"Cache-Control": "no-store"}},
 		{"none with an extension", "GET", "https://localhost/goals/7.png", html, 404, "", want{"Cache-Control": "no-store"}},
+		{"POST of what is missing", "POST", "https://localhost/goals/7", html, 404, "", want{"Cache-Control": "no-store"}},
 		{"none of a plain site", "GET", "https://plain.localhost/goals/7", html, 404, "", want{"Cache-Control": "no-store"}},
 		{"the file's time", "GET", "https://localhost/data.json", "", 200, "{}", want{"Last-Modified": modified.Format(http.TimeFormat), "Content-Type": "application/json"}},
 		{"not modified since", "GET", "https://localhost/data.json", "If-Modified-Since: " + modified.Format(http.TimeFormat), 304, "", nil},

@@ -106,10 +106,17 @@ func (q question) request() (*exchange.Request, error) {
 	}
 	for _, field := range q.fields {
 		name, value, ok := strings.Cut(field, ":")
-		if !ok || strings.TrimSpace(name) == "" {
+		value = strings.TrimSpace(value)
+		switch {
+		case !ok || strings.TrimSpace(name) == "":
 			return nil, usage("-H %q is not 'Name: value'", field)
+		case exchange.EqualName(name, "Host"):
+			return nil, usage("-H %q: the URL names the host", field)
+		case exchange.EqualName(name, "Upgrade"):
+			r.Upgrade = strings.ToLower(value)
+		default:
+			r.Fields.Add(name, value)
 		}
-		r.Fields.Add(name, strings.TrimSpace(value))
 	}
 	return r, nil
 }

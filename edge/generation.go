@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/onehost/edge/core/config"
@@ -65,24 +67,35 @@ func (s *server) use(g *generation) {
 	}
 }
 
-// compressSites does what the sites of the generation in service have left to do, until ctx is done.
+// compressSites does what the sites of the generation in service have left to do, one after the other: each keeps all
+// processors but one busy. It returns when ctx is done.
 func (s *server) compressSites(ctx context.Context) error {
 	for ctx.Err() == nil {
-		current, cancel := context.WithCancel(ctx)
-		var work errgroup.Group
-		for _, site := range s.generation().sites {
-			work.Go(func() error { return site.Run(current) })
-		}
-		select {
-		case <-ctx.Done():
-		case <-s.swapped:
-		}
-		cancel()
-		if err := work.Wait(); err != nil {
+		if err := s.compress(ctx, s.generation().sites); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// compress returns when ctx is done or another generation was taken into service.
+func (s *server) compress(ctx context.Context, sites map[string]*site.Site) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var work errgroup.Group
+	work.Go(func() error {
+		for _, name := range slices.Sorted(maps.Keys(sites)) {
+			if err := sites[name].Run(ctx); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	select {
+	case <-ctx.Done():
+	case <-s.swapped:
+	}
+	cancel()
+	return work.Wait()
 }
 
 func (s *server) generation() *generation {
@@ -128,9 +141,13 @@ func secret(name string, n int) ([]byte, error) {
 	}
 	key = make([]byte, n)
 	rand.Read(key) // never fails (crypto/rand)
-	temp := name + ".new"
-	if err := os.WriteFile(temp, key, 0o600); err != nil {
+	temp, err := os.OpenFile(name+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
 		return nil, err
 	}
-	return key, os.Rename(temp, name)
+	_, err = temp.Write(key)
+	if err = errors.Join(err, temp.Sync(), temp.Close()); err != nil {
+		return nil, err
+	}
+	return key, os.Rename(temp.Name(), name)
 }

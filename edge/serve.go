@@ -136,9 +136,9 @@ func (s *server) run(ctx context.Context, hangup <-chan os.Signal) error {
 	work.Go(func() error { return s.access.Run(background) })
 	work.Go(func() error { return s.compressSites(background) })
 	work.Go(func() error { return s.reloadOn(ctx, hangup) })
-	work.Go(func() error { return serveOperators(background, s.admin, admin.NewHandler(s)) })
+	work.Go(func() error { return s.serveOperators(background, s.admin, admin.NewHandler(s)) })
 	if s.listeners.Metrics != nil {
-		work.Go(func() error { return serveOperators(background, s.listeners.Metrics, s.metricsHandler()) })
+		work.Go(func() error { return s.serveOperators(background, s.listeners.Metrics, s.metricsHandler()) })
 	}
 	for _, ln := range s.listeners.HTTP {
 		work.Go(func() error { return s.front.Serve(ln, false) })
@@ -198,12 +198,14 @@ func (s *server) metricsHandler() http.Handler {
 }
 
 // serveOperators serves h to operators until ctx is done, and lets them finish for a moment then.
-func serveOperators(ctx context.Context, ln net.Listener, h http.Handler) error {
+func (s *server) serveOperators(ctx context.Context, ln net.Listener, h http.Handler) error {
 	server := &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       time.Minute,
-		BaseContext:       func(net.Listener) context.Context { return ctx },
+		Handler:      h,
+		ReadTimeout:  askTimeout,
+		WriteTimeout: 2 * reloadTimeout, // one reload may wait for another
+		IdleTimeout:  time.Minute,
+		ErrorLog:     slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+		BaseContext:  func(net.Listener) context.Context { return ctx },
 	}
 	stopped := make(chan struct{})
 	context.AfterFunc(ctx, func() {

@@ -122,18 +122,17 @@ func (s *Site) add(f *file) {
 // The fallback of an SPA answers for a path whose last segment has no extension when the visitor takes HTML. It never
 // answers below a dot folder: that a missing /.well-known/ resource is a 404 is what its readers rely on (RFC 8615).
 func (s *Site) ServeExchange(x *exchange.Exchange) {
-	if x.Method != http.MethodGet && x.Method != http.MethodHead {
+	e := s.find(x.Path)
+	reads := x.Method == http.MethodGet || x.Method == http.MethodHead
+	switch {
+	case !reads && (e.file != nil || e.redirect):
 		x.Response.Fields.Add("Allow", "GET, HEAD")
 		reply.Error(x, 405, "method_not_allowed")
-		return
-	}
-	e := s.find(x.Path)
-	switch {
 	case e.file != nil:
 		s.serve(x, e.file)
 	case e.redirect:
 		redirectToFolder(x)
-	case s.fallback != nil && isRoute(x.Path) && accepts(x.Fields, "text", "html"):
+	case reads && s.fallback != nil && isRoute(x.Path) && accepts(x.Fields, "text", "html"):
 		s.serve(x, s.fallback)
 	default:
 		s.missing(x)

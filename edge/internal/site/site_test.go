@@ -149,7 +149,7 @@ func TestWhatAPathLeadsTo(t *testing.T) {
 		{"well-known that is missing", "GET", "/.well-known/change-password", "text/html", spa, 404, "-"},
 
 		{"POST", "POST", "/", "", spa, 405, "-"},
-		{"POST to a route", "POST", "/about", "", spa, 405, "-"},
+		{"POST to a route", "POST", "/about", "", spa, 404, "-"}, // only reading falls back to the page
 		{"OPTIONS", "OPTIONS", "/a/b.txt", "", plain, 405, "-"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

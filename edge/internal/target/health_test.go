@@ -143,7 +143,7 @@ func TestChecksAreSpread(t *testing.T) {
 				perSecond[times[len(times)-1].Unix()]++
 			}
 			for second, n := range perSecond {
-				if n > 20 {
+				if n > 30 { // chance gives 10, and 30 once in a hundred million runs
 					t.Errorf("%s: %d of 100 targets checked in second %d", when, n, second)
 				}
 			}

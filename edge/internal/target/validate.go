@@ -9,7 +9,7 @@ import (
 )
 
 // MaxWeight is a target's greatest weight.
-const MaxWeight = 1000
+const MaxWeight = 999
 
 // Check finds what is wrong with the target groups of a configuration: what only this room can judge.
 func Check(cfg *config.Config) []config.Problem {
