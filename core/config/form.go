@@ -269,6 +269,9 @@ func prefixForm() form {
 			if p != p.Masked() {
 				return nil, fmt.Errorf("it has bits set after the first %d", p.Bits())
 			}
+			if p.Addr().Is4In6() && p.Bits() >= 96 { // visitors' addresses are looked at as IPv4
+				p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+			}
 			return p, nil
 		},
 	}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -286,5 +287,15 @@ func TestAnEmptyListIsNone(t *testing.T) {
 	}
 	if http := listen("http: []").HTTP; len(http) != 0 {
 		t.Errorf("the default %v takes the place of an empty list", http)
+	}
+}
+
+func TestMappedNetworksAreIPv4(t *testing.T) {
+	c, _ := mustLoad(t, `tls: {issuers: [local]}
+listen: {trusted_proxies: ["::ffff:203.0.113.0/120", "::ffff:192.0.2.1", "2001:db8::/32"]}
+hosts: {a.example.com: {default: {respond: {body: x}}}}
+`)
+	if got := fmt.Sprint(c.Listen.TrustedProxies); got != "[203.0.113.0/24 192.0.2.1/32 2001:db8::/32]" {
+		t.Errorf("read as %s", got)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -271,11 +270,7 @@ func (c *compiler) conditions(cfg *config.Rule, path []any) []condition {
 		all = append(all, &pathCondition{c.globs(pathGlob, "path", cfg.Path, at(path, "path"))})
 	}
 	if len(cfg.SourceIP) > 0 {
-		s := &sourceCondition{}
-		for _, p := range cfg.SourceIP {
-			s.prefixes = append(s.prefixes, plainPrefix(p))
-		}
-		all = append(all, s)
+		all = append(all, &sourceCondition{prefixes: cfg.SourceIP})
 	}
 	for _, name := range slices.Sorted(maps.Keys(cfg.Header)) {
 		where := at(path, "header", name)
@@ -316,12 +311,4 @@ func (c *compiler) globs(compile func(string) (*glob, error), what string, texts
 		globs = append(globs, g)
 	}
 	return globs
-}
-
-// plainPrefix returns p as visitors' addresses are looked at: no IPv4 in IPv6.
-func plainPrefix(p netip.Prefix) netip.Prefix {
-	if p.Addr().Is4In6() && p.Bits() >= 96 {
-		return netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
-	}
-	return p
 }

@@ -116,7 +116,7 @@ func TestHost(t *testing.T) {
 }
 
 func TestConditions(t *testing.T) {
-	prefixes := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("::ffff:203.0.113.0/120")}
+	prefixes := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("203.0.113.0/24")}
 	from := func(a string) exchangetest.Option {
 		return func(x *exchange.Exchange) { x.Client = netip.MustParseAddr(a) }
 	}

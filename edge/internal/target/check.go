@@ -59,7 +59,6 @@ func (t *Target) check(parent context.Context, s healthSettings) result {
 func (t *Target) checkTransport() *http.Transport {
 	var protocols http.Protocols
 	protocols.SetHTTP1(t.addr.Scheme != "h2c")
-	protocols.SetHTTP2(t.addr.Scheme == "https")
 	protocols.SetUnencryptedHTTP2(t.addr.Scheme == "h2c")
 	return &http.Transport{
 		DialContext:            func(ctx context.Context, _, _ string) (net.Conn, error) { return t.Dial(ctx) },
