@@ -294,7 +294,7 @@ func TestMappedNetworksAreIPv4(t *testing.T) {
 	c, _ := mustLoad(t, `tls: {issuers: [local]}
 listen: {trusted_proxies: ["::ffff:203.0.113.0/120", "::ffff:192.0.2.1", "2001:db8::/32"]}
 hosts: {a.example.com: {default: {respond: {body: x}}}}
-`)
+`, Env{})
 	if got := fmt.Sprint(c.Listen.TrustedProxies); got != "[203.0.113.0/24 192.0.2.1/32 2001:db8::/32]" {
 		t.Errorf("read as %s", got)
 	}

@@ -41,7 +41,7 @@ func TestChecksOverRealSockets(t *testing.T) {
 			if r.ProtoMajor == 1 && !r.Close {
 				t.Error("it did not say that it closes the connection")
 			}
-			if wantMajor := map[string]int{"http": 1, "https": 2, "h2c": 2, "unix": 1}[scheme]; r.ProtoMajor != wantMajor {
+			if wantMajor := map[string]int{"http": 1, "https": 1, "h2c": 2, "unix": 1}[scheme]; r.ProtoMajor != wantMajor {
 				t.Errorf("spoke %s", r.Proto)
 			}
 			select {
