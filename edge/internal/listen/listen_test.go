@@ -151,6 +151,10 @@ func TestProxyProtocol(t *testing.T) {
 		}
 		return string(b)
 	}
+	v2 := func(command, family byte, addresses int) string {
+		return "\r\n\r\n\x00\r\nQUIT\n" + string([]byte{command, family, 0, byte(addresses)}) + strings.Repeat("\x01", addresses)
+	}
+	const local, proxy = 0x20, 0x21
 	tests := []struct {
 		name   string
 		sender string // who must speak it
@@ -159,6 +163,12 @@ func TestProxyProtocol(t *testing.T) {
 		first  string // what the first line read is; "" for an error
 	}{
 		{"v2 from the sender", "127.0.0.0/8", header(2) + "GET\n", "203.0.113.7:4711", "GET\n"},
+		{"v2 of a UNIX socket", "127.0.0.0/8", v2(proxy, 0x31, 216) + "GET\n", "", "GET\n"},
+		{"v2 of UDP", "127.0.0.0/8", v2(proxy, 0x12, 12) + "GET\n", "", "GET\n"},
+		{"v2 LOCAL of no family", "127.0.0.0/8", v2(local, 0, 0) + "GET\n", "", "GET\n"},
+		{"v2 LOCAL of a UNIX socket", "127.0.0.0/8", v2(local, 0x31, 216) + "GET\n", "", "GET\n"},
+		{"v2 LOCAL of TCP", "127.0.0.0/8", v2(local, 0x11, 12) + "GET\n", "", "GET\n"},
+		{"v2 of no family is refused", "127.0.0.0/8", v2(proxy, 0, 0) + "GET\n", "", ""},
 		{"v1 is refused", "127.0.0.0/8", header(1) + "GET\n", "", ""},
 		{"no header from the sender", "127.0.0.0/8", "GET / HTTP/1.1\n", "", ""},
 		{"no header from others", "10.0.0.0/8", "GET\n", "", "GET\n"},
@@ -198,6 +208,11 @@ func TestProxyProtocol(t *testing.T) {
 			}
 			if got := c.RemoteAddr().String(); got != want {
 				t.Errorf("peer is %s, want %s", got, want)
+			}
+			for _, a := range []net.Addr{c.RemoteAddr(), c.LocalAddr()} {
+				if _, ok := a.(*net.TCPAddr); !ok {
+					t.Errorf("%v is an address of %s", a, a.Network())
+				}
 			}
 		})
 	}

@@ -57,3 +57,17 @@ func (c proxiedConn) SyscallConn() (syscall.RawConn, error) {
 	}
 	return nil, errors.ErrUnsupported
 }
+
+// RemoteAddr is the visitor's, if the header tells one of TCP. Without it (a health check's command LOCAL, sockets of
+// other families) the sender is the visitor.
+func (c proxiedConn) RemoteAddr() net.Addr { return tcpOr(c.Conn.RemoteAddr(), c.Raw().RemoteAddr()) }
+
+// LocalAddr is where the visitor connected to, if the header tells.
+func (c proxiedConn) LocalAddr() net.Addr { return tcpOr(c.Conn.LocalAddr(), c.Raw().LocalAddr()) }
+
+func tcpOr(told, own net.Addr) net.Addr {
+	if _, ok := told.(*net.TCPAddr); ok {
+		return told
+	}
+	return own
+}
