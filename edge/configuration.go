@@ -75,9 +75,7 @@ func checkFolders(cfg *config.Config) []config.Problem {
 	var problems []config.Problem
 	warn := func(err error, path ...any) {
 		if err != nil {
-			p := cfg.Problem(err.Error(), path...)
-			p.Warning = true
-			problems = append(problems, p)
+			problems = append(problems, cfg.Warning(err.Error(), path...))
 		}
 	}
 	warn(canMake(cfg.DataDir), "data_dir")

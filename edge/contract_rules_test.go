@@ -148,7 +148,7 @@ func TestEveryKindOfTarget(t *testing.T) {
 	socket := filepath.Join(dir, "app.sock")
 	targets := map[string]string{
 		"http":  start((*httptest.Server).Start),
-		"https": start(func(u *httptest.Server) { u.TLS = &tls.Config{NextProtos: []string{"http/1.1"}}; u.StartTLS() }), //nolint:gosec // a target in a test
+		"https": start(func(u *httptest.Server) { u.TLS = &tls.Config{NextProtos: []string{"http/1.1"}}; u.StartTLS() }),
 		"h2c": strings.Replace(start(func(u *httptest.Server) {
 			u.Config.Protocols.SetUnencryptedHTTP2(true)
 			u.Start()

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -40,7 +41,7 @@ func (s *server) Reload(ctx context.Context) (admin.ReloadOutcome, error) {
 	default:
 		s.log.Info("reloaded", "seconds", outcome.Seconds)
 	}
-	if invalid, ok := err.(*invalidConfig); ok { //nolint:errorlint // it is never wrapped
+	if invalid, ok := errors.AsType[*invalidConfig](err); ok {
 		outcome.Problems, err = invalid.problems, nil
 	}
 	return outcome, err

@@ -106,6 +106,7 @@ func cleanFields(x *exchange.Exchange, trusted bool) (id string, dropped int, ok
 			continue
 		case hopByHop:
 			continue
+		case endToEnd, kept:
 		}
 		left = append(left, f)
 	}

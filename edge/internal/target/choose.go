@@ -117,7 +117,7 @@ func (g *Group) leastBusy(v *view, tried []*Target) *Target {
 
 // first returns where a search through the eligible ones begins: each time one further.
 func (g *Group) first(v *view) int {
-	return int((g.turn.Add(1) - 1) % uint64(len(v.eligible))) //nolint:gosec // less than a length
+	return int((g.turn.Add(1) - 1) % uint64(len(v.eligible))) // less than a length
 }
 
 // maxSlots bounds the length of a schedule: above it weights are rounded.
