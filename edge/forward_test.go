@@ -323,7 +323,8 @@ func TestRetries(t *testing.T) {
 	}{
 		{"GET is sent again", "GET", "", func(t *testing.T) string { return rawUpstream(t, closes) }, 0},
 		{"DELETE is sent again", "DELETE", "", func(t *testing.T) string { return rawUpstream(t, closes) }, 0},
-		{"POST is not", "POST", "x", func(t *testing.T) string { return rawUpstream(t, closes) }, 1},
+		{"POST is not", "POST", "", func(t *testing.T) string { return rawUpstream(t, closes) }, 1},
+		{"POST with a body is not", "POST", "x", func(t *testing.T) string { return rawUpstream(t, closes) }, 1},
 		{"POST that was not sent is", "POST", "x", refuses, 0},
 	} {
 		for _, protocol := range protocols {
