@@ -82,7 +82,7 @@ func echo(t testing.TB) string {
 		if err != nil {
 			return
 		}
-		defer c.CloseNow() //nolint:errcheck // closed already
+		defer c.CloseNow()
 		for {
 			kind, message, err := c.Read(r.Context())
 			if err != nil || c.Write(r.Context(), kind, message) != nil {

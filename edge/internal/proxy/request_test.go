@@ -186,7 +186,7 @@ func TestTargetsOfEveryKind(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	onSocket := &httptest.Server{Listener: ln, Config: &http.Server{Handler: hello}} //nolint:gosec // a test's
+	onSocket := &httptest.Server{Listener: ln, Config: &http.Server{Handler: hello}}
 	onSocket.Start()
 	defer onSocket.Close()
 	for _, url := range []string{app(t, hello), h2cApp(t, hello), overTLS.URL, "unix:" + socket} {

@@ -57,7 +57,7 @@ func TestNewsOfALongAnswer(t *testing.T) {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
-		go groups.Run(ctx) //nolint:errcheck // returns nil
+		go groups.Run(ctx)
 		defer func() { cancel(); synctest.Wait() }()
 
 		ejectA := func() {

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"io"
 	"sync"
 )
@@ -10,12 +11,12 @@ import (
 // moved for the idle limit, or the target's or the server's time is over. It ends the attempt.
 func (p *Proxy) switchProtocols(a *attempt, switched io.ReadWriteCloser) *failure {
 	defer a.end()
-	defer switched.Close() //nolint:errcheck // nothing depends on it
+	defer switched.Close()
 	visitor, err := a.x.Upgrade()
 	if err != nil {
 		return visitorFailed(err)
 	}
-	defer visitor.Close() //nolint:errcheck // nothing depends on it
+	defer visitor.Close()
 	stop := context.AfterFunc(a.ctx, func() {
 		_ = switched.Close()
 		_ = visitor.Close()
@@ -29,10 +30,10 @@ func (p *Proxy) switchProtocols(a *attempt, switched io.ReadWriteCloser) *failur
 	both.Wait()
 	a.x.Record.BytesIn += up
 	a.x.Record.BytesOut += down
-	switch context.Cause(a.ctx) {
-	case errDrained:
+	switch cause := context.Cause(a.ctx); {
+	case errors.Is(cause, errDrained):
 		a.x.Record.ErrorReason = "target_drained"
-	case errTargetSilent:
+	case errors.Is(cause, errTargetSilent):
 		a.x.Record.ErrorReason = "idle"
 	}
 	return nil
@@ -60,10 +61,11 @@ func (p *Proxy) carry(a *attempt, to, from io.ReadWriteCloser) int64 {
 		if err == nil {
 			continue
 		}
-		if err != io.EOF || closeWrite(to) != nil {
+		ended := errors.Is(err, io.EOF)
+		if !ended || closeWrite(to) != nil {
 			_ = to.Close()
 		}
-		if err != io.EOF {
+		if !ended {
 			_ = from.Close()
 		}
 		return total
