@@ -17,6 +17,7 @@ const connectTimeout = 5 * time.Second
 type dialer struct {
 	connect func(context.Context) (net.Conn, error)
 	tls     *tls.Config // nil: plain
+	h2c     bool        // answers name the request that they are for: no socket is needed to tell them apart
 	buffers buffers
 }
 
@@ -25,8 +26,14 @@ func (d *dialer) dial(ctx context.Context) (net.Conn, error) {
 	if err != nil {
 		return nil, &connectError{err}
 	}
+	var s *socket
+	if !d.h2c {
+		if s = newSocket(plain); s != nil {
+			plain = s
+		}
+	}
 	if d.tls == nil {
-		return &conn{Conn: plain, buffers: &d.buffers}, nil
+		return &conn{Conn: plain, socket: s, buffers: &d.buffers}, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
@@ -35,7 +42,7 @@ func (d *dialer) dial(ctx context.Context) (net.Conn, error) {
 		_ = plain.Close()
 		return nil, &connectError{err}
 	}
-	return &conn{Conn: secure, buffers: &d.buffers}, nil
+	return &conn{Conn: secure, socket: s, buffers: &d.buffers}, nil
 }
 
 func (d *dialer) plain(ctx context.Context) (net.Conn, error) {
@@ -47,14 +54,20 @@ func (d *dialer) plain(ctx context.Context) (net.Conn, error) {
 // conn is a connection to a target that knows whether anything was sent on it, and for whom.
 type conn struct {
 	net.Conn
+	socket  *socket // at the bottom of Conn; nil for h2c
 	buffers *buffers
 	sent    atomic.Int64 // bytes
 	// body is what the request in progress sends. Whoever closes the connection must not wait for the visitor.
 	body atomic.Pointer[requestBody]
 }
 
-// Write counts.
+// Write counts. It fails, and has sent nothing, when a request would begin on a connection that is not clean.
 func (c *conn) Write(p []byte) (int, error) {
+	if c.socket != nil {
+		if err := c.socket.begin(); err != nil {
+			return 0, err
+		}
+	}
 	n, err := c.Conn.Write(p)
 	c.sent.Add(int64(n))
 	return n, err

@@ -23,6 +23,7 @@ type failure struct {
 	reason string // for the log
 	err    error
 	again  bool // another target may be asked: this one has done nothing, or nothing that matters
+	stale  bool // a connection kept from before has failed before anything was sent: the target has not even been asked
 }
 
 // answer tells the visitor, as far as that is still possible.
@@ -90,9 +91,9 @@ func (a *attempt) targetFailed(err error) *failure {
 		return &failure{status: 504, reason: "target_connect_timeout", err: err, again: true}
 	case errors.As(err, &connect):
 		return &failure{status: 502, reason: "target_connect_error", err: err, again: true}
-	case isClosed(err):
+	case isClosed(err), p.reused && !p.sent:
 		again := !p.sent || !p.begun && isIdempotent(a.x.Method)
-		return &failure{status: 502, reason: "target_connection_closed", err: err, again: again}
+		return &failure{status: 502, reason: "target_connection_closed", err: err, again: again, stale: p.reused && !p.sent}
 	default:
 		return &failure{status: 502, reason: "target_bad_response", err: err}
 	}

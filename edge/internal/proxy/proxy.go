@@ -16,6 +16,9 @@ import (
 // maxAttempts is how many targets are asked at most.
 const maxAttempts = 3
 
+// maxStale is how many connections may be found not to be fit for use, for one request, beside those attempts.
+const maxStale = 32
+
 // webSocket is the one protocol that a visitor may switch to. Any other Upgrade would be a way round the rules (h2c).
 const webSocket = "websocket"
 
@@ -104,7 +107,7 @@ func (f *forward) ServeExchange(x *exchange.Exchange) {
 	}
 	f.proxy.addForwarded(x)
 	choice := target.Choice{Cookie: cookie(x.Request.Fields, group.CookieName())}
-	for range maxAttempts {
+	for stale := 0; len(choice.Tried) < maxAttempts && stale < maxStale; {
 		lease, ok := group.Choose(choice)
 		if !ok {
 			break
@@ -114,6 +117,10 @@ func (f *forward) ServeExchange(x *exchange.Exchange) {
 		}
 		if !failed.again {
 			break
+		}
+		if failed.stale {
+			stale++
+			continue
 		}
 		choice.Tried = append(choice.Tried, lease.Target)
 	}

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -34,13 +35,13 @@ type httpWay struct {
 	h2c       bool
 }
 
-func newHTTPWay(d *dialer, host string, h2c bool) *httpWay {
+func newHTTPWay(d *dialer, host string) *httpWay {
 	var protocols http.Protocols
-	protocols.SetHTTP1(!h2c)
-	protocols.SetUnencryptedHTTP2(h2c)
+	protocols.SetHTTP1(!d.h2c)
+	protocols.SetUnencryptedHTTP2(d.h2c)
 	return &httpWay{
 		host: host,
-		h2c:  h2c,
+		h2c:  d.h2c,
 		transport: &http.Transport{
 			// The dialer does TLS too, so that the transport's scheme is always http and all that can go wrong in
 			// connecting goes wrong in one place.
@@ -69,7 +70,7 @@ func (w *httpWay) switches() bool { return !w.h2c }
 func (w *httpWay) send(a *attempt) (*answer, error) {
 	t := &trip{a: a, start: time.Now()}
 	r := w.request(a)
-	resp, err := w.transport.RoundTrip(r.WithContext(httptrace.WithClientTrace(a.ctx, t.hooks())))
+	resp, err := w.transport.RoundTrip(r.WithContext(httptrace.WithClientTrace(a.ctx, t.hooks()))) //nolint:bodyclose // deliver does
 	a.progress = t.end()
 	if err != nil {
 		return nil, err
@@ -209,7 +210,7 @@ type trailingBody struct {
 // Read is for the transport.
 func (b *trailingBody) Read(p []byte) (int, error) {
 	n, err := b.requestBody.Read(p)
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		for _, f := range b.x.Request.Trailers {
 			if isRequestTrailer(f.Name) {
 				b.trailers.Add(f.Name, f.Value)

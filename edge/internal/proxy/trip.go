@@ -22,6 +22,7 @@ type trip struct {
 	mu         sync.Mutex
 	ended      bool // send is about to return: the exchange is no longer ours
 	connected  bool
+	reused     bool
 	interim    int
 	conn       *conn
 	sentBefore int64
@@ -38,13 +39,16 @@ func (t *trip) hooks() *httptrace.ClientTrace {
 
 // gotConn comes for each connection that is tried.
 func (t *trip) gotConn(info httptrace.GotConnInfo) {
+	c, ok := info.Conn.(*conn)
 	if !info.Reused {
 		t.connect.Store(int64(time.Since(t.start)))
+	} else if ok && c.socket != nil {
+		c.socket.claim(t.a.ctx)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.connected = true
-	if c, ok := info.Conn.(*conn); ok {
+	t.connected, t.reused = true, info.Reused
+	if ok {
 		t.conn, t.sentBefore = c, c.sent.Load()
 		c.body.Store(t.a.body)
 	}
@@ -69,11 +73,17 @@ func (t *trip) end() progress {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.ended = true
+	wrote, answered := t.wrote.Load(), t.answered.Load()
+	begun := answered > 0
+	if wrote > 0 && !begun {
+		answered = int64(time.Since(t.start))
+	}
 	return progress{
 		connected: t.connected,
+		reused:    t.reused,
 		sent:      t.connected && (t.conn == nil || t.conn.sent.Load() > t.sentBefore),
-		begun:     t.answered.Load() > 0,
+		begun:     begun,
 		connect:   time.Duration(t.connect.Load()),
-		wait:      time.Duration(max(0, t.answered.Load()-t.wrote.Load())),
+		wait:      time.Duration(max(0, answered-wrote)),
 	}
 }

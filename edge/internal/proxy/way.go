@@ -24,8 +24,8 @@ type way interface {
 // NewPool is for target.Options: what is kept for a target as long as it exists.
 func NewPool(t *target.Target) io.Closer {
 	address := t.Address()
-	d := &dialer{connect: t.Dial, tls: address.TLSConfig()}
-	return newHTTPWay(d, address.Host, address.Scheme == "h2c")
+	d := &dialer{connect: t.Dial, tls: address.TLSConfig(), h2c: address.Scheme == "h2c"}
+	return newHTTPWay(d, address.Host)
 }
 
 // answer is what a target answered.
@@ -43,10 +43,11 @@ type answer struct {
 // progress is how far a request got, as its way has seen it.
 type progress struct {
 	connected bool          // there was a connection to send it on
+	reused    bool          // which had carried other requests before
 	sent      bool          // the target may have seen some of it
 	begun     bool          // the first byte of an answer, be it a 1xx, has come
 	connect   time.Duration // to get a connection; 0 for a pooled one
-	wait      time.Duration // from the request's head sent to the answer's first byte
+	wait      time.Duration // from the request's head sent to the answer's first byte, or to where waiting ended without one
 }
 
 // A connectError says that there is no connection to the target: nothing was sent.
