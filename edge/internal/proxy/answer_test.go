@@ -67,7 +67,14 @@ func TestAnswerFields(t *testing.T) {
 }
 
 func TestAnswerTrailers(t *testing.T) {
-	answer := "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n5\r\nhello\r\n0\r\nX-Sum: 7\r\nX-More: 8\r\n\r\n"
+	answer := "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum, Set-Cookie, Location\r\n\r\n5\r\nhello\r\n0\r\nX-Sum: 7\r\nX-More: 8\r\n"
+	for _, name := range []string{
+		"Set-Cookie", "WWW-Authenticate", "Content-Type", "content-range", "Cache-Control", "Location", "X-Request-Id",
+		"Access-Control-Allow-Origin", "Strict-Transport-Security", "Connection", "Content-Encoding", "Age", "Host",
+	} {
+		answer += name + ": bad\r\n"
+	}
+	answer += "\r\n"
 	_, r := exchangetest.New("GET", "/")
 	var announced string
 	h := to(t, says(t, answer))

@@ -111,26 +111,44 @@ func isValidValue(value string) bool {
 	return true
 }
 
-// isTrailer reports whether a field may stand in the trailers: nothing that framing or the way of the message depends on
-// (RFC 9110, section 6.5.1).
+// isTrailer reports whether a field may stand in the trailers at all: nothing that framing, routing or the format of the
+// content depends on, in either direction (RFC 9110, section 6.5.1).
 func isTrailer(name string) bool {
-	return !isHop(name) && !exchange.EqualName(name, "Host") && !exchange.EqualName(name, "Content-Encoding")
+	return !isHop(name) && !isOneOf(name, notByTrailer[:])
 }
 
-// notByTrailer are, beside those that isTrailer refuses, fields that a target must not get from a visitor behind the
-// body: what only edge says, and what authenticates or modifies a request.
 var notByTrailer = [...]string{
-	"Forwarded", "X-Real-IP", "X-Request-Id", "Authorization", "Proxy-Authorization", "Cookie", "Expect", "Max-Forwards",
-	"Content-Type", "Content-Range", "HTTP2-Settings",
+	"Host", "Content-Type", "Content-Encoding", "Content-Range", "Cache-Control", "Pragma", "X-Request-Id",
+}
+
+// notByRequestTrailer are, beside those, fields that a target must not get from a visitor behind the body: what only edge
+// says, and what authenticates or modifies a request.
+var notByRequestTrailer = [...]string{
+	"Forwarded", "X-Real-IP", "Authorization", "Proxy-Authorization", "Cookie", "Expect", "Max-Forwards", "HTTP2-Settings",
+	"Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range",
+}
+
+// notByAnswerTrailer are those that a visitor must not get: what sets cookies, authenticates or controls the answer.
+var notByAnswerTrailer = [...]string{
+	"Set-Cookie", "Clear-Site-Data", "WWW-Authenticate", "Strict-Transport-Security", "Content-Security-Policy",
+	"Age", "Date", "Expires", "Location", "Refresh", "Retry-After", "Vary", "Warning",
 }
 
 // isRequestTrailer reports whether a target may get a field in the trailers. Servers may take trailers for header
-// fields (RFC 9110, section 6.5.1), so what the chain keeps out of the head must not come after it, under no spelling.
-func isRequestTrailer(name string) bool {
-	if !isTrailer(name) || !isPlain(name) || hasPrefix(name, "X-Forwarded-") || hasPrefix(name, "X-Amzn-") {
-		return false
-	}
-	return !slices.ContainsFunc(notByTrailer[:], func(not string) bool { return exchange.EqualName(name, not) })
+// fields (RFC 9110, section 6.5.1), so what the chain keeps out of the head must not come after it, under no spelling; nor
+// may anything be said once more that the head says, perhaps because a rule has set it.
+func isRequestTrailer(x *exchange.Exchange, name string) bool {
+	return isTrailer(name) && isPlain(name) && !hasPrefix(name, "X-Forwarded-") && !hasPrefix(name, "X-Amzn-") &&
+		!isOneOf(name, notByRequestTrailer[:]) && !x.Request.Fields.Has(name)
+}
+
+// isAnswerTrailer reports whether a visitor may get a field in the trailers.
+func isAnswerTrailer(name string) bool {
+	return isTrailer(name) && !hasPrefix(name, "Access-Control-") && !isOneOf(name, notByAnswerTrailer[:])
+}
+
+func isOneOf(name string, names []string) bool {
+	return slices.ContainsFunc(names, func(n string) bool { return exchange.EqualName(n, name) })
 }
 
 // isPlain reports whether a field name is of letters, digits and hyphens, as those in a head are.

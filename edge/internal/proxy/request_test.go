@@ -158,6 +158,15 @@ func TestPostWithoutBodySaysSo(t *testing.T) {
 	}
 }
 
+func TestExpectationOfHTTP10GoesNoFurther(t *testing.T) {
+	for protocol, want := range map[exchange.Protocol]bool{exchange.HTTP10: false, exchange.HTTP11: true} {
+		x, r := exchangetest.New("GET", "/", exchangetest.Field("expect", "100-continue"), exchangetest.Protocol(protocol))
+		if got := wire(t, x, r); strings.Contains(got, "\r\nExpect: 100-continue\r\n") != want {
+			t.Errorf("%v: %s", protocol, got)
+		}
+	}
+}
+
 func TestRequestOverH2C(t *testing.T) {
 	got := make(chan *http.Request, 1)
 	url := h2cApp(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got <- r }))

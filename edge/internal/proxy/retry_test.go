@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -105,6 +106,53 @@ func TestPostIsNotSentTwiceOnAConnectionThatHasDied(t *testing.T) {
 	r.Serve(h)
 	if posts.Load() != 1 || r.Status != 502 || x.Record.ErrorReason != "target_connection_closed" {
 		t.Errorf("%d posts, status %d, reason %q", posts.Load(), r.Status, x.Record.ErrorReason)
+	}
+}
+
+// TestOnlyIdempotentMethodsAreSentTwice: whatever the visitor says of his request.
+func TestOnlyIdempotentMethodsAreSentTwice(t *testing.T) {
+	for _, tt := range []struct {
+		method, field, body string
+		times               int
+	}{
+		{"GET", "Idempotency-Key", "", 2},
+		{"POST", "Idempotency-Key", "", 1},
+		{"POST", "X-Idempotency-Key", "", 1},
+		{"POST", "idempotency-key", "hello", 1},
+		{"PATCH", "x-idempotency-key", "", 1},
+	} {
+		t.Run(tt.method+" "+tt.field+" "+tt.body, func(t *testing.T) {
+			heads := make(chan string, 10)
+			url := many(t, nil, func(c net.Conn) {
+				defer c.Close()
+				for r := bufio.NewReader(c); ; {
+					head := readHead(r)
+					if !strings.Contains(head, " /again ") {
+						if head == "" {
+							return
+						}
+						_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+						continue
+					}
+					heads <- head
+					return // without an answer
+				}
+			})
+			h := to(t, url)
+			askWith(h, "GET", "/", "")
+			x, r := exchangetest.New(tt.method, "/again", exchangetest.Field(tt.field, "k"), exchangetest.Body(tt.body))
+			r.Serve(h)
+			if len(heads) != tt.times || r.Status != 502 || x.Record.ErrorReason != "target_connection_closed" {
+				t.Errorf("sent %d times, status %d, reason %q", len(heads), r.Status, x.Record.ErrorReason)
+			}
+			length := fmt.Sprintf("\r\ncontent-length: %d\r\n", len(tt.body))
+			for range len(heads) {
+				head := strings.ToLower(<-heads)
+				if !strings.Contains(head, "\r\n"+strings.ToLower(tt.field)+": k\r\n") || tt.method != "GET" && !strings.Contains(head, length) {
+					t.Errorf("%s", head)
+				}
+			}
+		})
 	}
 }
 

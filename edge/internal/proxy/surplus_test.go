@@ -87,9 +87,9 @@ func TestNobodyGetsWhatFollowsAnothersAnswer(t *testing.T) {
 		for _, method := range []string{"GET", "HEAD"} {
 			t.Run(method+" over "+name, func(t *testing.T) {
 				h := to(t, many(t, config, talkative))
-				times := 200
+				times := 100
 				if config != nil {
-					times = 50 // each needs a handshake
+					times = 20 // each needs a handshake
 				}
 				var all sync.WaitGroup
 				defer all.Wait()

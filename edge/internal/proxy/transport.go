@@ -53,7 +53,7 @@ func newHTTPWay(d *dialer, host string) *httpWay {
 			MaxIdleConns:           maxIdleConns,
 			MaxIdleConnsPerHost:    maxIdleConns,
 			IdleConnTimeout:        idleConns,
-			ExpectContinueTimeout:  time.Second,
+			ExpectContinueTimeout:  time.Second, // what Expect costs where the target never says 100
 			MaxResponseHeaderBytes: maxAnswerHead,
 		},
 	}
@@ -83,7 +83,7 @@ func (w *httpWay) send(a *attempt) (*answer, error) {
 		trailers: func() exchange.Fields { return answerTrailers(resp.Trailer) },
 	}
 	for name := range resp.Trailer {
-		if isTrailer(name) {
+		if isAnswerTrailer(name) {
 			ans.announced.Add(name, "")
 		}
 	}
@@ -136,8 +136,9 @@ func (w *httpWay) request(a *attempt) *http.Request {
 func (w *httpWay) url(x *exchange.Exchange) *url.URL {
 	u := &url.URL{Scheme: "http", Host: w.host, Opaque: x.RawPath, RawQuery: x.RawQuery, ForceQuery: x.HasQuery}
 	if strings.HasPrefix(x.RawPath, "//") {
-		// net/http takes this for an authority; but it cuts scheme and host off for h2c, and any server must understand
-		// the absolute form (RFC 9112, section 3.2.2) where the path cannot be had otherwise.
+		// net/http takes this for an authority; but it cuts scheme and host off for h2c, and over http/1.1 it sends the
+		// path as it came where it would not escape any of its bytes. For the others it has no origin form: they go
+		// out in absolute form, which any server must understand (RFC 9112, section 3.2.2).
 		host := x.Host
 		if host == "" {
 			host = w.host
@@ -162,6 +163,11 @@ func (w *httpWay) header(x *exchange.Exchange) http.Header {
 	values := make([]string, len(x.Request.Fields))
 	for i, f := range x.Request.Fields {
 		name := textproto.CanonicalMIMEHeaderKey(f.Name)
+		if name == "Idempotency-Key" || name == "X-Idempotency-Key" {
+			// Under the name that it knows, net/http takes it for leave to send a POST twice. Whether an app knows what the
+			// field means isn't known here: only our own rule says what is tried again.
+			name = strings.ToLower(name)
+		}
 		if old, ok := h[name]; ok {
 			h[name] = append(old, f.Value)
 			continue
@@ -170,6 +176,9 @@ func (w *httpWay) header(x *exchange.Exchange) http.Header {
 		h[name] = values[i : i+1 : i+1]
 	}
 	delete(h, "Trailer") // net/http writes it from the trailers
+	if x.Request.Protocol == exchange.HTTP10 {
+		delete(h, "Expect") // nobody would pass the 100 on (RFC 9110, section 10.1.1)
+	}
 	if _, ok := h["User-Agent"]; !ok {
 		h["User-Agent"] = nil // net/http would send its own
 	}
@@ -185,7 +194,7 @@ func (w *httpWay) header(x *exchange.Exchange) http.Header {
 // answerTrailers are the trailers of an answer that may go on.
 func answerTrailers(h http.Header) exchange.Fields {
 	trailers := appendHeader(nil, h)
-	trailers.DelFunc(func(f exchange.Field) bool { return !isTrailer(f.Name) })
+	trailers.DelFunc(func(f exchange.Field) bool { return !isAnswerTrailer(f.Name) })
 	return trailers
 }
 
@@ -194,7 +203,7 @@ func answerTrailers(h http.Header) exchange.Fields {
 func announced(x *exchange.Exchange, trailers http.Header) {
 	for v := range x.Request.Fields.Values("Trailer") {
 		for name := range strings.SplitSeq(v, ",") {
-			if name = strings.TrimSpace(name); isRequestTrailer(name) {
+			if name = strings.TrimSpace(name); isRequestTrailer(x, name) {
 				trailers[textproto.CanonicalMIMEHeaderKey(name)] = nil
 			}
 		}
@@ -212,7 +221,7 @@ func (b *trailingBody) Read(p []byte) (int, error) {
 	n, err := b.requestBody.Read(p)
 	if errors.Is(err, io.EOF) {
 		for _, f := range b.x.Request.Trailers {
-			if isRequestTrailer(f.Name) {
+			if isRequestTrailer(b.x, f.Name) {
 				b.trailers.Add(f.Name, f.Value)
 			}
 		}
