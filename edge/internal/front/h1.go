@@ -199,7 +199,7 @@ func (h *h1) abort() {
 // farewell ends the connection after an answer. unread says that the visitor may still be sending.
 func (h *h1) farewell(unread bool) {
 	if c, ok := h.conn.(*tls.Conn); ok {
-		c.CloseWrite()
+		_ = c.CloseWrite() // or the visitor is gone
 	}
 	if unread {
 		h.line.linger()

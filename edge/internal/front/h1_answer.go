@@ -73,7 +73,7 @@ func (h *h1) wanted() {
 	h.sending.Lock()
 	defer h.sending.Unlock()
 	if !h.headSent {
-		h.sendContinue() // if it fails, so will the read
+		_ = h.sendContinue() // if it fails, so will the read
 	}
 }
 

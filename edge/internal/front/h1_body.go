@@ -234,7 +234,7 @@ func (b *body) finish(ends bool) bool {
 	b.mu.Unlock()
 	defer b.close()
 	if b.err == nil && !ends && !h.mustContinue() && h.line.enter(phaseLinger) {
-		io.CopyN(discard{}, b, lingerBytes)
+		_, _ = io.CopyN(discard{}, b, lingerBytes)
 	}
 	return errors.Is(b.err, io.EOF)
 }

@@ -88,7 +88,7 @@ func (m *meanings) reference(t *testing.T, raw []byte, n int) {
 		if req.URL.RawQuery != "" || req.URL.ForceQuery {
 			target += "?" + req.URL.RawQuery
 		}
-		*m = append(*m, meaning{req.Method, target, req.Host, string(b), headerList(req.Header), headerList(http.Header(req.Trailer))})
+		*m = append(*m, meaning{req.Method, target, req.Host, string(b), headerList(req.Header), headerList(req.Trailer)})
 	}
 }
 
