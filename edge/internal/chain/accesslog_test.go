@@ -68,6 +68,7 @@ func TestLine(t *testing.T) {
 	}{
 		{"forwarded", head + counts + forwarded + reason, false, func() {}},
 		{"with query", head + `"query":"b=c",` + counts + forwarded + reason, true, func() {}},
+		{"tried again", head + counts + strings.Replace(forwarded, `,"target_status"`, `,"tries":3,"target_status"`, 1) + reason, false, func() { x.Record.Tries = 3 }},
 		{"not forwarded", head + counts + `,"rule":"2"` + reason, false, func() { x.Record.Target = "" }},
 		{"no rule", head + counts + reason, false, func() { x.Record.Rule = "" }},
 		{"nothing wrong", head + counts + "}\n", false, func() { x.Record.ErrorReason = "" }},

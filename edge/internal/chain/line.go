@@ -15,7 +15,7 @@ import (
 //   - duration, connect, wait and transfer are seconds with a precision of a microsecond.
 //   - bytes_in and bytes_out are of the bodies (for an upgraded connection, of what went through it).
 //   - rule is there once one was chosen; target, connect, wait and transfer are there when a target was,
-//     target_status when it answered.
+//     target_status when it answered, tries when it was not the first that was tried.
 //
 // It is built by hand because it is built for every request, and encoding/json allocates.
 func appendLine(b []byte, x *exchange.Exchange, status int, took time.Duration, query bool) []byte {
@@ -70,6 +70,10 @@ func appendLine(b []byte, x *exchange.Exchange, status int, took time.Duration, 
 func appendTarget(b []byte, r *exchange.Record) []byte {
 	b = append(b, `,"target":`...)
 	b = appendJSON(b, r.Target)
+	if r.Tries > 1 {
+		b = append(b, `,"tries":`...)
+		b = strconv.AppendInt(b, int64(r.Tries), 10)
+	}
 	if r.TargetCode != 0 {
 		b = append(b, `,"target_status":`...)
 		b = strconv.AppendInt(b, int64(r.TargetCode), 10)

@@ -118,8 +118,9 @@ type Record struct {
 	Rule        string        // "1" is the first rule of the host, "default", "" before one was chosen
 	Target      string        // URL of the target that answered
 	TargetCode  int           // status that the target sent, 0 if none did
+	Tries       int           // how often the request was given to a target, which may be another one each time
 	Connect     time.Duration // to get a connection to the target; 0 for a pooled one
-	Wait        time.Duration // from the request's last head byte sent to the answer's head
+	Wait        time.Duration // from the request's last head byte sent to the answer's head, or to where waiting for it ended
 	Transfer    time.Duration // from the answer's head to its last byte
 	ErrorReason string        // one word for why edge itself answered or broke off; see reply
 	BytesIn     int64         // of the request's body

@@ -24,6 +24,7 @@ type failure struct {
 	err    error
 	again  bool // another target may be asked: this one has done nothing, or nothing that matters
 	stale  bool // a connection kept from before has failed before anything was sent: the target has not even been asked
+	later  bool // in a second there may be a place
 }
 
 // answer tells the visitor, as far as that is still possible.
@@ -36,7 +37,22 @@ func (f *failure) answer(x *exchange.Exchange) {
 		x.Abort(f.err)
 		return
 	}
+	if f.later {
+		x.Response.Fields.Set("Retry-After", "1")
+	}
 	reply.Error(x, f.status, f.reason)
+}
+
+// notAdmitted says what an error of gate.enter means.
+func notAdmitted(err error) *failure {
+	switch err { //nolint:errorlint // they come as they are
+	case errTargetFull:
+		return &failure{status: 503, reason: "target_full", err: err, later: true, again: true}
+	case errClientFull:
+		return &failure{status: 503, reason: "client_concurrency", err: err, later: true}
+	default:
+		return visitorFailed(err)
+	}
 }
 
 // failed says what an error of send, or of reading the answer's body, means. Whose fault it is decides first: an error

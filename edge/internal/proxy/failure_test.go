@@ -81,6 +81,9 @@ func TestFailuresAreToldApart(t *testing.T) {
 			if x.Record.Target != url {
 				t.Errorf("target in the log: %q", x.Record.Target)
 			}
+			if tt.reason == "target_timeout" && x.Record.Wait < 200*time.Millisecond {
+				t.Errorf("it was waited for %v, says the log", x.Record.Wait)
+			}
 			if strings.Contains(r.Body.String(), "127.0.0.1") || r.Fields.Has("A") {
 				t.Errorf("the visitor learns of the target: %v %s", r.Fields, &r.Body)
 			}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/onehost/edge/edge/internal/exchange"
 	"github.com/onehost/edge/edge/internal/target"
@@ -107,12 +108,13 @@ func (f *forward) ServeExchange(x *exchange.Exchange) {
 	}
 	f.proxy.addForwarded(x)
 	choice := target.Choice{Cookie: cookie(x.Request.Fields, group.CookieName())}
+	patience := gatePatience
 	for stale := 0; len(choice.Tried) < maxAttempts && stale < maxStale; {
 		lease, ok := group.Choose(choice)
 		if !ok {
 			break
 		}
-		if failed = f.proxy.try(x, lease); failed == nil {
+		if failed = f.proxy.try(x, lease, patience); failed == nil {
 			return
 		}
 		if !failed.again {
@@ -121,6 +123,9 @@ func (f *forward) ServeExchange(x *exchange.Exchange) {
 		if failed.stale {
 			stale++
 			continue
+		}
+		if failed.later {
+			patience = 0 // the visitor has waited
 		}
 		choice.Tried = append(choice.Tried, lease.Target)
 	}
@@ -142,20 +147,32 @@ func cookie(fields exchange.Fields, name string) string {
 	return ""
 }
 
-// try lets one target answer. It returns nil when the answer is complete.
-func (p *Proxy) try(x *exchange.Exchange, lease target.Lease) *failure {
+// try lets one target answer, once it has a place for the request. It returns nil when the answer is complete.
+func (p *Proxy) try(x *exchange.Exchange, lease target.Lease, patience time.Duration) *failure {
 	t := lease.Target
-	outcome := target.Unjudged
-	defer func() { lease.Done(outcome) }()
+	var unconnected error
+	defer func() {
+		if unconnected != nil {
+			lease.Failed(unconnected)
+		} else {
+			lease.Done(target.Unjudged)
+		}
+	}()
 	x.Record.Target = t.String()
+	x.Record.Tries++
 
-	w, ok := t.Pool().(way)
+	w, ok := t.Pool().(*pool)
 	if !ok {
 		return &failure{status: 502, reason: "target_connect_error", err: errors.New("proxy: the groups were made without NewPool")}
 	}
 	if wantsSwitch(x) && !w.switches() {
 		return &failure{status: 502, reason: "target_cannot_upgrade", err: exchange.ErrNoUpgrade}
 	}
+	place, err := w.gate.enter(x.Context(), x.Client, patience)
+	if err != nil {
+		return notAdmitted(err)
+	}
+	defer place.leave()
 	a := newAttempt(x, t)
 	ans, err := w.send(a)
 	x.Record.Connect, x.Record.Wait = a.progress.connect, a.progress.wait
@@ -163,7 +180,7 @@ func (p *Proxy) try(x *exchange.Exchange, lease target.Lease) *failure {
 		a.end()
 		failed := a.failed(err)
 		if connect := (*connectError)(nil); errors.As(err, &connect) {
-			outcome = target.ConnectOutcome(err)
+			unconnected = err
 		}
 		return failed
 	}
@@ -171,6 +188,9 @@ func (p *Proxy) try(x *exchange.Exchange, lease target.Lease) *failure {
 	x.Record.TargetCode = ans.status
 	if value := lease.SetCookie(x.Scheme == "https"); value != "" {
 		ans.fields.Add("Set-Cookie", value)
+	}
+	if ans.status == 101 {
+		place.leave() // what comes now may last for days
 	}
 	return p.deliver(a, ans)
 }

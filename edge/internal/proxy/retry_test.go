@@ -47,6 +47,9 @@ func TestWhatIsTriedAgain(t *testing.T) {
 				}
 				x, r := exchangetest.New(tt.method, "/", body)
 				r.Serve(h)
+				if x.Record.Tries < 1 || x.Record.Tries > 2 || x.Record.Tries == 2 && !tt.again {
+					t.Errorf("%d tries", x.Record.Tries)
+				}
 				if r.Status != 200 {
 					failed++
 				} else if r.Body.String() != tt.body || x.Record.Target != good {
@@ -68,10 +71,10 @@ func TestAtMostThreeTargetsAreAsked(t *testing.T) {
 			readHead(r)
 		})
 	}
-	_, r := exchangetest.New("GET", "/")
+	x, r := exchangetest.New("GET", "/")
 	r.Serve(to(t, bad(), bad(), bad(), bad(), bad()))
-	if r.Status != 502 || asked.Load() != 3 {
-		t.Errorf("status %d, asked %d", r.Status, asked.Load())
+	if r.Status != 502 || asked.Load() != 3 || x.Record.Tries != 3 {
+		t.Errorf("status %d, asked %d, tries %d", r.Status, asked.Load(), x.Record.Tries)
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 
 // Bounds of the connections to one target.
 const (
-	maxConns     = 1024 // more requests at once over http/1.1 wait; switched protocols do not count
+	maxConns     = maxRequests // those being made and those kept for later count, too
 	maxIdleConns = 256
 	// idleConns is how long a connection is kept for the next request. It is below the five seconds after which Node
 	// and uvicorn close one, lest a request be sent into a connection that is just being closed.

@@ -21,11 +21,17 @@ type way interface {
 	switches() bool
 }
 
-// NewPool is for target.Options: what is kept for a target as long as it exists.
+// A pool is what is kept for a target as long as it exists.
+type pool struct {
+	way
+	gate *gate
+}
+
+// NewPool is for target.Options.
 func NewPool(t *target.Target) io.Closer {
 	address := t.Address()
 	d := &dialer{connect: t.Dial, tls: address.TLSConfig(), h2c: address.Scheme == "h2c"}
-	return newHTTPWay(d, address.Host)
+	return &pool{way: newHTTPWay(d, address.Host), gate: newGate(maxRequests)}
 }
 
 // answer is what a target answered.

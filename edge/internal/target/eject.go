@@ -26,8 +26,8 @@ const (
 	halfOpen
 )
 
-// judge takes the outcome of a request to t into account.
-func (g *Groups) judge(t *Target, o Outcome, trial bool) {
+// judge takes the outcome of a request to t into account. why is for the log, of what could not be connected.
+func (g *Groups) judge(t *Target, o Outcome, trial bool, why error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch {
@@ -35,7 +35,7 @@ func (g *Groups) judge(t *Target, o Outcome, trial bool) {
 	case o == Answered && t.ejection.phase == halfOpen:
 		g.reinstate(t)
 	case o == ConnectFailed && (t.ejection.phase == halfOpen || (t.ejection.phase == in && t.group.canSpare(t))):
-		g.eject(t)
+		g.eject(t, why)
 	}
 	if trial {
 		t.trial.Store(false)
@@ -43,7 +43,7 @@ func (g *Groups) judge(t *Target, o Outcome, trial bool) {
 }
 
 // eject takes t out. The caller holds mu.
-func (g *Groups) eject(t *Target) {
+func (g *Groups) eject(t *Target, why error) {
 	e := &t.ejection
 	pause := min(firstEjection<<min(e.times, 10), longestEjection)
 	now := time.Now()
@@ -58,7 +58,7 @@ func (g *Groups) eject(t *Target) {
 	})
 	t.troubled.Store(true)
 	t.group.rebuild()
-	g.options.Log.Warn("target ejected: can't connect", "group", t.group.name, "target", t.name, "for", pause)
+	g.options.Log.Warn("target ejected: can't connect", "group", t.group.name, "target", t.name, "for", pause, "error", why)
 }
 
 // reinstate takes t in again. The caller holds mu.

@@ -1,8 +1,14 @@
 package target
 
 import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/onehost/edge/core/config"
 )
 
 // fails makes target want fail a request with o; it is chosen by trying until it is its turn.
@@ -148,4 +154,15 @@ func TestAPassedHealthCheckEndsAnEjection(t *testing.T) {
 			t.Errorf("after %v", took)
 		}
 	})
+}
+
+func TestEjectionSaysWhy(t *testing.T) {
+	var log bytes.Buffer
+	groups := NewGroups(Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	plan := groups.Plan(map[string]config.TargetGroup{"app": unchecked(a, b)})
+	defer plan.Abandon()
+	choose(t, plan.Group("app"), Choice{}).Failed(syscall.ECONNREFUSED)
+	if !strings.Contains(log.String(), `error="connection refused"`) {
+		t.Errorf("%s", &log)
+	}
 }

@@ -122,8 +122,8 @@ func TestOurOwnTroubleSaysNothingAboutATarget(t *testing.T) {
 			}
 		})
 	}
-	if ConnectOutcome(errors.New("any")) != ConnectFailed || ConnectOutcome(syscall.EMFILE) != Unjudged {
-		t.Error("ConnectOutcome")
+	if connectOutcome(errors.New("any")) != ConnectFailed || connectOutcome(syscall.EMFILE) != Unjudged {
+		t.Error("connectOutcome")
 	}
 }
 

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A Lease is one request on its way to a target. Whoever got it from [Group.Choose] calls Done once.
+// A Lease is one request on its way to a target. Whoever got it from [Group.Choose] calls Done or Failed once.
 type Lease struct {
 	Target *Target
 
@@ -31,25 +31,30 @@ const (
 // news that is old by then is wrong. Who has called Reached ends with Done(Unjudged).
 func (l Lease) Reached() {
 	if l.Target.troubled.Load() {
-		l.Target.groups.judge(l.Target, Answered, l.trial)
+		l.Target.groups.judge(l.Target, Answered, l.trial, nil)
 	}
 }
 
 // Done ends the request.
-func (l Lease) Done(o Outcome) {
+func (l Lease) Done(o Outcome) { l.done(o, nil) }
+
+// Failed ends a request for which no connection could be made; err says why.
+func (l Lease) Failed(err error) { l.done(connectOutcome(err), err) }
+
+func (l Lease) done(o Outcome, why error) {
 	t := l.Target
 	if o == ConnectFailed {
 		t.connectErrors.Add(1)
 	}
 	if o == ConnectFailed || l.trial || (o == Answered && t.troubled.Load()) {
-		t.groups.judge(t, o, l.trial)
+		t.groups.judge(t, o, l.trial, why)
 	}
 	t.release()
 }
 
-// ConnectOutcome says what an error of connecting to a target says about that target: nothing when the attempt was
+// connectOutcome says what an error of connecting to a target says about that target: nothing when the attempt was
 // cancelled or when this process or machine had run out of something.
-func ConnectOutcome(err error) Outcome {
+func connectOutcome(err error) Outcome {
 	switch {
 	case err == nil:
 		return Answered
