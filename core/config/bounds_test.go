@@ -112,7 +112,7 @@ func FuzzLoad(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		if strings.Contains(string(text), "include") || strings.Contains(string(text), "${file:") {
-			t.Skip("what other files say is no business of this test")
+			return // what other files say is no business of this test
 		}
 		file := filepath.Join(t.TempDir(), "edge.yaml")
 		if err := os.WriteFile(file, text, 0o600); err != nil {

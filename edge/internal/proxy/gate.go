@@ -73,9 +73,9 @@ func (p *place) leave() {
 	}
 }
 
-// count reports false when the client has its share. Nobody counts for those without an address.
+// count reports false when the client has its share.
 func (g *gate) count(client netip.Addr) bool {
-	if !client.IsValid() {
+	if !shares(client) {
 		return true
 	}
 	key := clientKey(client)
@@ -90,7 +90,7 @@ func (g *gate) count(client netip.Addr) bool {
 }
 
 func (g *gate) discount(client netip.Addr) {
-	if !client.IsValid() {
+	if !shares(client) {
 		return
 	}
 	key := clientKey(client)
@@ -101,6 +101,12 @@ func (g *gate) discount(client netip.Addr) {
 		return
 	}
 	delete(g.clients, key)
+}
+
+// shares reports whether a client may have no more than its share. Programs of this host may have all: one that asks for
+// others, a proxy, has no other address.
+func shares(client netip.Addr) bool {
+	return client.IsValid() && !client.Unmap().IsLoopback()
 }
 
 // clientKey is what is one client: who has an IPv6 address has the other 2^64 of its network as well.

@@ -72,6 +72,20 @@ func TestGate(t *testing.T) {
 	})
 }
 
+func TestProgramsOfThisHostHaveNoShare(t *testing.T) {
+	g := newGate(8)
+	for range 4 {
+		for _, own := range []string{"127.0.0.1", "::1"} {
+			if _, err := g.enter(t.Context(), netip.MustParseAddr(own), 0); err != nil {
+				t.Errorf("%s: %v", own, err)
+			}
+		}
+	}
+	if len(g.clients) != 0 {
+		t.Errorf("counted: %v", g.clients)
+	}
+}
+
 // gateOf returns the gate of a handler's first target.
 func gateOf(t *testing.T, h exchange.Handler) *gate {
 	t.Helper()
