@@ -45,10 +45,10 @@ func (f *failure) answer(x *exchange.Exchange) {
 
 // notAdmitted says what an error of gate.enter means.
 func notAdmitted(err error) *failure {
-	switch err { //nolint:errorlint // they come as they are
-	case errTargetFull:
+	switch {
+	case errors.Is(err, errTargetFull):
 		return &failure{status: 503, reason: "target_full", err: err, later: true, again: true}
-	case errClientFull:
+	case errors.Is(err, errClientFull):
 		return &failure{status: 503, reason: "client_concurrency", err: err, later: true}
 	default:
 		return visitorFailed(err)

@@ -73,10 +73,10 @@ func (s *socket) receive(fd uintptr) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n, err := syscall.Read(int(fd), s.into)
-	for err == syscall.EINTR { //nolint:errorlint // a system call's own
+	for err == syscall.EINTR {
 		n, err = syscall.Read(int(fd), s.into)
 	}
-	if s.dry = err == syscall.EAGAIN; s.dry { //nolint:errorlint // as above
+	if s.dry = err == syscall.EAGAIN; s.dry {
 		s.settle()
 		return false
 	}
@@ -138,7 +138,7 @@ func (s *socket) begin() error {
 func (s *socket) isReadable() bool {
 	readable := true
 	_ = s.raw.Control(func(fd uintptr) {
-		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}} //nolint:gosec // a descriptor fits
+		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 		n, err := unix.Poll(p, 0)
 		readable = err != nil || n > 0
 	})
