@@ -44,11 +44,12 @@ type Refusal struct {
 
 // Counts says how many connections there are.
 type Counts struct {
-	Open, Idle, Active int // idle: between two requests of h1
+	Open, Idle, Active int // idle: without a request
 	HTTP1, HTTP2       int // open ones by protocol; those in a TLS handshake are neither
 	Accepted           uint64
 	HandshakeErrors    uint64
-	Refused            uint64
+	Refused            uint64 // requests
+	OverShare          uint64 // connections closed because their client had its share of Limits.Connections
 }
 
 // A Server accepts connections and serves the exchanges that they carry.
@@ -72,10 +73,12 @@ type Server struct {
 	accepted        atomic.Uint64
 	handshakeErrors atomic.Uint64
 	refusals        atomic.Uint64
+	overShare       atomic.Uint64
 
-	mu    sync.Mutex
-	lines map[*line]struct{}
-	empty chan struct{} // closed when draining and lines is empty
+	mu      sync.Mutex
+	lines   map[*line]struct{}
+	clients map[netip.Addr]int // how many of the lines are whose
+	empty   chan struct{}      // closed when draining and lines is empty
 }
 
 // New makes a server. Its one background goroutine starts with the first Serve and ends with Drain.
@@ -95,6 +98,7 @@ func New(o Options) *Server {
 		cut:     cut,
 		slots:   make(chan struct{}, limits.Connections),
 		lines:   make(map[*line]struct{}),
+		clients: make(map[netip.Addr]int),
 		empty:   make(chan struct{}),
 	}
 	s.clock.set(time.Now())
@@ -110,7 +114,7 @@ func (s *Server) Serve(ln net.Listener, secure bool) error {
 		return errors.New("front: a secure listener needs a TLS configuration")
 	}
 	if s.ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // after Drain there is nothing to serve, which is no error
 	}
 	s.starts.Do(func() { s.guards.Go(s.guard) })
 	var pause backoff
@@ -153,12 +157,17 @@ func (s *Server) slot() bool {
 		return true
 	default:
 	}
-	s.closeLongestIdle()
-	select {
-	case s.slots <- struct{}{}:
-		return true
-	case <-s.ctx.Done():
-		return false
+	again := time.NewTicker(s.limits.tick()) // who was told to go may have found something to do
+	defer again.Stop()
+	for {
+		s.closeLongestIdle()
+		select {
+		case s.slots <- struct{}{}:
+			return true
+		case <-s.ctx.Done():
+			return false
+		case <-again.C:
+		}
 	}
 }
 
@@ -177,6 +186,10 @@ func (s *Server) serve(l *line, secure bool) {
 		<-s.slots
 	}()
 	l.learnAddresses()
+	if !s.admit(l) {
+		s.overShare.Add(1)
+		return
+	}
 	if !secure {
 		l.protocol.Store(uint32(exchange.HTTP11))
 		newH1(s, l, l, nil).serve()
@@ -189,11 +202,8 @@ func (s *Server) serve(l *line, secure bool) {
 	}
 	state := conn.ConnectionState()
 	if state.NegotiatedProtocol == "h2" {
-		if !l.enter(phaseMultiplexed) {
-			return
-		}
 		l.protocol.Store(uint32(exchange.HTTP2))
-		s.h2.serve(s.ctx, conn)
+		s.h2.serve(l, conn)
 		return
 	}
 	l.protocol.Store(uint32(exchange.HTTP11))
@@ -233,10 +243,39 @@ func (s *Server) add(l *line) bool {
 	return true
 }
 
+// admit counts the connection for its client, and reports false when that has its share already. Its address is known
+// only here, and not when the connection is accepted: under PROXY protocol the visitor must send it first.
+func (s *Server) admit(l *line) bool {
+	client := clientOf(l.peer.Addr())
+	if !client.IsValid() { // a socket without addresses
+		return true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.clients[client] >= s.limits.perClient() {
+		return false
+	}
+	s.clients[client]++
+	l.client = client
+	return true
+}
+
+// clientOf is the address, or the network of one that a client of IPv6 chooses from freely (RFC 6177).
+func clientOf(a netip.Addr) netip.Addr {
+	if !a.Is6() {
+		return a
+	}
+	p, _ := a.Prefix(64) // fails for no address of IPv6
+	return p.Addr()
+}
+
 func (s *Server) remove(l *line) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.lines, l)
+	if s.clients[l.client]--; s.clients[l.client] <= 0 { // also of nobody's
+		delete(s.clients, l.client)
+	}
 	s.checkEmpty()
 }
 
@@ -258,6 +297,7 @@ func (s *Server) Connections() Counts {
 		Accepted:        s.accepted.Load(),
 		HandshakeErrors: s.handshakeErrors.Load(),
 		Refused:         s.refusals.Load(),
+		OverShare:       s.overShare.Load(),
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -270,7 +310,7 @@ func (s *Server) Connections() Counts {
 			c.HTTP1++
 		default:
 		}
-		if p, _ := l.phase(); p == phaseIdle {
+		if p, _ := l.phase(); p == phaseIdle || p == phaseResting {
 			c.Idle++
 		}
 	}
@@ -283,11 +323,10 @@ func (s *Server) Connections() Counts {
 // Listeners are not its business: close them before, or connections that come meanwhile get one answer each.
 func (s *Server) Drain(ctx context.Context) error {
 	s.draining.Store(true)
-	s.h2.drain()
 	s.mu.Lock()
 	s.checkEmpty()
 	for l := range s.lines {
-		l.expire(phaseIdle)
+		l.drain()
 	}
 	s.mu.Unlock()
 	defer s.guards.Wait()

@@ -7,10 +7,13 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/net/http2"
 
 	"github.com/onehost/edge/edge/internal/exchange"
 )
@@ -122,6 +125,78 @@ func TestFullServer(t *testing.T) {
 	busy.Close()
 	third.expect("GET", 200, "x")
 	fourth.expect("GET", 200, "x")
+}
+
+// TestFullOfIdleH2 has room for two connections, which visitors of HTTP/2 hold: a third gets the place of the one that
+// has been without streams for longest, who is told so, and not of one with a stream.
+func TestFullOfIdleH2(t *testing.T) {
+	t.Parallel()
+	working, finish := make(chan bool), make(chan bool)
+	h := start(t, true, Limits{Connections: 2}, func(x *exchange.Exchange) {
+		if x.RawPath == "/slow" {
+			working <- true
+			<-finish
+		}
+		text("x")(x)
+	})
+	defer close(finish)
+	idle, busy := h.frames(), h.frames()
+	busy.head(1, true, ":path", "/slow")
+	<-working
+	waitFor(t, func() bool { return h.server.Connections().Idle == 1 })
+	began := time.Now()
+	third := h.visit()
+	third.send(get())
+	third.expect("GET", 200, "x")
+	if d := time.Since(began); d >= time.Second { // for which x/net by itself goes on after GOAWAY
+		t.Errorf("room was made after %v", d)
+	}
+	if g := nextOf[*http2.GoAwayFrame](idle); g.ErrCode != http2.ErrCodeNo {
+		t.Errorf("told to go with %v", g.ErrCode)
+	}
+	idle.end()
+	if c := h.server.Connections(); c.Open > 2 || c.HTTP2 != 1 {
+		t.Errorf("%+v", c)
+	}
+}
+
+// TestShareOfOneClient has all of a server's visitors come from one address.
+func TestShareOfOneClient(t *testing.T) {
+	t.Parallel()
+	h := start(t, false, Limits{Connections: 80}, text("x"))
+	var share []*visitor
+	for range 80 / clientPart {
+		v := h.visit()
+		v.send(get())
+		v.expect("GET", 200, "x")
+		share = append(share, v)
+	}
+	if b, _ := io.ReadAll(h.visit()); len(b) > 0 {
+		t.Errorf("one too many was answered %q", b)
+	}
+	if n := h.server.Connections().OverShare; n != 1 {
+		t.Errorf("%d were noted as too many", n)
+	}
+	share[0].Close()
+	waitFor(t, func() bool { return h.server.Connections().Open == len(share)-1 })
+	v := h.visit()
+	v.send(get())
+	v.expect("GET", 200, "x")
+}
+
+func TestClientOf(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]string{
+		"192.0.2.1":              "192.0.2.1",
+		"2001:db8:1:2:3:4:5:6":   "2001:db8:1:2::",
+		"2001:db8:1:2:f::1":      "2001:db8:1:2::",
+		"2001:db8:1:3:3:4:5:6":   "2001:db8:1:3::",
+		"fe80::1%some-interface": "fe80::",
+	} {
+		if got := clientOf(netip.MustParseAddr(address)); got.String() != want {
+			t.Errorf("%s counts for %s, want %s", address, got, want)
+		}
+	}
 }
 
 func TestCounts(t *testing.T) {

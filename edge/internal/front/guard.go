@@ -28,8 +28,8 @@ func (c *clock) set(t time.Time) {
 func (c *clock) now() int64 { return c.ms.Load() }
 
 // guard looks after all connections, once in a tick: one goroutine and one timer for the whole server, so that
-// a request costs none. It ends those whose phase took too long or which move too little, and tells handlers that
-// their visitor has gone.
+// a request costs none. It ends those whose phase took too long, those and their streams which move too little, and
+// tells handlers that their visitor has gone.
 func (s *Server) guard() {
 	tick := s.limits.tick()
 	ticker := time.NewTicker(tick)
@@ -105,13 +105,26 @@ func (l *line) check(tick int64) {
 		if over(since, 0) {
 			l.checkGone()
 		}
-	case phaseMultiplexed: // what comes says nothing of what goes: a ping costs a visitor next to nothing
-		l.checkWriting(now, tick, 0)
+	case phaseMultiplexed:
+		l.h2.check(now, tick)
+		l.checkMultiplexed(now, tick)
+	case phaseResting:
+		l.checkMultiplexed(now, tick)
+	case phaseGoAway:
+		l.expireIf(p, over(since, lingerTime))
 	case phaseUpgraded:
 		if now-max(since, l.moved.Load()) >= l.idle.Load()+tick {
 			l.tooSlow()
 		}
 	case phaseExpired:
+	}
+}
+
+// checkMultiplexed takes what comes to say nothing of what goes: a ping costs a visitor next to nothing.
+func (l *line) checkMultiplexed(now, tick int64) {
+	l.checkWriting(now, tick, 0)
+	if _, since := l.phase(); l.s.draining.Load() && now-since >= tick {
+		l.drain() // it came after Drain had told the others
 	}
 }
 
@@ -157,9 +170,7 @@ func (l *line) checkWriting(now, tick, movedAt int64) {
 // tooSlow breaks the connection off; what the kernel still holds for the visitor is dropped.
 func (l *line) tooSlow() {
 	l.slow.Store(true)
-	if c, ok := l.sock.(interface{ SetLinger(int) error }); ok {
-		c.SetLinger(0)
-	}
+	l.forgetUnsent()
 	l.Conn.SetDeadline(past)
 }
 
@@ -178,12 +189,13 @@ func (s *Server) closeLongestIdle() {
 	var longest *line
 	var least int64
 	for l := range s.lines {
-		if p, since := l.phase(); p == phaseIdle && (longest == nil || since < least) {
+		p, since := l.phase()
+		if (p == phaseIdle || p == phaseResting) && (longest == nil || since < least) {
 			longest, least = l, since
 		}
 	}
 	if longest != nil {
-		longest.expire(phaseIdle)
+		longest.yield()
 	}
 }
 

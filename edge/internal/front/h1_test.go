@@ -291,6 +291,7 @@ func TestReadAfterTheExchange(t *testing.T) {
 	v := h.visit()
 	v.send(post("Content-Length: 3") + "abc")
 	v.expect("POST", 200, "")
+	waitFor(t, func() bool { return h.server.Connections().Idle == 1 }) // the answer comes before the exchange is over
 	if n, err := (<-bodies).Read(make([]byte, 9)); n != 0 || !errors.Is(err, errBodyClosed) {
 		t.Errorf("read %d bytes, %v, of what belongs to the next request", n, err)
 	}

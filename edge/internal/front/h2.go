@@ -1,8 +1,7 @@
 package front
 
 import (
-	"context"
-	"crypto/tls"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -21,13 +20,9 @@ import (
 // The preface must come within 10 s, the first SETTINGS within 2 s after.
 type h2 struct {
 	s      *Server
-	base   *http.Server  // for x/net's sake: header limit, log, and Shutdown, which sends GOAWAY
-	server *http2.Server //nolint:staticcheck // deprecated in favour of a whole http.Server, whose h1 we do not want
-	pool   sync.Pool     // of *h2stream
-	watch  sync.Once
-
-	mu    sync.Mutex
-	lines map[*h2line]struct{}
+	config http.HTTP2Config
+	log    *log.Logger // of visitors' mistakes
+	pool   sync.Pool   // of *h2stream
 }
 
 const (
@@ -40,63 +35,69 @@ const (
 )
 
 func newH2(s *Server) *h2 {
-	h := &h2{
+	return &h2{
 		s: s,
-		base: &http.Server{ //nolint:gosec // has no listeners; the limits of time are guard's and the watch's
-			// x/net answers what is longer itself; up to the double we do, as h1 does.
-			MaxHeaderBytes: 2 * s.limits.Head,
-			ErrorLog:       slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // visitors' mistakes
+		config: http.HTTP2Config{
+			MaxConcurrentStreams:          s.limits.Streams,
+			MaxReadFrameSize:              h2Frame,
+			MaxReceiveBufferPerStream:     h2StreamWindow,
+			MaxReceiveBufferPerConnection: h2LineWindow,
 		},
-		server: &http2.Server{ //nolint:staticcheck // see h2.server
-			MaxConcurrentStreams:         uint32(s.limits.Streams), //nolint:gosec // a small number
-			MaxReadFrameSize:             h2Frame,
-			MaxUploadBufferPerStream:     h2StreamWindow,
-			MaxUploadBufferPerConnection: h2LineWindow,
-			IdleTimeout:                  s.limits.KeepAlive,
-		},
-		pool:  sync.Pool{New: func() any { return new(h2stream) }},
-		lines: make(map[*h2line]struct{}),
+		log:  slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		pool: sync.Pool{New: func() any { return new(h2stream) }},
 	}
-	if err := http2.ConfigureServer(h.base, h.server); err != nil { //nolint:staticcheck // registers Shutdown
-		panic("front: " + err.Error()) // it judges a TLS configuration, and there is none
-	}
-	return h
 }
 
 // serve returns when the connection has ended and none of its handlers runs any more.
-func (h *h2) serve(ctx context.Context, conn net.Conn) {
-	h.watch.Do(func() { h.s.guards.Go(h.watchStreams) })
-	l := &h2line{h: h, streams: make(map[*h2stream]struct{})}
-	if c, ok := conn.(*tls.Conn); ok {
-		l.line, _ = c.NetConn().(*line)
+func (h *h2) serve(below *line, conn net.Conn) {
+	l := &h2line{h: h, line: below, streams: make(map[*h2stream]struct{})}
+	l.base = &http.Server{ //nolint:gosec // has no listeners; the other limits of time are guard's
+		// x/net answers what is longer itself; up to the double we do, as h1 does.
+		MaxHeaderBytes: 2 * h.s.limits.Head,
+		IdleTimeout:    h.s.limits.KeepAlive,
+		HTTP2:          &h.config,
+		ErrorLog:       h.log,
+		ConnState:      l.changed,
 	}
-	h.mu.Lock()
-	h.lines[l] = struct{}{}
-	h.mu.Unlock()
-	h.server.ServeConn(conn, &http2.ServeConnOpts{Context: ctx, BaseConfig: h.base, Handler: l}) //nolint:staticcheck // see h2.server
+	server := new(http2.Server)                                   //nolint:staticcheck // deprecated in favour of a whole http.Server, whose h1 we do not want
+	if err := http2.ConfigureServer(l.base, server); err != nil { //nolint:staticcheck // registers Shutdown
+		panic("front: " + err.Error()) // it judges a TLS configuration, and there is none
+	}
+	below.h2 = l
+	if !below.enter(phaseMultiplexed) {
+		return
+	}
+	server.ServeConn(conn, &http2.ServeConnOpts{Context: h.s.ctx, BaseConfig: l.base, Handler: l}) //nolint:staticcheck // as above
 	l.end()
-	h.mu.Lock()
-	delete(h.lines, l)
-	h.mu.Unlock()
-}
-
-// drain tells all visitors with GOAWAY to open no more streams here. Their connections end a second after their last
-// stream. Those of connections that come later are told by the watch.
-func (h *h2) drain() {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()                 // there is nothing to wait for: base has no listener
-	_ = h.base.Shutdown(ctx) // context.Canceled
 }
 
 // An h2line is one connection: it turns x/net's requests into exchanges, each on x/net's goroutine for it.
 type h2line struct {
 	h    *h2
 	line *line
+	base *http.Server // for x/net's sake, and one for each connection since only its Shutdown has GOAWAY sent
 
 	handlers sync.WaitGroup
 	mu       sync.Mutex
 	over     bool
+	begun    uint64                 // handlers
 	streams  map[*h2stream]struct{} // those whose handlers run
+
+	tails // guard's own notes
+}
+
+// goAway tells the visitor to open no more streams here. The connection ends a second after its last stream.
+func (l *h2line) goAway() {
+	_ = l.base.Shutdown(l.h.s.ctx) // does not wait: base has no connections of its own
+}
+
+// changed is what x/net calls when there is a first stream, and when there is none any more.
+func (l *h2line) changed(_ net.Conn, state http.ConnState) {
+	if state == http.StateActive {
+		l.line.enter(phaseMultiplexed)
+		return
+	}
+	l.line.enter(phaseResting)
 }
 
 // end waits for the handlers, whose contexts are done.
@@ -115,6 +116,7 @@ func (l *h2line) begin(st *h2stream) bool {
 		return false
 	}
 	l.handlers.Add(1)
+	l.begun++
 	l.streams[st] = struct{}{}
 	return true
 }

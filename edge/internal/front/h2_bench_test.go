@@ -54,7 +54,7 @@ func BenchmarkH2Upload(b *testing.B) {
 	h := start(b, true, Limits{}, func(x *exchange.Exchange) { io.Copy(io.Discard, x.Body) })
 	client := h.client(exchange.HTTP2)
 	client.Transport.(*http.Transport).DialContext = nil
-	client.Transport.(*http.Transport).Dial = func(network, address string) (net.Conn, error) { //nolint:staticcheck // shorter
+	client.Transport.(*http.Transport).Dial = func(network, address string) (net.Conn, error) {
 		conn, err := net.Dial(network, address)
 		return newDistant(conn, 20*time.Millisecond), err
 	}

@@ -38,6 +38,7 @@ type frames struct {
 	t       testing.TB
 	server  *Server
 	conn    net.Conn
+	modem   *modem // nil in real time
 	block   bytes.Buffer
 	encoder *hpack.Encoder
 }

@@ -141,26 +141,22 @@ func (h *h2head) body() refusal {
 // bodyless says of which methods a body has no meaning (RFC 9110, section 9.3.1), which strictest mode refuses.
 func bodyless(method string) bool { return method == http.MethodGet || method == http.MethodHead }
 
+// isGRPC says whether a Content-Type is gRPC's, of whatever encoding (application/grpc+proto).
+func isGRPC(kind string) bool {
+	const grpc = "application/grpc"
+	return len(kind) >= len(grpc) && strings.EqualFold(kind[:len(grpc)], grpc)
+}
+
 // refuse answers shortly. The connection goes on: its framing is beyond doubt.
 func (st *h2stream) refuse(why refusal) {
-	s := st.line.h.s
-	s.refusals.Add(1)
-	r := Refusal{Peer: st.x.Peer, Local: st.x.Local, Secure: true, Status: why.status, Reason: why.reason}
-	if s.refused != nil {
-		s.refused(&r)
-	}
-	status := strconv.Itoa(why.status)
-	text := http.StatusText(why.status)
-	kind, body := "application/problem+json", `{"title":"`+text+`","status":`+status+"}\n"
-	if strings.Contains(st.r.Header.Get("Accept"), "text/html") {
-		kind, body = "text/html; charset=utf-8", "<!doctype html><title>"+status+" "+text+"</title><h1>"+status+" "+text+"</h1>\n"
-	}
+	id := st.line.h.s.noteRefusal(why, Refusal{Peer: st.x.Peer, Local: st.x.Local, Secure: true})
+	kind, body := why.page(strings.Contains(st.r.Header.Get("Accept"), "text/html"))
 	h := st.w.Header()
 	h.Set("Content-Type", kind)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	h.Set("X-Content-Type-Options", "nosniff")
-	if r.ID != "" && validValue(r.ID) {
-		h.Set("X-Request-Id", r.ID)
+	if id != "" {
+		h.Set("X-Request-Id", id)
 	}
 	if why.status == http.StatusMethodNotAllowed {
 		h.Set("Allow", allow)

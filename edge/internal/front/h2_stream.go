@@ -27,12 +27,14 @@ type h2stream struct {
 	r    *http.Request
 	body *h2body
 
-	writeErr error
-	declared bool // the body's length
-	reading  h2wait
-	writing  h2wait
-	idle     atomic.Int64 // how long silence may last, in milliseconds
-	slow     atomic.Bool  // the watch ended reading or writing because too little moved
+	writeErr  error
+	declared  bool // the body's length
+	grpc      bool // is the body's type
+	reading   h2wait
+	writing   h2wait
+	idle      atomic.Int64 // how long silence may last, in milliseconds
+	answering atomic.Bool  // bytes of the answer have been sent
+	slow      atomic.Bool  // guard ended reading or writing because too little moved
 
 	context struct {
 		sync.Mutex
@@ -53,7 +55,9 @@ func (st *h2stream) reset(l *h2line, w http.ResponseWriter, r *http.Request) {
 	st.line, st.w, st.r, st.body, st.writeErr = l, w, r, nil, nil
 	st.reading.reset()
 	st.writing.reset()
+	st.declared, st.grpc = false, false
 	st.slow.Store(false)
+	st.answering.Store(false)
 	st.SetIdle(0)
 	st.x.TLS = r.TLS
 	if l.line != nil {
@@ -71,7 +75,7 @@ func (st *h2stream) serve() (whole bool) {
 		return true
 	}
 	if x.Length != 0 {
-		st.declared = x.Length > 0
+		st.declared, st.grpc = x.Length > 0, isGRPC(x.Fields.Get("Content-Type"))
 		st.body = &h2body{st: st}
 		x.Body = st.body
 	}
@@ -209,16 +213,24 @@ func (st *h2stream) addFields(h http.Header, prefix string, fields exchange.Fiel
 	}
 }
 
-// h2Part is how much is given to x/net at a time, so that a long write shows its progress: a frame.
-const h2Part = 16 << 10
+// A long write is given to x/net in parts, so that it shows its progress: a frame, or as much of one as the slowest
+// tolerable visitor takes before he is silent.
+const h2LeastPart, h2Part = 4 << 10, 16 << 10
+
+func (st *h2stream) part() int {
+	limits := &st.line.h.s.limits
+	takes := st.idle.Load() * int64(limits.MinBytes) / limits.Window.Milliseconds()
+	return int(min(max(takes, h2LeastPart), h2Part))
+}
 
 // Write is of [exchange.Stream].
 func (st *h2stream) Write(p []byte) (written int, err error) {
 	if st.writeErr != nil {
 		return 0, st.writeErr
 	}
+	size := st.part()
 	for len(p) > 0 {
-		part := p[:min(len(p), h2Part)]
+		part := p[:min(len(p), size)]
 		st.writing.begin(&st.line.h.s.clock, len(part))
 		n, err := st.w.Write(part)
 		st.writing.end(n)
@@ -226,6 +238,7 @@ func (st *h2stream) Write(p []byte) (written int, err error) {
 		if err != nil {
 			return written, st.writeFailed(err)
 		}
+		st.answering.Store(true)
 		p = p[n:]
 	}
 	return written, nil
@@ -242,6 +255,7 @@ func (st *h2stream) Flush() error {
 	if err != nil {
 		return st.writeFailed(err)
 	}
+	st.answering.Store(true)
 	return nil
 }
 

@@ -1,19 +1,17 @@
 package front
 
-import (
-	"sync/atomic"
-	"time"
-)
+import "sync/atomic"
 
-// An h2wait notes that a stream waits for its visitor, for the watch to see.
+// An h2wait notes that a stream waits for its visitor, for guard to see.
 type h2wait struct {
 	since atomic.Int64 // 0: it does not wait
 	size  atomic.Int64 // bytes that wait to be written
 	moved atomic.Int64 // bytes
 
-	// The watch's own notes.
+	// Guard's own notes.
 	seen   int64 // the since that it last saw,
-	line   int64 // and the bytes that the connection had moved then
+	line   int64 // and the bytes that the connection had moved then,
+	busy   int64 // and for how long since the connection was found writing
 	window window
 	from   int64 // and when the window began
 }
@@ -31,46 +29,21 @@ func (w *h2wait) end(moved int) {
 func (w *h2wait) reset() {
 	w.since.Store(0)
 	w.moved.Store(0)
-	w.seen, w.line, w.window, w.from = 0, 0, window{}, 0
+	w.seen, w.line, w.busy, w.window, w.from = 0, 0, 0, window{}, 0
 }
 
-// watchStreams does for streams what guard does for connections, which sees only what moves on all streams together.
+// tails is what guard remembers of a connection whose handlers have all returned while streams are open: the ends of
+// their answers wait in x/net, where no limit of a stream can be seen.
+type tails struct {
+	begun uint64
+	since int64
+}
+
+// check does for streams what guard does for connections, of which only what moves on all streams together is seen.
 // x/net's own deadlines are of no use for that: each setting of one is a message to the goroutine that serves
 // the connection, and one that has passed is final. Passing one is what ends a stream here.
-func (h *h2) watchStreams() {
-	tick := h.s.limits.tick()
-	ticker := time.NewTicker(tick)
-	defer ticker.Stop()
-	var lines []*h2line
-	for {
-		select {
-		case <-h.s.ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		lines = lines[:0]
-		h.mu.Lock()
-		for l := range h.lines {
-			lines = append(lines, l)
-		}
-		h.mu.Unlock()
-		for _, l := range lines {
-			l.check(tick.Milliseconds())
-		}
-		clear(lines)
-		if h.s.draining.Load() {
-			h.drain() // those that came after it
-		}
-	}
-}
-
-// check ends the streams whose visitor is too slow. One that moves too little is not, as long as the connection moves
-// enough for all that wait: then the visitor takes, or sends, another stream's bytes first.
-func (l *h2line) check(tick int64) {
-	if l.line == nil {
-		return
-	}
-	now := l.h.s.clock.now()
+func (l *h2line) check(now, tick int64) {
+	busy := l.line.writing.Load() != 0
 	in, out := l.line.in.Load(), l.line.out.Load()
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -88,15 +61,22 @@ func (l *h2line) check(tick int64) {
 			st.slow.Store(true)
 			_ = st.SetReadDeadline(past)
 		}
-		if writers > 0 && st.writesTooSlowly(now, tick, out, writers) {
+		if writers > 0 && st.writesTooSlowly(now, tick, out, writers, busy) {
 			st.slow.Store(true)
 			_ = st.SetWriteDeadline(past)
 		}
 	}
+	switch t := &l.tails; {
+	case t.begun != l.begun || len(l.streams) > 0 || busy:
+		*t = tails{l.begun, now}
+	case now-t.since >= l.h.s.limits.Idle.Milliseconds()+tick:
+		l.line.tooSlow()
+	}
 }
 
-// readsTooSlowly is about a request's body. Silence has its limit, and so has a trickle; but without a declared length
-// a trickle may be a stream of messages (gRPC), which come when they come.
+// readsTooSlowly is about a request's body. Silence has its limit, and so has a trickle, as long as the connection does
+// not bring enough for all that wait: then the visitor sends another stream's bytes first. What may pause is only
+// not to be silent.
 func (st *h2stream) readsTooSlowly(now, tick, lineIn, readers int64) bool {
 	w, limits := &st.reading, &st.line.h.s.limits
 	since := w.since.Load()
@@ -106,7 +86,7 @@ func (st *h2stream) readsTooSlowly(now, tick, lineIn, readers int64) bool {
 	if now-since >= st.idle.Load()+tick {
 		return true
 	}
-	if !st.declared {
+	if st.mayPause() {
 		return false
 	}
 	if w.window.waited == 0 {
@@ -115,21 +95,29 @@ func (st *h2stream) readsTooSlowly(now, tick, lineIn, readers int64) bool {
 	return w.window.slow(tick, w.moved.Load(), limits) && lineIn-w.from < readers*int64(limits.MinBytes)
 }
 
+// mayPause says whether the body is a stream of messages, which come when they come: gRPC's, or those of a visitor who
+// is being answered meanwhile. What has a declared length is none.
+func (st *h2stream) mayPause() bool { return !st.declared && (st.grpc || st.answering.Load()) }
+
 // writesTooSlowly is about an answer. How much of a part has been sent is not to be seen: silence and a trickle look
-// the same, so a part has the time that the slowest tolerable visitor needs for it, if that is longer.
-func (st *h2stream) writesTooSlowly(now, tick, lineOut, writers int64) bool {
+// the same, so a part has the time that the slowest tolerable visitor needs for it, if that is longer than silence may be.
+// Others' bytes do not count for a stream, whose window the visitor alone opens, unless it is the line that all wait for.
+func (st *h2stream) writesTooSlowly(now, tick, lineOut, writers int64, busy bool) bool {
 	w, limits := &st.writing, &st.line.h.s.limits
 	since := w.since.Load()
 	if since == 0 {
 		return false
 	}
 	if w.seen != since {
-		w.seen, w.line = since, lineOut
+		w.seen, w.line, w.busy = since, lineOut, 0
+	}
+	if busy {
+		w.busy += tick
 	}
 	window, least := limits.Window.Milliseconds(), int64(limits.MinBytes)
 	waited := now - since
 	if waited < max(st.idle.Load(), w.size.Load()*window/least)+tick {
 		return false
 	}
-	return lineOut-w.line < writers*least*waited/window
+	return w.busy < waited/2 || lineOut-w.line < writers*least*waited/window
 }

@@ -16,7 +16,10 @@ type Limits struct {
 	Head        int // bytes of a whole head, 64 KiB; of all trailers together too. Longer: 431
 	Fields      int // header lines of a request, 100. More: 431
 
-	Connections int // open ones, of all listeners. Default: half of RLIMIT_NOFILE less 32, since a forwarded request takes two
+	// Open ones, of all listeners. Default: half of RLIMIT_NOFILE less 32, since a forwarded request takes two.
+	// One client address, of IPv6 its /64, may have a quarter of them, whoever it is: what a load balancer in front
+	// brings counts for visitors only if it tells their addresses (PROXY protocol).
+	Connections int
 	Streams     int // of one h2 connection at a time, 128 (as ALB)
 
 	Handshake time.Duration // for the TLS handshake, 10 s
@@ -65,6 +68,15 @@ func connectionsByFiles() int {
 	}
 	return int(min(max(r.Cur/2, least+32)-32, most))
 }
+
+// A client may have the clientPart-th part of all connections, or leastPerClient where that would be too few for
+// a browser.
+const (
+	clientPart     = 4
+	leastPerClient = 16
+)
+
+func (l Limits) perClient() int { return max(l.Connections/clientPart, leastPerClient) }
 
 // tick is how often the guard looks: once a second, or four times in the shortest limit.
 func (l Limits) tick() time.Duration {

@@ -18,7 +18,9 @@ const (
 	phaseIdle                     // the next request: Limits.KeepAlive; closed by Drain
 	phaseExchange                 // a handler is at work: progress and silence
 	phaseUpgraded                 // no longer HTTP: silence in both directions
-	phaseMultiplexed              // h2, which looks after its streams itself: progress of writing only
+	phaseMultiplexed              // h2 with streams, each of which has its own limits: progress of writing
+	phaseResting                  // h2 without streams: ended by x/net after Limits.KeepAlive
+	phaseGoAway                   // h2 that is being told to go, to make room: its end at once, or lingerTime
 	phaseLinger                   // what the visitor still sends is read and dropped: lingerTime
 	phaseExpired                  // guard has had enough; nothing follows but the end
 )
@@ -37,6 +39,8 @@ type line struct {
 	sock net.Conn        // the socket under PROXY protocol
 
 	peer, local netip.AddrPort // set by the connection's goroutine
+	client      netip.Addr     // whose share of connections it counts for, if anybody's
+	h2          *h2line        // set before phaseMultiplexed
 	protocol    atomic.Uint32  // exchange.Protocol, 0 before it is known
 
 	state   atomic.Uint64 // phase, and since when
@@ -106,7 +110,7 @@ const writePart = 64 << 10
 func (l *line) Write(p []byte) (written int, err error) {
 	l.writing.Store(l.s.clock.now())
 	defer l.writing.Store(0)
-	for {
+	for len(p) > 0 {
 		n, err := l.Conn.Write(p[:min(len(p), writePart)])
 		written += n
 		l.out.Add(int64(n))
@@ -114,10 +118,12 @@ func (l *line) Write(p []byte) (written int, err error) {
 		if err != nil {
 			return written, err
 		}
-		if p = p[n:]; len(p) == 0 {
-			return written, nil
-		}
+		p = p[n:]
 	}
+	if p, _ := l.phase(); p == phaseGoAway {
+		l.Conn.SetReadDeadline(past) // GOAWAY is said
+	}
+	return written, nil
 }
 
 // setIdle says how long silence may last; 0 takes the default.
@@ -149,18 +155,42 @@ func (l *line) enter(p phase) bool {
 	}
 }
 
-// expire ends a connection that is in phase p: what it waits for fails.
-func (l *line) expire(p phase) bool {
+// turn goes from one phase to another. It reports false when the connection is in another.
+func (l *line) turn(from, to phase) bool {
 	old := l.state.Load()
-	if is, _ := l.parse(old); is != p || !l.state.CompareAndSwap(old, stateOf(phaseExpired, l.s.clock.now())) {
-		return false
-	}
-	if p == phaseIdle || p == phaseHead {
+	is, _ := l.parse(old)
+	return is == from && l.state.CompareAndSwap(old, stateOf(to, l.s.clock.now()))
+}
+
+// expire ends a connection that is in phase p: what it waits for fails.
+func (l *line) expire(p phase) {
+	switch {
+	case !l.turn(p, phaseExpired):
+	case p == phaseIdle || p == phaseHead:
 		l.Conn.SetReadDeadline(past) // what is wrong can still be said
-	} else {
+	default:
 		l.Conn.SetDeadline(past)
 	}
-	return true
+}
+
+// drain ends a connection when it has nothing to do.
+func (l *line) drain() {
+	switch p, _ := l.phase(); p {
+	case phaseMultiplexed, phaseResting:
+		l.h2.goAway()
+	default:
+		l.expire(phaseIdle)
+	}
+}
+
+// yield ends a connection that has nothing to do at once. One of h2 gets its GOAWAY first, and goes on if a stream
+// comes before that.
+func (l *line) yield() {
+	if l.turn(phaseResting, phaseGoAway) {
+		l.h2.goAway()
+		return
+	}
+	l.expire(phaseIdle)
 }
 
 func (l *line) expired() bool {
@@ -173,10 +203,14 @@ var past = time.Unix(1, 0)
 
 // reset breaks the connection so that the visitor sees an error and not an end. It is for guard's and Drain's use, too.
 func (l *line) reset() {
-	if c, ok := l.sock.(interface{ SetLinger(int) error }); ok {
-		c.SetLinger(0)
-	}
+	l.forgetUnsent()
 	l.Conn.Close()
+}
+
+func (l *line) forgetUnsent() {
+	if c, ok := l.sock.(interface{ SetLinger(int) error }); ok {
+		_ = c.SetLinger(0) // fails only on a connection that is closed
+	}
 }
 
 const (
@@ -193,7 +227,7 @@ func (l *line) linger() {
 	if !ok || c.CloseWrite() != nil {
 		return
 	}
-	io.CopyN(discard{}, l, lingerBytes)
+	_, _ = io.CopyN(discard{}, l, lingerBytes)
 }
 
 // discard is io.Discard without its larger buffer.

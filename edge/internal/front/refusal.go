@@ -64,25 +64,39 @@ var accepted = refusal{}
 // Allow is the field that RFC 9110, section 15.5.6 wants of a 405.
 const allow = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
-// refuse answers shortly and ends the connection: where the next request begins is not known any more.
-func (h *h1) refuse(why refusal) {
-	s := h.s
+// noteRefusal counts a refusal, tells who wants to know, and returns the request id that was given to it.
+func (s *Server) noteRefusal(why refusal, r Refusal) (id string) {
 	s.refusals.Add(1)
-	r := Refusal{Peer: h.line.peer, Local: h.line.local, Secure: h.tls != nil, Status: why.status, Reason: why.reason}
+	r.Status, r.Reason = why.status, why.reason
 	if s.refused != nil {
 		s.refused(&r)
 	}
-	h.line.state.Store(stateOf(phaseLinger, s.clock.now()))
-	status := strconv.Itoa(why.status)
-	text := http.StatusText(why.status)
-	kind, body := "application/problem+json", `{"title":"`+text+`","status":`+status+"}\n"
-	if bytes.Contains(h.in.unread(), []byte("text/html")) { // a browser's Accept: too many cookies, for example
-		kind, body = "text/html; charset=utf-8", "<!doctype html><title>"+status+" "+text+"</title><h1>"+status+" "+text+"</h1>\n"
+	if !validValue(r.ID) {
+		return ""
 	}
-	w := append([]byte(nil), "HTTP/1.1 "+status+" "+text+"\r\nDate: "+*s.clock.date.Load()+"\r\nContent-Type: "+kind+
+	return r.ID
+}
+
+// page is what the visitor reads: HTML for a browser, RFC 9457 for a program.
+func (why refusal) page(browser bool) (kind, body string) {
+	status, text := strconv.Itoa(why.status), http.StatusText(why.status)
+	if browser {
+		return "text/html; charset=utf-8", "<!doctype html><title>" + status + " " + text + "</title><h1>" + status + " " + text + "</h1>\n"
+	}
+	return "application/problem+json", `{"title":"` + text + `","status":` + status + "}\n"
+}
+
+// refuse answers shortly and ends the connection: where the next request begins is not known any more.
+func (h *h1) refuse(why refusal) {
+	id := h.s.noteRefusal(why, Refusal{Peer: h.line.peer, Local: h.line.local, Secure: h.tls != nil})
+	h.line.state.Store(stateOf(phaseLinger, h.s.clock.now()))
+	// A browser's Accept, wherever it stands: there may be too many cookies before it.
+	kind, body := why.page(bytes.Contains(h.in.unread(), []byte("text/html")))
+	w := appendStatus(nil, why.status)
+	w = append(w, "Date: "+*h.s.clock.date.Load()+"\r\nContent-Type: "+kind+
 		"\r\nContent-Length: "+strconv.Itoa(len(body))+"\r\nConnection: close\r\nX-Content-Type-Options: nosniff\r\n"...)
-	if r.ID != "" && validValue(r.ID) {
-		w = append(w, "X-Request-Id: "+r.ID+"\r\n"...)
+	if id != "" {
+		w = append(w, "X-Request-Id: "+id+"\r\n"...)
 	}
 	if why.status == http.StatusMethodNotAllowed {
 		w = append(w, "Allow: "+allow+"\r\n"...)
