@@ -176,9 +176,7 @@ func TestRefusedBeforeARule(t *testing.T) {
 
 // TestErrorsAreForWhoAsked holds the two forms of edge's own errors.
 func TestErrorsAreForWhoAsked(t *testing.T) {
-	gone := httptest.NewServer(nil)
-	gone.Close()
-	s := serve(t, echoed, "ECHO", gone.URL)
+	s := serve(t, echoed, "ECHO", nobody)
 	for _, protocol := range protocols {
 		for accept, media := range map[string]string{
 			"text/html,application/xhtml+xml,*/*;q=0.8": "text/html; charset=utf-8", "*/*": "application/problem+json", "application/json": "application/problem+json",

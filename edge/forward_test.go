@@ -361,7 +361,7 @@ func TestRetries(t *testing.T) {
 		{"DELETE is sent again", "DELETE", "", func(t *testing.T) string { return rawUpstream(t, closes) }, 0},
 		{"POST is not", "POST", "", func(t *testing.T) string { return rawUpstream(t, closes) }, 1},
 		{"POST with a body is not", "POST", "x", func(t *testing.T) string { return rawUpstream(t, closes) }, 1},
-		{"POST that was not sent is", "POST", "x", refuses, 0},
+		{"POST that was not sent is", "POST", "x", func(*testing.T) string { return nobody }, 0},
 	} {
 		for _, protocol := range protocols {
 			t.Run(test.name+"/"+protocol, func(t *testing.T) {
@@ -384,17 +384,9 @@ func TestRetries(t *testing.T) {
 	}
 }
 
-// refuses is the URL of a port where nobody listens.
-func refuses(t *testing.T) string {
-	t.Helper()
-	gone := httptest.NewServer(nil)
-	gone.Close()
-	return gone.URL
-}
-
 // TestEjection: a target that can't be connected to is left out before a health check says so, and operators see it.
 func TestEjection(t *testing.T) {
-	good, bad := upstream(t, "http", func(http.ResponseWriter, *http.Request) {}), refuses(t)
+	good, bad := upstream(t, "http", func(http.ResponseWriter, *http.Request) {}), nobody
 	s := serve(t, forwarding, "TARGETS", bad+", "+good)
 	client := s.client("h2")
 	for range 20 {

@@ -174,6 +174,9 @@ func fetch(t *testing.T, c *http.Client, method, url, body string, fields ...str
 	return fetched{answer, string(text)}
 }
 
+// nobody is the URL of a target that refuses connections: no test is ever given that port.
+const nobody = "http://127.0.0.1:1"
+
 // app starts a target that says its name and what it was asked.
 func app(t *testing.T, name string) *httptest.Server {
 	t.Helper()

@@ -247,7 +247,7 @@ func (s *Server) add(l *line) bool {
 // only here, and not when the connection is accepted: under PROXY protocol the visitor must send it first.
 func (s *Server) admit(l *line) bool {
 	client := clientOf(l.peer.Addr())
-	if !client.IsValid() { // a socket without addresses
+	if !client.IsValid() || l.peer.Addr().IsLoopback() { // a socket without addresses; a program of this host, such as a proxy
 		return true
 	}
 	s.mu.Lock()

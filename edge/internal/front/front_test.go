@@ -163,7 +163,11 @@ func TestFullOfIdleH2(t *testing.T) {
 // TestShareOfOneClient has all of a server's visitors come from one address.
 func TestShareOfOneClient(t *testing.T) {
 	t.Parallel()
-	h := start(t, false, Limits{Connections: 80}, text("x"))
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := startOn(t, fromElsewhere{ln}, false, Limits{Connections: 80}, text("x"))
 	var share []*visitor
 	for range 80 / clientPart {
 		v := h.visit()
@@ -182,6 +186,27 @@ func TestShareOfOneClient(t *testing.T) {
 	v := h.visit()
 	v.send(get())
 	v.expect("GET", 200, "x")
+	for _, v := range append(share, v) {
+		v.Close()
+	}
+	waitFor(t, func() bool { return h.server.Connections().Open == 0 })
+	if n := len(h.server.clients); n > 0 {
+		t.Errorf("%d clients are remembered", n)
+	}
+}
+
+// TestShareOfThisHost has more than a share come from this host: a proxy on it has no other address.
+func TestShareOfThisHost(t *testing.T) {
+	t.Parallel()
+	h := start(t, false, Limits{Connections: 80}, text("x"))
+	for range 80/clientPart + 1 {
+		v := h.visit()
+		v.send(get())
+		v.expect("GET", 200, "x")
+	}
+	if n := h.server.Connections().OverShare; n != 0 {
+		t.Errorf("%d were noted as too many", n)
+	}
 }
 
 func TestClientOf(t *testing.T) {

@@ -9,11 +9,8 @@ type h2wait struct {
 	moved atomic.Int64 // bytes
 
 	// Guard's own notes.
-	seen   int64 // the since that it last saw,
-	line   int64 // and the bytes that the connection had moved then,
-	busy   int64 // and for how long since the connection was found writing
 	window window
-	from   int64 // and when the window began
+	from   int64 // bytes of the connection when the window began
 }
 
 func (w *h2wait) begin(c *clock, size int) {
@@ -29,7 +26,7 @@ func (w *h2wait) end(moved int) {
 func (w *h2wait) reset() {
 	w.since.Store(0)
 	w.moved.Store(0)
-	w.seen, w.line, w.busy, w.window, w.from = 0, 0, 0, window{}, 0
+	w.window, w.from = window{}, 0
 }
 
 // tails is what guard remembers of a connection whose handlers have all returned while streams are open: the ends of
@@ -43,31 +40,27 @@ type tails struct {
 // x/net's own deadlines are of no use for that: each setting of one is a message to the goroutine that serves
 // the connection, and one that has passed is final. Passing one is what ends a stream here.
 func (l *h2line) check(now, tick int64) {
-	busy := l.line.writing.Load() != 0
-	in, out := l.line.in.Load(), l.line.out.Load()
+	in := l.line.in.Load()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var readers, writers int64
+	var readers int64
 	for st := range l.streams {
 		if st.reading.since.Load() != 0 {
 			readers++
 		}
-		if st.writing.since.Load() != 0 {
-			writers++
-		}
 	}
 	for st := range l.streams {
-		if readers > 0 && st.readsTooSlowly(now, tick, in, readers) {
+		if st.readsTooSlowly(now, tick, in, readers) {
 			st.slow.Store(true)
 			_ = st.SetReadDeadline(past)
 		}
-		if writers > 0 && st.writesTooSlowly(now, tick, out, writers, busy) {
+		if st.writesTooSlowly(now, tick) {
 			st.slow.Store(true)
 			_ = st.SetWriteDeadline(past)
 		}
 	}
 	switch t := &l.tails; {
-	case t.begun != l.begun || len(l.streams) > 0 || busy:
+	case t.begun != l.begun || len(l.streams) > 0 || l.line.writing.Load() != 0:
 		*t = tails{l.begun, now}
 	case now-t.since >= l.h.s.limits.Idle.Milliseconds()+tick:
 		l.line.tooSlow()
@@ -101,23 +94,13 @@ func (st *h2stream) mayPause() bool { return !st.declared && (st.grpc || st.answ
 
 // writesTooSlowly is about an answer. How much of a part has been sent is not to be seen: silence and a trickle look
 // the same, so a part has the time that the slowest tolerable visitor needs for it, if that is longer than silence may be.
-// Others' bytes do not count for a stream, whose window the visitor alone opens, unless it is the line that all wait for.
-func (st *h2stream) writesTooSlowly(now, tick, lineOut, writers int64, busy bool) bool {
+// Other streams' bytes do not count: x/net has all take turns, so none waits long unless the visitor holds its window shut.
+func (st *h2stream) writesTooSlowly(now, tick int64) bool {
 	w, limits := &st.writing, &st.line.h.s.limits
 	since := w.since.Load()
 	if since == 0 {
 		return false
 	}
-	if w.seen != since {
-		w.seen, w.line, w.busy = since, lineOut, 0
-	}
-	if busy {
-		w.busy += tick
-	}
-	window, least := limits.Window.Milliseconds(), int64(limits.MinBytes)
-	waited := now - since
-	if waited < max(st.idle.Load(), w.size.Load()*window/least)+tick {
-		return false
-	}
-	return w.busy < waited/2 || lineOut-w.line < writers*least*waited/window
+	takes := w.size.Load() * limits.Window.Milliseconds() / int64(limits.MinBytes)
+	return now-since >= max(st.idle.Load(), takes)+tick
 }

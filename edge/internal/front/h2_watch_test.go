@@ -292,25 +292,25 @@ func TestSlowH2Reader(t *testing.T) {
 	})
 }
 
-// Streams that wait for a slow line are not stalled, though one may wait long until another has been served.
+// Streams that wait for a slow line are not stalled. This fails when x/net heeds priorities: then two urgent streams may
+// leave a third no turn for longer than it may be silent.
 func TestH2StreamsShareASlowLine(t *testing.T) {
 	h2InFakeTime(t, func(t *testing.T, serve func(exchange.HandlerFunc) (*frames, <-chan h2event)) {
-		ended := make(chan end, 2)
+		ended := make(chan error, 3)
 		v, came := serve(func(x *exchange.Exchange) {
-			began := time.Now()
-			_, err := x.Write(make([]byte, 250_000))
-			ended <- end{err, time.Since(began)}
+			_, err := x.Write(make([]byte, 150_000))
+			ended <- err
 		})
 		v.modem.rate.Store(2500)
 		v.check(v.WriteWindowUpdate(0, 1<<20))
-		for i, priority := range []string{"u=0", "u=7"} {
+		for i, priority := range []string{"u=0", "u=0", "u=7"} {
 			stream := uint32(2*i + 1)
 			v.head(stream, true, "priority", priority)
 			v.check(v.WriteWindowUpdate(stream, 1<<20))
 		}
-		for range 2 {
-			if e := <-ended; e.err != nil || e.after < 90*time.Second {
-				t.Errorf("ended with %v after %v", e.err, e.after)
+		for range 3 {
+			if err := <-ended; err != nil {
+				t.Errorf("ended with %v", err)
 			}
 		}
 		v.conn.Close()

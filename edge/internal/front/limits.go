@@ -17,8 +17,8 @@ type Limits struct {
 	Fields      int // header lines of a request, 100. More: 431
 
 	// Open ones, of all listeners. Default: half of RLIMIT_NOFILE less 32, since a forwarded request takes two.
-	// One client address, of IPv6 its /64, may have a quarter of them, whoever it is: what a load balancer in front
-	// brings counts for visitors only if it tells their addresses (PROXY protocol).
+	// One client address, of IPv6 its /64, may have a quarter of them unless it is this host's own: what a load balancer
+	// in front brings counts for visitors only if it tells their addresses (PROXY protocol).
 	Connections int
 	Streams     int // of one h2 connection at a time, 128 (as ALB)
 

@@ -13,6 +13,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -43,6 +44,26 @@ func start(t testing.TB, secure bool, limits Limits, handler exchange.HandlerFun
 	if err != nil {
 		t.Fatal(err)
 	}
+	return startOn(t, ln, secure, limits, handler)
+}
+
+// fromElsewhere is a listener whose visitors seem to come from another host.
+type fromElsewhere struct{ net.Listener }
+
+func (l fromElsewhere) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	return foreign{c}, err
+}
+
+type foreign struct{ net.Conn }
+
+func (foreign) RemoteAddr() net.Addr {
+	return net.TCPAddrFromAddrPort(netip.MustParseAddrPort("192.0.2.1:4711"))
+}
+
+// startOn is start with a listener of the test's own.
+func startOn(t testing.TB, ln net.Listener, secure bool, limits Limits, handler exchange.HandlerFunc) *host {
+	t.Helper()
 	h := &host{t: t, address: ln.Addr().String(), secure: secure}
 	h.server = New(Options{Handler: handler, Limits: limits, TLS: testTLS(t), Log: slog.New(slog.DiscardHandler), Refused: h.noteRefusal})
 	served := make(chan error, 1)
