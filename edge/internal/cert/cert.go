@@ -31,7 +31,8 @@ type Manager struct {
 	log     *slog.Logger
 	dataDir string
 
-	serving atomic.Pointer[Set]
+	serving  atomic.Pointer[Set]
+	refusals refusals
 
 	mu    sync.Mutex // guards local
 	local *managed   // the newest: Plan may have made it, and Use not yet taken it into service
@@ -39,7 +40,7 @@ type Manager struct {
 
 // New returns a Manager that keeps what it makes below dataDir. Close ends it.
 func New(dataDir string, log *slog.Logger) *Manager {
-	m := &Manager{log: log, dataDir: dataDir}
+	m := &Manager{log: log, dataDir: dataDir, refusals: refusals{log: log}}
 	m.serving.Store(&Set{})
 	return m
 }
@@ -200,12 +201,14 @@ func (m *Manager) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, err
 	name := strings.ToLower(strings.TrimSuffix(hello.ServerName, "."))
 	var s *source
 	if name == "" {
-		s = set.names[localIP(hello.Conn)]
+		name = localIP(hello.Conn)
+		s = set.names[name]
 	} else {
 		s = set.find(name)
 	}
 	switch {
 	case s == nil:
+		m.refusals.note(name)
 		return nil, nil
 	case s.files != nil:
 		return s.files.certificate(), nil
