@@ -232,40 +232,47 @@ func TestEventsComeAtOnce(t *testing.T) {
 	})
 }
 
+// overEach runs a test over each protocol to each kind of target.
+func overEach(t *testing.T, test func(t *testing.T, protocol, kind string)) {
+	for _, protocol := range protocols {
+		for _, kind := range targetKinds {
+			t.Run(protocol+" to "+kind, func(t *testing.T) { test(t, protocol, kind) })
+		}
+	}
+}
+
 // TestListenerIsNotSilent: on a long stream in both directions, who only listens is cut only when the answer is silent, too.
 func TestListenerIsNotSilent(t *testing.T) {
 	const events = 13 // in more than twice the limit
-	for _, kind := range targetKinds {
-		t.Run("h1 to "+kind, func(t *testing.T) {
-			t.Parallel()
-			s := serve(t, strings.Replace(forwarding, "{default: {forward: app}}", "{default: {forward: app}, limits: {idle: 1s}}", 1),
-				"TARGETS", upstream(t, kind, func(w http.ResponseWriter, r *http.Request) {
-					answer := http.NewResponseController(w)
-					answer.EnableFullDuplex() // fails over HTTP/2, which is so anyway
-					r.Body.Read(make([]byte, 5))
-					for i := range events {
-						fmt.Fprintf(w, "event %d\n", i)
-						answer.Flush()
-						time.Sleep(200 * time.Millisecond)
-					}
-				}))
-			body, more := io.Pipe()
-			defer more.Close()
-			go io.WriteString(more, "hello") // and then nothing
-			request, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://localhost/listen", body)
-			answer, err := s.client("h1").Do(request)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer answer.Body.Close()
-			heard := 0
-			for lines := bufio.NewScanner(answer.Body); lines.Scan(); heard++ {
-			}
-			if heard != events {
-				t.Errorf("heard %d events of %d", heard, events)
-			}
-		})
-	}
+	overEach(t, func(t *testing.T, protocol, kind string) {
+		t.Parallel()
+		s := serve(t, strings.Replace(forwarding, "{default: {forward: app}}", "{default: {forward: app}, limits: {idle: 1s}}", 1),
+			"TARGETS", upstream(t, kind, func(w http.ResponseWriter, r *http.Request) {
+				answer := http.NewResponseController(w)
+				answer.EnableFullDuplex() // fails over HTTP/2, which is so anyway
+				r.Body.Read(make([]byte, 5))
+				for i := range events {
+					fmt.Fprintf(w, "event %d\n", i)
+					answer.Flush()
+					time.Sleep(200 * time.Millisecond)
+				}
+			}))
+		body, more := io.Pipe()
+		defer more.Close()
+		go io.WriteString(more, "hello") // and then nothing
+		request, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://localhost/listen", body)
+		answer, err := s.client(protocol).Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		heard := 0
+		for lines := bufio.NewScanner(answer.Body); lines.Scan(); heard++ {
+		}
+		if heard != events {
+			t.Errorf("heard %d events of %d", heard, events)
+		}
+	})
 }
 
 // TestVisitorLeaves at three moments, and each time the target's request is cancelled.

@@ -27,14 +27,14 @@ type h2stream struct {
 	r    *http.Request
 	body *h2body
 
-	writeErr  error
-	declared  bool // the body's length
-	grpc      bool // is the body's type
-	reading   h2wait
-	writing   h2wait
-	idle      atomic.Int64 // how long silence may last, in milliseconds
-	answering atomic.Bool  // bytes of the answer have been sent
-	slow      atomic.Bool  // guard ended reading or writing because too little moved
+	writeErr error
+	declared bool // the body's length
+	grpc     bool // is the body's type
+	reading  h2wait
+	writing  h2wait
+	idle     atomic.Int64 // how long silence may last, in milliseconds
+	answered atomic.Int64 // when bytes of the answer were last sent; 0: none yet
+	slow     atomic.Bool  // guard ended reading or writing because too little moved
 
 	context struct {
 		sync.Mutex
@@ -57,7 +57,7 @@ func (st *h2stream) reset(l *h2line, w http.ResponseWriter, r *http.Request) {
 	st.writing.reset()
 	st.declared, st.grpc = false, false
 	st.slow.Store(false)
-	st.answering.Store(false)
+	st.answered.Store(0)
 	st.SetIdle(0)
 	st.x.TLS = r.TLS
 	if l.line != nil {
@@ -238,7 +238,7 @@ func (st *h2stream) Write(p []byte) (written int, err error) {
 		if err != nil {
 			return written, st.writeFailed(err)
 		}
-		st.answering.Store(true)
+		st.answered.Store(st.line.h.s.clock.now())
 		p = p[n:]
 	}
 	return written, nil
@@ -255,7 +255,7 @@ func (st *h2stream) Flush() error {
 	if err != nil {
 		return st.writeFailed(err)
 	}
-	st.answering.Store(true)
+	st.answered.Store(st.line.h.s.clock.now())
 	return nil
 }
 

@@ -76,7 +76,7 @@ func (st *h2stream) readsTooSlowly(now, tick, lineIn, readers int64) bool {
 	if since == 0 {
 		return false
 	}
-	if now-since >= st.idle.Load()+tick {
+	if now-max(since, st.answered.Load()) >= st.idle.Load()+tick { // who only listens is not silent
 		return true
 	}
 	if st.mayPause() {
@@ -90,7 +90,7 @@ func (st *h2stream) readsTooSlowly(now, tick, lineIn, readers int64) bool {
 
 // mayPause says whether the body is a stream of messages, which come when they come: gRPC's, or those of a visitor who
 // is being answered meanwhile. What has a declared length is none.
-func (st *h2stream) mayPause() bool { return !st.declared && (st.grpc || st.answering.Load()) }
+func (st *h2stream) mayPause() bool { return !st.declared && (st.grpc || st.answered.Load() != 0) }
 
 // writesTooSlowly is about an answer. How much of a part has been sent is not to be seen: silence and a trickle look
 // the same, so a part has the time that the slowest tolerable visitor needs for it, if that is longer than silence may be.
