@@ -19,6 +19,15 @@ import (
 // closes is a target that reads a head and closes the connection.
 func closes(t testing.TB) string { return says(t, "") }
 
+// closesAfterBody is a target that reads a whole request and closes the connection.
+func closesAfterBody(t testing.TB) string {
+	return raw(t, func(_ int, _ net.Conn, r *bufio.Reader) {
+		if request, err := http.ReadRequest(r); err == nil {
+			_, _ = io.Copy(io.Discard, request.Body)
+		}
+	})
+}
+
 // silent is a target that never answers.
 func silent(t testing.TB) string {
 	return raw(t, func(_ int, _ net.Conn, r *bufio.Reader) { _, _ = io.Copy(io.Discard, r) })

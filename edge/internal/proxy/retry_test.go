@@ -31,7 +31,7 @@ func TestWhatIsTriedAgain(t *testing.T) {
 		{"no answer to DELETE", closes, "DELETE", none, true},
 		{"no answer to POST", closes, "POST", none, false},
 		{"no answer to PATCH", closes, "PATCH", none, false},
-		{"no answer to PUT, whose body is used up", closes, "PUT", body, false},
+		{"no answer to PUT, whose body is used up", closesAfterBody, "PUT", body, false},
 		{"some answer", interim, "GET", none, false},
 		{"junk", func(t testing.TB) string { return says(t, "junk\r\n\r\n") }, "GET", none, false},
 	} {
