@@ -40,7 +40,7 @@ func start(t *testing.T) started {
 		if err != nil {
 			t.Fatal(err)
 		}
-		text := strings.NewReplacer("8443", s.https, "8080", s.http, "9180", freePort(t)).Replace(string(data))
+		text := strings.NewReplacer("8443", s.https, "8080", s.http, "9180", freePort(t), "log:\n", "log:\n  level: debug\n").Replace(string(data))
 		if err := os.MkdirAll(s.folder, 0o755); err != nil {
 			t.Fatal(err)
 		}

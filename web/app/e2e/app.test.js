@@ -37,7 +37,18 @@ async function open(options) {
   page.on("response", (response) => response.status() >= 400 && complaints.push(`${response.url()}: ${response.status()}`));
 }
 
-const go = (path) => page.goto(new URL(path, base).href, { waitUntil: "load" });
+/** Opens a path. A connection that fails below HTTP is said and tried once more; what a page does is never tried again. */
+async function go(path) {
+  const open = () => page.goto(new URL(path, base).href, { waitUntil: "load" });
+  try {
+    return await open();
+  } catch (error) {
+    if (!/net::ERR_(SSL|CONNECTION)/.test(String(error))) throw error;
+    console.log(`# tried again: ${error}`);
+    complaints.length = 0;
+    return open();
+  }
+}
 const heading = (name) => page.getByRole("heading", { level: 1, name }).waitFor();
 const answered = () => page.locator("[data-state=answered]").waitFor();
 
