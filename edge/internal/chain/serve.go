@@ -1,6 +1,7 @@
 package chain
 
 import (
+	"cmp"
 	"net/http"
 	"strconv"
 	"strings"
@@ -79,7 +80,7 @@ func (c *Chain) serve(p *passage) {
 	if !p.admit(0, p.host.limiter) || !p.admit(1, p.host.rules[rule.Index]) {
 		return
 	}
-	if idle := idleOf(rule.Limits.Idle, p.host.host.Limits.Idle); idle > 0 {
+	if idle := cmp.Or(rule.Limits.Idle, p.host.host.Limits.Idle); idle > 0 {
 		p.SetIdle(idle)
 	}
 	if p.Length != 0 && !p.limitBody(int64(p.host.host.Limits.Body), int64(rule.Limits.Body)) {
@@ -87,13 +88,6 @@ func (c *Chain) serve(p *passage) {
 		return
 	}
 	rule.Handler.ServeExchange(p.Exchange)
-}
-
-func idleOf(rule, host time.Duration) time.Duration {
-	if rule > 0 {
-		return rule
-	}
-	return host
 }
 
 // admit lets the exchange in by l or answers that it must wait. The rate comes first: who asks too often

@@ -246,8 +246,8 @@ func (s *Server) add(l *line) bool {
 // admit counts the connection for its client, and reports false when that has its share already. Its address is known
 // only here, and not when the connection is accepted: under PROXY protocol the visitor must send it first.
 func (s *Server) admit(l *line) bool {
-	client := clientOf(l.peer.Addr())
-	if !client.IsValid() || l.peer.Addr().IsLoopback() { // a socket without addresses; a program of this host, such as a proxy
+	client, shares := exchange.ClientNetwork(l.peer.Addr())
+	if !shares {
 		return true
 	}
 	s.mu.Lock()
@@ -258,15 +258,6 @@ func (s *Server) admit(l *line) bool {
 	s.clients[client]++
 	l.client = client
 	return true
-}
-
-// clientOf is the address, or the network of one that a client of IPv6 chooses from freely (RFC 6177).
-func clientOf(a netip.Addr) netip.Addr {
-	if !a.Is6() {
-		return a
-	}
-	p, _ := a.Prefix(64) // fails for no address of IPv6
-	return p.Addr()
 }
 
 func (s *Server) remove(l *line) {

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"strings"
 	"syscall"
 	"testing"
@@ -206,21 +205,6 @@ func TestShareOfThisHost(t *testing.T) {
 	}
 	if n := h.server.Connections().OverShare; n != 0 {
 		t.Errorf("%d were noted as too many", n)
-	}
-}
-
-func TestClientOf(t *testing.T) {
-	t.Parallel()
-	for address, want := range map[string]string{
-		"192.0.2.1":              "192.0.2.1",
-		"2001:db8:1:2:3:4:5:6":   "2001:db8:1:2::",
-		"2001:db8:1:2:f::1":      "2001:db8:1:2::",
-		"2001:db8:1:3:3:4:5:6":   "2001:db8:1:3::",
-		"fe80::1%some-interface": "fe80::",
-	} {
-		if got := clientOf(netip.MustParseAddr(address)); got.String() != want {
-			t.Errorf("%s counts for %s, want %s", address, got, want)
-		}
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/onehost/edge/edge/internal/exchange"
 )
 
 // Bounds of the requests that one target has at a time. A connection that has switched protocols does not count any more.
@@ -75,10 +77,10 @@ func (p *place) leave() {
 
 // count reports false when the client has its share.
 func (g *gate) count(client netip.Addr) bool {
-	if !shares(client) {
+	key, shares := exchange.ClientNetwork(client)
+	if !shares {
 		return true
 	}
-	key := clientKey(client)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	n := g.clients[key]
@@ -90,10 +92,10 @@ func (g *gate) count(client netip.Addr) bool {
 }
 
 func (g *gate) discount(client netip.Addr) {
-	if !shares(client) {
+	key, shares := exchange.ClientNetwork(client)
+	if !shares {
 		return
 	}
-	key := clientKey(client)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if n := g.clients[key]; n > 1 {
@@ -101,20 +103,4 @@ func (g *gate) discount(client netip.Addr) {
 		return
 	}
 	delete(g.clients, key)
-}
-
-// shares reports whether a client may have no more than its share. Programs of this host may have all: one that asks for
-// others, a proxy, has no other address.
-func shares(client netip.Addr) bool {
-	return client.IsValid() && !client.Unmap().IsLoopback()
-}
-
-// clientKey is what is one client: who has an IPv6 address has the other 2^64 of its network as well.
-func clientKey(client netip.Addr) netip.Addr {
-	client = client.Unmap().WithZone("")
-	if client.Is4() {
-		return client
-	}
-	network, _ := client.Prefix(64) // fails for more bits than there are
-	return network.Addr()
 }
