@@ -6,13 +6,10 @@ package cert
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
-	"net"
-	"net/netip"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -182,87 +179,4 @@ func (m *Manager) refreshFiles() {
 			m.log.Info("certificate files are usable again", "cert", s.files.certFile)
 		}
 	}
-}
-
-// TLS returns the configuration for listeners: TLS 1.2 and later, Go's current suites, h2 and h1. A handshake for
-// a name that is not configured is refused with unrecognized_name (RFC 6066, section 3); one without a name gets
-// the certificate of the IP address that it came to, if that is a host.
-func (m *Manager) TLS() *tls.Config {
-	return &tls.Config{
-		MinVersion:     tls.VersionTLS12,
-		NextProtos:     []string{"h2", "http/1.1"},
-		GetCertificate: m.certificate,
-	}
-}
-
-// certificate returns nil without an error where there is none: crypto/tls makes unrecognized_name of that.
-func (m *Manager) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	set := m.serving.Load()
-	name := strings.ToLower(strings.TrimSuffix(hello.ServerName, "."))
-	var s *source
-	if name == "" {
-		name = localIP(hello.Conn)
-		s = set.names[name]
-	} else {
-		s = set.find(name)
-	}
-	switch {
-	case s == nil:
-		m.refusals.note(name)
-		return nil, nil
-	case s.files != nil:
-		return s.files.certificate(), nil
-	default:
-		return set.local.certificate(hello, s.name)
-	}
-}
-
-func localIP(c net.Conn) string {
-	if c == nil {
-		return ""
-	}
-	ap, err := netip.ParseAddrPort(c.LocalAddr().String())
-	if err != nil {
-		return ""
-	}
-	return ap.Addr().Unmap().WithZone("").String()
-}
-
-// find returns the source for a name: its own, its wildcard's, or that of all others.
-func (set *Set) find(name string) *source {
-	if own := set.names[name]; own != nil {
-		return own
-	}
-	if dot := strings.IndexByte(name, '.'); dot > 0 {
-		if wildcard := set.names["*"+name[dot:]]; wildcard != nil {
-			return wildcard
-		}
-	}
-	return set.names["*"]
-}
-
-// Covers reports whether hostname may be served on a connection whose handshake asked for sni ("" for none): whether the
-// certificate that the handshake got is good for it, too (RFC 9110, section 7.4).
-func (m *Manager) Covers(sni, hostname string) bool {
-	if sni != "" && strings.EqualFold(sni, hostname) {
-		return true
-	}
-	set := m.serving.Load()
-	if sni == "" { // an IP host's certificate was served
-		return set.names[hostname] != nil && isIP(hostname)
-	}
-	s := set.find(strings.ToLower(strings.TrimSuffix(sni, ".")))
-	if s == nil {
-		return false
-	}
-	if s.name == "*" {
-		return set.find(hostname) == s
-	}
-	leaf := set.leaf(s)
-	return leaf != nil && leaf.VerifyHostname(hostname) == nil
-}
-
-func isIP(name string) bool {
-	_, err := netip.ParseAddr(name)
-	return err == nil
 }
