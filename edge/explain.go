@@ -72,11 +72,12 @@ func certificateOf(cfg *config.Config, name string) string {
 		return ""
 	case host.TLS.Cert != "":
 		return host.TLS.Cert
-	case len(host.TLS.Issuers) > 0:
-		return "issued by " + strings.Join(host.TLS.Issuers, ", else ")
-	default:
-		return "issued by " + strings.Join(cfg.TLS.Issuers, ", else ")
 	}
+	var issuers []string
+	for _, i := range cfg.IssuersOf(host) {
+		issuers = append(issuers, i.String())
+	}
+	return "issued by " + strings.Join(issuers, ", else ")
 }
 
 // request returns the request in the shape in which the chain would hand it to the rules.

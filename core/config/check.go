@@ -32,6 +32,7 @@ func check(c *Config, partial bool) []Problem {
 		}
 	}
 	k.listen()
+	k.tls()
 	k.sites()
 	for _, name := range k.groupNames {
 		k.group(name, c.TargetGroups[name])
@@ -183,29 +184,6 @@ func (k *checker) host(name string, h Host) {
 	}
 	if h.Default != nil {
 		k.rule(h.Default, at.to("default"))
-	}
-}
-
-// certificate finds hosts that would have no certificate.
-func (k *checker) certificate(name string, h Host, at path) {
-	tls := at.to("tls")
-	cert, key := k.given(tls.to("cert")), k.given(tls.to("key"))
-	shown := k.Show(name, at...)
-	switch {
-	case k.bad(tls), k.bad(tls.to("issuers")), k.bad(path{"tls"}), k.bad(path{"tls", "issuers"}):
-	case h.TLS.Off:
-		if h.HSTS > 0 {
-			k.warn(at.to("hsts"), "hsts has no effect on a host that has tls: off")
-		}
-	case cert && !key:
-		k.fail(tls.to("cert"), "cert needs key: the file with the certificate's private key")
-	case key && !cert:
-		k.fail(tls.to("key"), "key needs cert: the file with the certificate and its chain")
-	case cert:
-	case name == "*":
-		k.fail(at, `host "*" needs a certificate of its own: write tls: {cert: FILE, key: FILE}, or tls: off for plain http`)
-	case len(h.TLS.Issuers)+len(k.TLS.Issuers) == 0:
-		k.fail(at, "host %s has no certificate: write tls: {issuers: [local]} at the top of the file, or under the host tls: {cert: FILE, key: FILE}, or tls: off for plain http", shown)
 	}
 }
 

@@ -60,7 +60,35 @@ type Log struct {
 
 // TLS says where certificates come from.
 type TLS struct {
-	Issuers []string `yaml:"issuers" is:"local" doc:"Who issues certificates, in order of preference. local is a CA of edge's own, in data_dir."`
+	Email         string        `yaml:"email" is:"email" doc:"Whom the CA may write to. With an address and no issuers, Let's Encrypt issues."`
+	Issuers       []Issuer      `yaml:"issuers" doc:"Who issues certificates, in order of preference: letsencrypt, letsencrypt-staging, zerossl, local, or {directory: URL, …}."`
+	CheckInterval time.Duration `yaml:"check_interval" is:"positive" default:"10m" doc:"How often certificates are looked at for renewal, from 1s to 1d."`
+	DNS           DNS           `yaml:"dns" doc:"Where the DNS records of dns-01 are written, which wildcards need."`
+}
+
+// Issuer is one CA that certificates are got from: one that edge knows by name, or an ACME server (RFC 8555) by its directory.
+type Issuer struct {
+	Name       string   `yaml:"name,scalar" is:"letsencrypt|letsencrypt-staging|zerossl|local" doc:"A CA that edge knows. local is a CA of edge's own, in data_dir."` // or Directory
+	Directory  string   `yaml:"directory" is:"url" doc:"The ACME directory of any other CA."`
+	CA         string   `yaml:"ca" is:"file" doc:"PEM file: the roots that the directory's own certificate is verified with. Default: the system's."`
+	EAB        *EAB     `yaml:"eab" doc:"The account at the CA that certificates are got for, where the CA asks for one."` // nil: none
+	Challenges []string `yaml:"challenges" is:"http-01|tls-alpn-01|dns-01" doc:"How names may be proved. Default: every way that can work."`
+}
+
+// EAB binds the ACME account to an account that the CA knows already (RFC 8555, section 7.3.4).
+type EAB struct {
+	KID  string `yaml:"kid,required" is:"line" doc:"The key's name, from the CA."`
+	HMAC string `yaml:"hmac,required" is:"hmac" doc:"The key, from the CA, in base64url."` // a secret; without padding
+}
+
+// DNS says where the records of dns-01 are written.
+type DNS struct {
+	Route53 *Route53 `yaml:"route53" doc:"Amazon Route 53, with the credentials of the instance role or of the environment; {} finds the zone."` // nil: none
+}
+
+// Route53 is Amazon Route 53.
+type Route53 struct {
+	HostedZoneID string `yaml:"hosted_zone_id" is:"word" doc:"The zone to write to. Default: the public zone that the name is in."`
 }
 
 // Site is a folder of files that one web app is made of.
@@ -127,10 +155,11 @@ type Host struct {
 
 // HostTLS overrides TLS for one host.
 type HostTLS struct {
-	Off     bool     `yaml:",off"` // the host is served on plain HTTP
-	Issuers []string `yaml:"issuers" is:"local" doc:"Who issues the host's certificate, instead of tls.issuers."`
-	Cert    string   `yaml:"cert" is:"file" doc:"PEM file: the certificate and its chain."`
-	Key     string   `yaml:"key" is:"file" doc:"PEM file: the certificate's private key."`
+	Off      bool     `yaml:",off"` // the host is served on plain HTTP
+	Issuers  []Issuer `yaml:"issuers" doc:"Who issues the host's certificate, instead of tls.issuers."`
+	Cert     string   `yaml:"cert" is:"file" doc:"PEM file: the certificate and its chain."`
+	Key      string   `yaml:"key" is:"file" doc:"PEM file: the certificate's private key."`
+	ClientCA string   `yaml:"client_ca" is:"file" doc:"PEM file: the CAs of which a visitor has to show a certificate. Default: none is asked for."`
 }
 
 // Limits bound what a host or a rule takes on. Zero means no limit, except for Idle.

@@ -76,13 +76,18 @@ func (d *decoder) read(n *node, form form, f field, path string) (any, bool) {
 		d.spoil(path, n.place, "%s", err)
 		return nil, false
 	}
-	shown := quote(n.text)
-	if expanded {
+	at, shown := n.place, quote(n.text)
+	switch {
+	case expanded:
 		d.hide(path)
 		shown = "what " + shown + " stands for"
+	case form.secret && n.text != "":
+		at.bare = true
+		d.mark(path, func(p *place) { p.bare = true })
+		shown = "what stands here"
 	}
 	if !expanded && !slices.Contains(form.tags, n.tag) {
-		d.spoil(path, n.place, "%s should be %s, and is %s%s", f.name, form.wants, n.what(), quotes(n, form))
+		d.spoil(path, at, "%s should be %s, and is %s%s", f.name, form.wants, n.what(), quotes(n, form))
 		return nil, false
 	}
 	parsed, why, ok := form.read(text, n.src)
@@ -91,7 +96,7 @@ func (d *decoder) read(n *node, form form, f field, path string) (any, bool) {
 		if why != "" {
 			message += ": " + why
 		}
-		d.spoil(path, n.place, "%s", message)
+		d.spoil(path, at, "%s", message)
 	}
 	return parsed, ok
 }
@@ -101,6 +106,8 @@ func quotes(n *node, form form) string {
 	switch _, _, ok := form.read(n.text, n.src); {
 	case !ok:
 		return ""
+	case slices.Contains(form.tags, yamlText) && form.secret:
+		return "; put it in quotes"
 	case slices.Contains(form.tags, yamlText):
 		return "; put it in quotes: " + quote(n.text)
 	}
@@ -368,6 +375,8 @@ func (f field) label() string {
 		return "a rule"
 	case "targets":
 		return "a target"
+	case "issuers":
+		return "an issuer"
 	}
 	return f.name
 }

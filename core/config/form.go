@@ -22,6 +22,7 @@ type form struct {
 	matches *regexp.Regexp
 	min     *int // bounds of a number
 	max     *int
+	secret  bool // no message shows the text
 
 	// parse makes a value of the text. Its error is the reason alone: it must not repeat the text, which may be a secret.
 	parse func(text string, src *source) (any, error)
@@ -95,6 +96,8 @@ func (f form) hint(text string) string {
 		if _, err := strconv.Atoi(text); err == nil {
 			return "it needs a unit"
 		}
+	case strings.HasPrefix(text, "http:") && f.matches.MatchString("https"+text[4:]):
+		return "it has to be https"
 	case strings.TrimSpace(text) != text:
 		return "it has space around it"
 	}

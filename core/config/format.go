@@ -17,7 +17,8 @@ const (
 )
 
 // Format writes each problem with the line of the file that it is about and a caret under its column. What stands in
-// the line is what stands in the file: never what a ${…} in it stands for. Of very many problems it writes the first.
+// the line is what stands in the file: never what a ${…} in it stands for. A line is left out if the problem is about a secret
+// that stands in it. Of very many problems it writes the first.
 func Format(w io.Writer, problems []Problem) error {
 	out := bufio.NewWriter(w)
 	sources := map[string]*source{}
@@ -27,7 +28,7 @@ func Format(w io.Writer, problems []Problem) error {
 			break
 		}
 		fmt.Fprintln(out, p.Error())
-		if p.File == "" || p.Line == 0 {
+		if p.File == "" || p.Line == 0 || p.bare {
 			continue
 		}
 		src, ok := sources[p.File]

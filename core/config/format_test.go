@@ -66,3 +66,19 @@ func TestFormatIsBounded(t *testing.T) {
 		t.Errorf("%d lines, the last %q", len(lines), lines[len(lines)-2])
 	}
 }
+
+func TestALineWithASecretIsNotShown(t *testing.T) {
+	_, problems, _ := load(t, `
+hosts:
+  a.example:
+    tls: {issuers: [{directory: "https://ca/dir", eab: {kid: a, hmac: hunter2}}, {directory: "https://cb/dir", eab: {kid: a, hmac: "hunter2!"}}]}
+    default: {respond: {}, auth: {basic: {bob: hunter2}}}
+`, Env{})
+	var got strings.Builder
+	if err := Format(&got, problems); err != nil {
+		t.Fatal(err)
+	}
+	if len(problems) != 3 || strings.Contains(got.String(), "hunter2") {
+		t.Errorf("%d problems:\n%s", len(problems), got.String())
+	}
+}

@@ -13,6 +13,8 @@ type Problem struct {
 	Col     int    `json:"col"`     // from 1, in bytes
 	Message string `json:"message"` // says what to do about it
 	Warning bool   `json:"warning"` // the configuration may be used all the same
+
+	bare bool // a secret stands there as it is: the line is not shown
 }
 
 // Error makes a Problem an error.
@@ -46,10 +48,11 @@ type place struct {
 	line, col int
 	secret    bool // the value came from ${…}, so no message may show it
 	bad       bool // the value, or something in it, could not be read
+	bare      bool // the value is a secret that stands in the file as it is
 }
 
 func (p place) problem(message string) Problem {
-	return Problem{File: p.file, Line: p.line, Col: p.col, Message: message}
+	return Problem{File: p.file, Line: p.line, Col: p.col, Message: message, bare: p.bare}
 }
 
 func (p place) String() string { return fmt.Sprintf("%s:%d:%d", p.file, p.line, p.col) }

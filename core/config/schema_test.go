@@ -49,7 +49,7 @@ func seen(file string) (any, error) {
 func TestSchema(t *testing.T) {
 	schema := compileSchema(t)
 	// What is wrong in these lies between settings, or in how the text of the file is written.
-	accepted := []string{"alias-bomb", "hosts", "documents", "include", "expand", "no-certificate", "twice"}
+	accepted := []string{"alias-bomb", "hosts", "documents", "include", "expand", "no-certificate", "twice", "refused", "challenges"}
 	files, _ := filepath.Glob("testdata/*.yaml")
 	for _, file := range files {
 		name, bad := strings.CutSuffix(filepath.Base(file), ".bad.yaml")
@@ -115,6 +115,15 @@ func TestSchemaFollowsDecoding(t *testing.T) {
 		{"target without scheme", "target_groups: {g: {targets: ['a:1']}}", false},
 		{"matcher", "target_groups: {g: {health: {status: ['200-299', 404]}}}", true},
 		{"bad matcher", "target_groups: {g: {health: {status: '200-'}}}", false},
+		{"issuer as text", "tls: {issuers: local}", true},
+		{"issuer as mapping", "tls: {issuers: [{directory: 'https://ca/dir', eab: {kid: a, hmac: '${X:-c2VjcmV0}'}}]}", true},
+		{"unknown issuer", "tls: {issuers: [letsencript]}", false},
+		{"directory without TLS", "tls: {issuers: [{directory: 'http://ca/dir'}]}", false},
+		{"unknown challenge", "tls: {issuers: [{name: letsencrypt, challenges: http}]}", false},
+		{"EAB without a key", "tls: {issuers: [{directory: 'https://ca/dir', eab: {kid: a}}]}", false},
+		{"Route 53", "tls: {dns: {route53: {}}}", true},
+		{"Route 53 without a value", "tls: {dns: {route53:}}", true},
+		{"no e-mail address", "tls: {email: ops}", false},
 		{"include", "include: [conf.d/*.yaml]", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

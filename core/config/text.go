@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/base64"
 	"errors"
 	"mime"
 	"net"
@@ -28,7 +29,7 @@ func stringForm(is string) form {
 		f.pattern = `^[^\x00-\x08\x0a-\x1f\x7f]*$`
 	case "secret":
 		f.wants, f.tags = "one line of text, and not empty", looseTags()
-		f.pattern = `^[^\x00-\x1f\x7f]+$`
+		f.pattern, f.secret = `^[^\x00-\x1f\x7f]+$`, true
 	case "user":
 		f.wants, f.pattern = "a name without a colon", `^[^\x00-\x1f\x7f:]+$`
 	case "line":
@@ -88,6 +89,15 @@ func specialForm(f form, is string) form {
 	case "alias":
 		f.wants, f.pattern = "a hostname, *.NAME or an IP address", `^(\*\.)?[^*\s]+$`
 		f.parse = func(text string, _ *source) (any, error) { return parseHost(text) }
+	case "email":
+		f.wants, f.pattern = "an e-mail address such as ops@example.com", `^[!#-'*+/-9=?A-Z^-~.-]+@[^\s@]+$`
+		f.parse = func(text string, _ *source) (any, error) { return parseEmail(text) }
+	case "url":
+		f.wants, f.pattern = "a URL such as https://ca.example.com/acme/directory", `^https://[^\s/#]+(/[^\s#]*)?$`
+		f.parse = func(text string, _ *source) (any, error) { return parseURL(text) }
+	case "hmac":
+		f.wants, f.pattern, f.secret = "a key in base64url, as the CA shows it", `^[A-Za-z0-9_-]+=*$`, true
+		f.parse = func(text string, _ *source) (any, error) { return parseHMAC(text) }
 	case "media":
 		f.wants, f.pattern = "a media type such as text/html; charset=utf-8", `^[!-.0-~]+/[ -~]+$`
 		f.parse = func(text string, _ *source) (any, error) {
@@ -244,6 +254,39 @@ func checkName(name string) error {
 		}
 	}
 	return nil
+}
+
+// parseEmail looks at an address as far as a CA would: the name behind the @ has to be one.
+func parseEmail(text string) (string, error) {
+	_, domain, _ := strings.Cut(text, "@")
+	ascii, err := parseHost(domain)
+	switch {
+	case err != nil:
+		return "", err
+	case !strings.Contains(ascii, "."):
+		return "", errors.New("the name behind the @ is not a whole one")
+	}
+	return text, checkName(ascii)
+}
+
+func parseURL(text string) (string, error) {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Hostname() == "":
+		return "", errors.New("it can't be read as a URL")
+	case u.User != nil:
+		return "", errors.New("it has a user or password")
+	}
+	return text, nil
+}
+
+// parseHMAC returns a key in base64url without the padding, which RFC 7515 (section 2) has none of and some CAs show.
+func parseHMAC(text string) (string, error) {
+	text = strings.TrimRight(text, "=")
+	if _, err := base64.RawURLEncoding.DecodeString(text); err != nil {
+		return "", errors.New("letters of it are missing")
+	}
+	return text, nil
 }
 
 // parseSource reads one source expression of a Content-Security-Policy (CSP3, section 2.3.1).

@@ -55,6 +55,18 @@ func TestValues(t *testing.T) {
 		ProxyProtocol:  []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")},
 	})
 	equal(t, "log", c.Log, Log{Level: slog.LevelDebug, Access: here + "/log/access.log", Query: true})
+	equal(t, "tls", c.TLS, TLS{
+		Email: "ops@bücher.example.com",
+		Issuers: []Issuer{
+			{Name: Local}, {Name: ZeroSSL}, {Name: LetsEncrypt, Challenges: []string{DNS01}},
+			{
+				Directory: "https://ca.internal:14000/dir", CA: here + "/certs/ca.pem", EAB: &EAB{"1", "c2VjcmV0LW9mLXRoZS1hY2NvdW50"},
+				Challenges: []string{HTTP01, TLSALPN01, DNS01},
+			},
+		},
+		CheckInterval: 5 * time.Minute, DNS: DNS{&Route53{"Z0123456789ABCDEFGHIJ"}},
+	})
+	equal(t, "tls of a host", c.Hosts["*.example.org"].TLS, HostTLS{Issuers: []Issuer{{Name: LetsEncrypt}}, ClientCA: here + "/certs/clients.pem"})
 	equal(t, "site", c.Sites["app"], Site{Root: here + "/web", SPA: true, CSP: CSP{Sources: map[string][]string{
 		"connect": {"https://api.example.com", "'self'"}, "img": {"data:"},
 	}}})
@@ -110,6 +122,7 @@ hosts: {a.example.com: {limits: {rate: 90/m}, default: {respond: {}, cors: {orig
 	equal(t, "shutdown", c.Shutdown, 30*time.Second)
 	equal(t, "listen", c.Listen, Listen{HTTP: []string{":80"}, HTTPS: []string{":443"}, PublicPort: 443, Admin: "unix:" + dir + "/data/admin.sock"})
 	equal(t, "log", c.Log, Log{Access: "stdout"})
+	equal(t, "tls", c.TLS, TLS{Issuers: []Issuer{{Name: Local}}, CheckInterval: 10 * time.Minute})
 	equal(t, "group", c.TargetGroups["g"], TargetGroup{
 		Targets: []Target{{"http://a:1", 1}}, Algorithm: "round_robin", Drain: 300 * time.Second, WhenAllUnhealthy: "forward",
 		Stickiness: &Stickiness{"EDGESESSION", 24 * time.Hour},
