@@ -50,6 +50,8 @@ var errPanic = errors.New("panic while answering")
 type Options struct {
 	// Covers reports whether hostname may be served on a connection whose handshake asked for sni ("" for none).
 	Covers func(sni, hostname string) bool
+	// Challenge returns what a CA has to find at a path on plain http, if it is looking for an answer there. Nil: none does.
+	Challenge func(path string) (body string, ok bool)
 	// TrustedProxies are those whose X-Forwarded-* are believed (listen.trusted_proxies).
 	TrustedProxies []netip.Prefix
 	// PublicPort is the port of https that redirects name (listen.public_port).
@@ -62,6 +64,7 @@ type Options struct {
 // A Chain hands each exchange to the rule that it is for.
 type Chain struct {
 	covers  func(sni, hostname string) bool
+	answers func(path string) (body string, ok bool)
 	trusted trust
 	port    string // ":8443", or "" for the default one
 	access  *AccessLog
@@ -72,7 +75,7 @@ type Chain struct {
 
 // New makes a chain without a table: it knows no host until the first Swap.
 func New(o Options) *Chain {
-	c := &Chain{covers: o.Covers, access: o.Access, metrics: o.Metrics, log: o.Log}
+	c := &Chain{covers: o.Covers, answers: o.Challenge, access: o.Access, metrics: o.Metrics, log: o.Log}
 	for _, p := range o.TrustedProxies {
 		c.trusted = append(c.trusted, p.Masked())
 	}

@@ -15,6 +15,12 @@ import (
 // for a dead one, and http doesn't redirect it: ALB's health checks come without X-Forwarded-Proto.
 const healthRule = "health"
 
+// challengeRule is the name of what answers a CA that looks whether a name is ours.
+const challengeRule = "acme"
+
+// challengePath is where it looks (RFC 8555, section 8.3).
+const challengePath = "/.well-known/acme-challenge/"
+
 // find returns what is kept for the host that hostname belongs to, or nil.
 func (g *generation) find(hostname string) *hostState {
 	h := g.table.Host(hostname)
@@ -29,6 +35,9 @@ func (c *Chain) locate(p *passage) bool {
 	if p.TLS != nil && !c.served(p) {
 		return c.refuse(p.Exchange, http.StatusMisdirectedRequest, reasonMisdirected)
 	}
+	if p.TLS == nil && strings.HasPrefix(p.RawPath, challengePath) && c.challenged(p.Exchange) {
+		return false
+	}
 	if p.host == nil {
 		return c.refuse(p.Exchange, http.StatusNotFound, reasonUnknownHost)
 	}
@@ -37,6 +46,19 @@ func (c *Chain) locate(p *passage) bool {
 		return c.toHTTPS(p.Exchange)
 	}
 	return true
+}
+
+// challenged answers a CA, and reports whether it was one.
+func (c *Chain) challenged(x *exchange.Exchange) bool {
+	if c.answers == nil || x.Method != http.MethodGet && x.Method != http.MethodHead {
+		return false
+	}
+	body, ok := c.answers(x.RawPath)
+	if ok {
+		x.Record.Rule = challengeRule
+		reply.Fixed(http.StatusOK, "application/octet-stream", body).ServeExchange(x)
+	}
+	return ok
 }
 
 // served reports whether the handshake's certificate is one that the host may be served under (RFC 9110, section 7.4).
