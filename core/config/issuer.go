@@ -42,6 +42,21 @@ func (i Issuer) String() string {
 	return i.Directory
 }
 
+// DirectoryURL is the ACME directory of the issuer: its own, or that of the name; "" for the local CA, which has none.
+// Those of the names are from letsencrypt.org/getting-started, letsencrypt.org/docs/staging-environment and
+// zerossl.com/documentation/acme.
+func (i Issuer) DirectoryURL() string {
+	switch i.Name {
+	case LetsEncrypt:
+		return "https://acme-v02.api.letsencrypt.org/directory"
+	case LetsEncryptStaging:
+		return "https://acme-staging-v02.api.letsencrypt.org/directory"
+	case ZeroSSL:
+		return "https://acme.zerossl.com/v2/DV90"
+	}
+	return i.Directory
+}
+
 // public reports whether the issuer is a CA that browsers trust, or behaves like one: it certifies what the public DNS has.
 func (i Issuer) public() bool { return i.Directory == "" && i.Name != Local }
 
