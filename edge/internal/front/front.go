@@ -1,8 +1,8 @@
-// Package front turns the bytes of HTTP/1.1 and HTTP/2 connections into exchanges, and answers into bytes.
+// Package front turns the bytes of HTTP/1.1, HTTP/2 and HTTP/3 connections into exchanges, and answers into bytes.
 //
 // HTTP/1.1 is parsed here, strictly: a request that two servers could read differently is refused before any rule
-// sees it. HTTP/2 comes from x/net/http2. One [Server] accepts connections of both, keeps them within [Limits],
-// notices slow and vanished visitors, and drains.
+// sees it. HTTP/2 comes from x/net/http2, HTTP/3 from quic-go. One [Server] accepts connections of all, keeps them
+// within [Limits], notices slow and vanished visitors, and drains.
 //
 // In comes what only those who see the connection can do. What concerns one request, whatever carried it, is chain's.
 package front
@@ -30,6 +30,7 @@ type Options struct {
 	TLS     *tls.Config    // for listeners served as secure. Its NextProtos say whether h2 is offered
 	Limits  Limits         // zero values take the documented defaults
 	Log     *slog.Logger   // nil: slog.Default
+	QUICKey []byte         // 32 bytes or more that survive a restart: after it, visitors of h3 then learn at once that their connections are gone. nil: random
 	Refused func(*Refusal) // nil, or told of every request that was refused before it was an exchange
 }
 
@@ -44,12 +45,12 @@ type Refusal struct {
 
 // Counts says how many connections there are.
 type Counts struct {
-	Open, Idle, Active int // idle: without a request
-	HTTP1, HTTP2       int // open ones by protocol; those in a TLS handshake are neither
-	Accepted           uint64
-	HandshakeErrors    uint64
-	Refused            uint64 // requests
-	OverShare          uint64 // connections closed because their client had its share of Limits.Connections
+	Open, Idle, Active  int // idle: without a request
+	HTTP1, HTTP2, HTTP3 int // open ones by protocol; those in a handshake are none of them
+	Accepted            uint64
+	HandshakeErrors     uint64
+	Refused             uint64 // requests
+	OverShare           uint64 // connections closed because their client had its share of Limits.Connections
 }
 
 // A Server accepts connections and serves the exchanges that they carry.
@@ -60,14 +61,16 @@ type Server struct {
 	log     *slog.Logger
 	refused func(*Refusal)
 	h2      *h2
+	h3      *h3
 
-	ctx    context.Context // ends when what is left is cut off
-	cut    context.CancelFunc
-	clock  clock
-	pools  pools
-	slots  chan struct{} // one for each connection that may be open
-	starts sync.Once
-	guards sync.WaitGroup // the goroutine of guard
+	ctx     context.Context // ends when what is left is cut off
+	cut     context.CancelFunc
+	clock   clock
+	pools   pools
+	streams sync.Pool     // of *stream
+	slots   chan struct{} // one for each connection that may be open
+	starts  sync.Once
+	guards  sync.WaitGroup // the goroutine of guard
 
 	draining        atomic.Bool
 	accepted        atomic.Uint64
@@ -76,7 +79,7 @@ type Server struct {
 	overShare       atomic.Uint64
 
 	mu      sync.Mutex
-	lines   map[*line]struct{}
+	lines   map[connection]struct{}
 	clients map[netip.Addr]int // how many of the lines are whose
 	empty   chan struct{}      // closed when draining and lines is empty
 }
@@ -97,12 +100,14 @@ func New(o Options) *Server {
 		ctx:     ctx,
 		cut:     cut,
 		slots:   make(chan struct{}, limits.Connections),
-		lines:   make(map[*line]struct{}),
+		lines:   make(map[connection]struct{}),
 		clients: make(map[netip.Addr]int),
 		empty:   make(chan struct{}),
+		streams: sync.Pool{New: func() any { return new(stream) }},
 	}
 	s.clock.set(time.Now())
 	s.h2 = newH2(s)
+	s.h3 = newH3(s, o.QUICKey)
 	return s
 }
 
@@ -186,7 +191,7 @@ func (s *Server) serve(l *line, secure bool) {
 		<-s.slots
 	}()
 	l.learnAddresses()
-	if !s.admit(l) {
+	if !s.admit(&l.seat) {
 		s.overShare.Add(1)
 		return
 	}
@@ -231,7 +236,7 @@ func looksLikeHTTP(b []byte) bool {
 }
 
 // add reports false when Drain has ended: nobody would look after the connection.
-func (s *Server) add(l *line) bool {
+func (s *Server) add(c connection) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	select {
@@ -239,14 +244,14 @@ func (s *Server) add(l *line) bool {
 		return false
 	default:
 	}
-	s.lines[l] = struct{}{}
+	s.lines[c] = struct{}{}
 	return true
 }
 
 // admit counts the connection for its client, and reports false when that has its share already. Its address is known
 // only here, and not when the connection is accepted: under PROXY protocol the visitor must send it first.
-func (s *Server) admit(l *line) bool {
-	client, shares := exchange.ClientNetwork(l.peer.Addr())
+func (s *Server) admit(p *seat) bool {
+	client, shares := exchange.ClientNetwork(p.peer.Addr())
 	if !shares {
 		return true
 	}
@@ -256,16 +261,17 @@ func (s *Server) admit(l *line) bool {
 		return false
 	}
 	s.clients[client]++
-	l.client = client
+	p.client = client
 	return true
 }
 
-func (s *Server) remove(l *line) {
+func (s *Server) remove(c connection) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.lines, l)
-	if s.clients[l.client]--; s.clients[l.client] <= 0 { // also of nobody's
-		delete(s.clients, l.client)
+	delete(s.lines, c)
+	client := c.at().client
+	if s.clients[client]--; s.clients[client] <= 0 { // also of nobody's
+		delete(s.clients, client)
 	}
 	s.checkEmpty()
 }
@@ -294,14 +300,16 @@ func (s *Server) Connections() Counts {
 	defer s.mu.Unlock()
 	c.Open = len(s.lines)
 	for l := range s.lines {
-		switch exchange.Protocol(l.protocol.Load()) {
+		switch exchange.Protocol(l.at().protocol.Load()) {
+		case exchange.HTTP3:
+			c.HTTP3++
 		case exchange.HTTP2:
 			c.HTTP2++
 		case exchange.HTTP11:
 			c.HTTP1++
 		default:
 		}
-		if p, _ := l.phase(); p == phaseIdle || p == phaseResting {
+		if p, _ := l.at().phase(); p == phaseIdle || p == phaseResting {
 			c.Idle++
 		}
 	}
@@ -309,7 +317,7 @@ func (s *Server) Connections() Counts {
 	return c
 }
 
-// Drain ends keep-alive: idle connections are closed, answers say Connection: close, h2 connections get GOAWAY.
+// Drain ends keep-alive: idle connections are closed, answers say Connection: close, h2 and h3 connections get GOAWAY.
 // It returns nil when all connections have ended. When ctx is done first, it cuts what is left and returns how much that was.
 // Listeners are not its business: close them before, or connections that come meanwhile get one answer each.
 func (s *Server) Drain(ctx context.Context) error {

@@ -11,18 +11,26 @@ import (
 	"github.com/onehost/edge/edge/internal/exchange"
 )
 
-// A clock is the time in milliseconds as guard last saw it: exact to a tick, and free to read.
+// A clock is the time in milliseconds as guard last saw it: exact to a tick, and free to read. It begins with the
+// system's and then goes by itself, so that setting the system's clock ends no connection.
 type clock struct {
 	ms   atomic.Int64
-	date atomic.Pointer[string] // as in a Date field
+	date atomic.Pointer[string] // as in a Date field; the system's time
+
+	began  time.Time
+	second int64 // of date
 }
 
 func (c *clock) set(t time.Time) {
-	if second := t.Unix() * 1000; c.date.Load() == nil || c.ms.Load() < second {
+	if c.began.IsZero() {
+		c.began = t
+	}
+	if second := t.Unix(); c.second != second {
 		d := t.UTC().Format(http.TimeFormat)
 		c.date.Store(&d)
+		c.second = second
 	}
-	c.ms.Store(t.UnixMilli())
+	c.ms.Store(c.began.UnixMilli() + t.Sub(c.began).Milliseconds())
 }
 
 func (c *clock) now() int64 { return c.ms.Load() }
@@ -34,7 +42,7 @@ func (s *Server) guard() {
 	tick := s.limits.tick()
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
-	var lines []*line
+	var lines []connection
 	for {
 		select {
 		case <-s.ctx.Done():
@@ -186,10 +194,10 @@ func (l *line) checkGone() {
 func (s *Server) closeLongestIdle() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var longest *line
+	var longest connection
 	var least int64
 	for l := range s.lines {
-		p, since := l.phase()
+		p, since := l.at().phase()
 		if (p == phaseIdle || p == phaseResting) && (longest == nil || since < least) {
 			longest, least = l, since
 		}

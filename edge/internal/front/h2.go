@@ -5,13 +5,13 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"sync"
 
 	"golang.org/x/net/http2"
+
+	"github.com/onehost/edge/edge/internal/exchange"
 )
 
-// An h2 serves HTTP/2 (RFC 9113) by x/net/http2, which knows only http.Handlers: each of its requests becomes an
-// exchange here, and what x/net does not do is done here: progress limits, the strictness of h1, refusals.
+// An h2 serves HTTP/2 (RFC 9113) by x/net/http2.
 //
 // What x/net does against floods: no more handlers run on a connection than it may have streams, though their streams
 // were reset (CVE-2023-44487, rapid reset); four times as many may wait, then the connection ends with
@@ -22,7 +22,6 @@ type h2 struct {
 	s      *Server
 	config http.HTTP2Config
 	log    *log.Logger // of visitors' mistakes
-	pool   sync.Pool   // of *h2stream
 }
 
 const (
@@ -43,14 +42,13 @@ func newH2(s *Server) *h2 {
 			MaxReceiveBufferPerStream:     h2StreamWindow,
 			MaxReceiveBufferPerConnection: h2LineWindow,
 		},
-		log:  slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
-		pool: sync.Pool{New: func() any { return new(h2stream) }},
+		log: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 }
 
 // serve returns when the connection has ended and none of its handlers runs any more.
 func (h *h2) serve(below *line, conn net.Conn) {
-	l := &h2line{h: h, line: below, streams: make(map[*h2stream]struct{})}
+	l := &h2line{streams: streams{s: h.s, protocol: exchange.HTTP2, running: make(map[*stream]struct{})}, line: below}
 	l.base = &http.Server{ //nolint:gosec // has no listeners; the other limits of time are guard's
 		// x/net answers what is longer itself; up to the double we do, as h1 does.
 		MaxHeaderBytes: 2 * h.s.limits.Head,
@@ -71,24 +69,18 @@ func (h *h2) serve(below *line, conn net.Conn) {
 	l.end()
 }
 
-// An h2line is one connection: it turns x/net's requests into exchanges, each on x/net's goroutine for it.
+// An h2line is what h2 knows of a connection besides its line.
 type h2line struct {
-	h    *h2
+	streams
 	line *line
 	base *http.Server // for x/net's sake, and one for each connection since only its Shutdown has GOAWAY sent
 
-	handlers sync.WaitGroup
-	mu       sync.Mutex
-	over     bool
-	begun    uint64                 // handlers
-	streams  map[*h2stream]struct{} // those whose handlers run
-
-	tails // guard's own notes
+	tails tails // guard's own notes
 }
 
 // goAway tells the visitor to open no more streams here. The connection ends a second after its last stream.
 func (l *h2line) goAway() {
-	_ = l.base.Shutdown(l.h.s.ctx) // does not wait: base has no connections of its own
+	_ = l.base.Shutdown(l.s.ctx) // does not wait: base has no connections of its own
 }
 
 // changed is what x/net calls when there is a first stream, and when there is none any more.
@@ -100,48 +92,27 @@ func (l *h2line) changed(_ net.Conn, state http.ConnState) {
 	l.line.enter(phaseResting)
 }
 
-// end waits for the handlers, whose contexts are done.
-func (l *h2line) end() {
-	l.mu.Lock()
-	l.over = true
-	l.mu.Unlock()
-	l.handlers.Wait()
-}
-
-// begin reports false when the connection has ended before the handler could start.
-func (l *h2line) begin(st *h2stream) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.over {
-		return false
-	}
-	l.handlers.Add(1)
-	l.begun++
-	l.streams[st] = struct{}{}
-	return true
-}
-
-func (l *h2line) forget(st *h2stream) {
-	l.mu.Lock()
-	delete(l.streams, st)
-	l.mu.Unlock()
-	l.handlers.Done()
-}
-
 // ServeHTTP is called by x/net for each stream.
 func (l *h2line) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	st := l.h.pool.Get().(*h2stream)
-	st.reset(l, w, r)
-	if !l.begin(st) {
-		panic(http.ErrAbortHandler)
-	}
-	whole := false
-	func() {
-		defer l.forget(st)
-		whole = st.serve()
-	}()
-	l.h.pool.Put(st)
-	if !whole {
-		panic(http.ErrAbortHandler) // which is how x/net is told to reset the stream
+	l.serve(w, r, l.line.peer, l.line.local)
+}
+
+// tails is what guard remembers of a connection whose handlers have all returned while streams are open: the ends of
+// their answers wait in x/net, where no limit of a stream can be seen.
+type tails struct {
+	begun uint64
+	since int64
+}
+
+// check is guard's.
+func (l *h2line) check(now, tick int64) {
+	l.streams.check(now, tick, l.line.in.Load())
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch t := &l.tails; {
+	case t.begun != l.begun || len(l.running) > 0 || l.line.writing.Load() != 0:
+		*t = tails{l.begun, now}
+	case now-t.since >= l.s.limits.Idle.Milliseconds()+tick:
+		l.line.tooSlow()
 	}
 }

@@ -11,7 +11,7 @@ import (
 // What this package adds to x/net's own allocations: the lists of Date and Content-Length, and the handler's body.
 func TestH2Allocations(t *testing.T) {
 	s := New(Options{Handler: text("hello")})
-	l := &h2line{h: s.h2, streams: make(map[*h2stream]struct{})}
+	l := adapter(s)
 	w := sink{header: http.Header{}}
 	r := &http.Request{Method: "GET", RequestURI: "/a?b", Host: "a.test", TLS: new(tls.ConnectionState), Header: http.Header{"Accept": {"*/*"}, "User-Agent": {"test"}}}
 	got := testing.AllocsPerRun(1000, func() {

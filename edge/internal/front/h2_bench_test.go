@@ -31,7 +31,7 @@ func BenchmarkH2(b *testing.B) {
 // BenchmarkH2Adapter is what an exchange costs besides x/net's part.
 func BenchmarkH2Adapter(b *testing.B) {
 	s := New(Options{Handler: text("hello")})
-	l := &h2line{h: s.h2, streams: make(map[*h2stream]struct{})}
+	l := adapter(s)
 	w := sink{header: http.Header{}}
 	r := &http.Request{Method: "GET", RequestURI: "/a?b", Host: "a.test", TLS: new(tls.ConnectionState), Header: http.Header{
 		"Accept": {"*/*"}, "User-Agent": {"test"}, "Cookie": {"a=b"}, "Accept-Encoding": {"gzip"}}}
@@ -40,6 +40,10 @@ func BenchmarkH2Adapter(b *testing.B) {
 		clear(w.header)
 		l.ServeHTTP(w, r)
 	}
+}
+
+func adapter(s *Server) *h2line {
+	return &h2line{streams: streams{s: s, protocol: exchange.HTTP2, running: make(map[*stream]struct{})}, line: new(line)}
 }
 
 // sink is a ResponseWriter that keeps nothing.

@@ -2,6 +2,7 @@ package front
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"io"
 	"net"
@@ -10,14 +11,23 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 
 	"github.com/onehost/edge/edge/internal/exchange"
 )
 
-// client returns net/http's, which speaks only the one protocol.
+// client returns net/http's or quic-go's, which speaks only the one protocol.
 func (h *host) client(protocol exchange.Protocol) *http.Client {
+	client := &http.Client{Timeout: 20 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	if protocol == exchange.HTTP3 {
+		t := &http3.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableCompression: true, Dial: h.dialQUIC}
+		h.t.Cleanup(func() { t.Close() })
+		client.Transport = t
+		return client
+	}
 	t := &http.Transport{
 		TLSClientConfig:       &tls.Config{InsecureSkipVerify: true},
 		DisableCompression:    true,
@@ -27,7 +37,12 @@ func (h *host) client(protocol exchange.Protocol) *http.Client {
 	t.Protocols.SetHTTP1(protocol == exchange.HTTP11)
 	t.Protocols.SetHTTP2(protocol == exchange.HTTP2)
 	h.t.Cleanup(t.CloseIdleConnections)
-	return &http.Client{Transport: t, Timeout: 20 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	client.Transport = t
+	return client
+}
+
+func (h *host) dialQUIC(ctx context.Context, _ string, tls *tls.Config, config *quic.Config) (*quic.Conn, error) {
+	return quic.DialAddr(ctx, h.quic(), tls, config)
 }
 
 func (h *host) url(path string) string { return "https://" + h.address + path }

@@ -48,7 +48,7 @@ func FuzzH2Head(f *testing.F) {
 		var x, again exchange.Exchange
 		x.Reset(nil)
 		again.Reset(nil)
-		if why := (&h2head{request: &x.Request, from: from, limits: &limits}).parse(); why != accepted {
+		if why := (&streamHead{request: &x.Request, from: from, limits: &limits, protocol: exchange.HTTP2}).parse(); why != accepted {
 			return
 		}
 		again.Scheme = "https"

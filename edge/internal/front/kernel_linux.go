@@ -1,6 +1,7 @@
 package front
 
 import (
+	"net"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -29,6 +30,22 @@ func bytesAcked(raw syscall.RawConn) (n int64) {
 		if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
 			n = int64(info.Bytes_acked)
 		}
+	})
+	return n
+}
+
+// receiveBuffer is how many bytes the kernel keeps of what comes on a socket, 0 if it does not say.
+func receiveBuffer(pc net.PacketConn) (n int) {
+	c, ok := pc.(syscall.Conn)
+	if !ok {
+		return 0
+	}
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return 0
+	}
+	raw.Control(func(fd uintptr) {
+		n, _ = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF) // 0 on error
 	})
 	return n
 }

@@ -9,47 +9,24 @@ import (
 	"time"
 )
 
-// A phase is what a connection is waiting for. Each has its own limit, which guard looks after.
-type phase uint8
-
-const (
-	phaseHandshake   phase = iota // TLS: Limits.Handshake
-	phaseHead                     // a request's head: Limits.ReadHead
-	phaseIdle                     // the next request: Limits.KeepAlive; closed by Drain
-	phaseExchange                 // a handler is at work: progress and silence
-	phaseUpgraded                 // no longer HTTP: silence in both directions
-	phaseMultiplexed              // h2 with streams, each of which has its own limits: progress of writing
-	phaseResting                  // h2 without streams: ended by x/net after Limits.KeepAlive
-	phaseGoAway                   // h2 that is being told to go, to make room: its end at once, or lingerTime
-	phaseLinger                   // what the visitor still sends is read and dropped: lingerTime
-	phaseExpired                  // guard has had enough; nothing follows but the end
-)
-
-const phaseBits = 4
-
 // A line is a visitor's connection as it is below TLS. It notes when it waits for the visitor and how many bytes move,
-// so that guard can tell a slow attack from a slow visitor; and it knows in which phase the connection is.
+// so that guard can tell a slow attack from a slow visitor.
 //
 // It is below TLS and not above because only there a blocked write shows its progress, and because a TLS connection
 // whose write timed out is broken: deadlines are therefore set only to end it.
 type line struct {
 	net.Conn
-	s    *Server
+	seat
 	raw  syscall.RawConn // nil if it is no socket
 	sock net.Conn        // the socket under PROXY protocol
+	h2   *h2line         // set before phaseMultiplexed
 
-	peer, local netip.AddrPort // set by the connection's goroutine
-	client      netip.Addr     // whose share of connections it counts for, if anybody's
-	h2          *h2line        // set before phaseMultiplexed
-	protocol    atomic.Uint32  // exchange.Protocol, 0 before it is known
-
-	state   atomic.Uint64 // phase, and since when
-	reading atomic.Int64  // since when a Read waits, 0: none does
-	writing atomic.Int64  // since when a Write waits, 0: none does
-	moved   atomic.Int64  // when bytes moved last
-	in, out atomic.Int64  // bytes
-	idle    atomic.Int64  // how long silence may last, in milliseconds
-	slow    atomic.Bool   // guard ended reading or writing because too little moved
+	reading atomic.Int64 // since when a Read waits, 0: none does
+	writing atomic.Int64 // since when a Write waits, 0: none does
+	moved   atomic.Int64 // when bytes moved last
+	in, out atomic.Int64 // bytes
+	idle    atomic.Int64 // how long silence may last, in milliseconds
+	slow    atomic.Bool  // guard ended reading or writing because too little moved
 	watcher atomic.Pointer[h1]
 
 	guarded // guard's own notes
@@ -57,7 +34,7 @@ type line struct {
 
 // newLine must not ask conn for an address: under PROXY protocol that waits for the visitor.
 func newLine(s *Server, conn net.Conn) *line {
-	l := &line{Conn: conn, s: s, sock: socket(conn)}
+	l := &line{Conn: conn, seat: seat{s: s}, sock: socket(conn)}
 	if c, ok := l.sock.(syscall.Conn); ok {
 		l.raw, _ = c.SyscallConn()
 	}
@@ -85,7 +62,7 @@ func (l *line) learnAddresses() {
 }
 
 func addrPort(a net.Addr) netip.AddrPort {
-	t, ok := a.(*net.TCPAddr)
+	t, ok := a.(interface{ AddrPort() netip.AddrPort })
 	if !ok {
 		return netip.AddrPort{}
 	}
@@ -132,34 +109,6 @@ func (l *line) setIdle(d time.Duration) {
 		d = l.s.limits.Idle
 	}
 	l.idle.Store(max(d.Milliseconds(), 1))
-}
-
-func stateOf(p phase, since int64) uint64 { return uint64(since)<<phaseBits | uint64(p) }
-
-func (l *line) phase() (p phase, since int64) { return l.parse(l.state.Load()) }
-
-func (*line) parse(state uint64) (p phase, since int64) {
-	return phase(state & (1<<phaseBits - 1)), int64(state >> phaseBits)
-}
-
-// enter begins phase p. It reports false when guard has ended the connection meanwhile.
-func (l *line) enter(p phase) bool {
-	for {
-		old := l.state.Load()
-		if was, _ := l.parse(old); was == phaseExpired {
-			return false
-		}
-		if l.state.CompareAndSwap(old, stateOf(p, l.s.clock.now())) {
-			return true
-		}
-	}
-}
-
-// turn goes from one phase to another. It reports false when the connection is in another.
-func (l *line) turn(from, to phase) bool {
-	old := l.state.Load()
-	is, _ := l.parse(old)
-	return is == from && l.state.CompareAndSwap(old, stateOf(to, l.s.clock.now()))
 }
 
 // expire ends a connection that is in phase p: what it waits for fails.

@@ -33,6 +33,8 @@ type host struct {
 	address string
 	secure  bool
 
+	quic func() string // the address of h3, which is served from its first use on
+
 	mu      sync.Mutex
 	refused []Refusal
 }
@@ -77,7 +79,27 @@ func startOn(t testing.TB, ln net.Listener, secure bool, limits Limits, handler 
 		defer cancel()
 		h.server.Drain(ctx)
 	})
+	h.quic = sync.OnceValue(h.serveQUIC)
 	return h
+}
+
+func (h *host) serveQUIC() string {
+	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- h.server.ServeQUIC(pc) }()
+	h.t.Cleanup(func() { // before that of startOn
+		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+		defer cancel()
+		h.server.Drain(ctx)
+		if err := <-served; err != nil {
+			h.t.Errorf("ServeQUIC: %v", err)
+		}
+		pc.Close()
+	})
+	return pc.LocalAddr().String()
 }
 
 func (h *host) noteRefusal(r *Refusal) {

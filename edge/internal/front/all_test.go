@@ -50,13 +50,16 @@ func (h *host) ask(t *testing.T, protocol exchange.Protocol, method, path string
 		return s
 	}
 	defer a.Body.Close()
-	if a.ProtoMajor != int(protocol)-1 && protocol == exchange.HTTP2 {
+	if a.Proto != protocol.String() {
 		t.Fatalf("answered by %s", a.Proto)
 	}
 	b, err := io.ReadAll(a.Body)
 	s.Status, s.Header, s.Length, s.Body, s.Trailer, s.Broken = a.StatusCode, a.Header, a.ContentLength, string(b), a.Trailer, err != nil
 	for _, name := range []string{"Date", "Connection"} {
 		delete(s.Header, name)
+	}
+	if s.Status == http.StatusNotModified {
+		s.Length = 0 // quic-go's client says that it does not know
 	}
 	if len(s.Trailer) == 0 {
 		s.Trailer = nil
@@ -67,8 +70,8 @@ func (h *host) ask(t *testing.T, protocol exchange.Protocol, method, path string
 // unsized is a body whose length is not declared.
 type unsized struct{ io.Reader }
 
-// The same handlers must look the same over HTTP/1.1 and HTTP/2, to the visitor and to the handler.
-func TestBothProtocols(t *testing.T) {
+// The same handlers must look the same over all protocols, to the visitor and to the handler.
+func TestAllProtocols(t *testing.T) {
 	t.Parallel()
 	large := repeat("0123456789abcdef", 1<<14)
 	for name, c := range map[string]struct {
@@ -155,14 +158,18 @@ func TestBothProtocols(t *testing.T) {
 				return h.ask(t, protocol, c.method, "/a%2fb//c?d=%20", body, c.header, c.trailer)
 			}
 			h1, h2 := over(exchange.HTTP11), over(exchange.HTTP2)
-			if !reflect.DeepEqual(h1, h2) {
-				t.Errorf("\nHTTP/1.1 %.600s\nHTTP/2   %.600s", fmt.Sprintf("%+v", h1), fmt.Sprintf("%+v", h2))
+			h3 := over(exchange.HTTP3)
+			if h1.Broken && h3.Broken { // a reset stream drops what has not arrived yet (RFC 9000, section 3.3)
+				h3 = h1
+			}
+			if !reflect.DeepEqual(h1, h2) || !reflect.DeepEqual(h1, h3) {
+				t.Errorf("\nHTTP/1.1 %.600s\nHTTP/2   %.600s\nHTTP/3   %.600s", fmt.Sprintf("%+v", h1), fmt.Sprintf("%+v", h2), fmt.Sprintf("%+v", h3))
 			}
 		})
 	}
 }
 
-func TestDrainOfBothProtocols(t *testing.T) {
+func TestDrainOfAllProtocols(t *testing.T) {
 	t.Parallel()
 	began, release := make(chan struct{}), make(chan struct{})
 	h := start(t, true, Limits{}, func(x *exchange.Exchange) {
@@ -170,12 +177,13 @@ func TestDrainOfBothProtocols(t *testing.T) {
 		<-release
 		text("finished")(x)
 	})
-	answers := make(chan seen, 2)
-	for _, protocol := range []exchange.Protocol{exchange.HTTP11, exchange.HTTP2} {
+	answers := make(chan seen, 3)
+	for _, protocol := range []exchange.Protocol{exchange.HTTP11, exchange.HTTP2, exchange.HTTP3} {
 		go func() { answers <- h.ask(t, protocol, "GET", "/", nil, nil, nil) }()
 	}
-	<-began
-	<-began
+	for range 3 {
+		<-began
+	}
 	drained := make(chan error, 1)
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
@@ -184,7 +192,7 @@ func TestDrainOfBothProtocols(t *testing.T) {
 	}()
 	waitFor(t, h.server.draining.Load)
 	close(release)
-	for range 2 {
+	for range 3 {
 		if a := <-answers; a.Body != "finished" || a.Broken {
 			t.Errorf("%+v", a)
 		}

@@ -9,23 +9,25 @@ import (
 	"github.com/onehost/edge/edge/internal/exchange"
 )
 
-// An h2head is x/net's request on its way to become ours.
+// A streamHead is a request of x/net or quic-go on its way to become ours.
 //
-// x/net has refused what breaks RFC 9113: bytes that no field may have, upper-case names, pseudo-fields that are
+// They have refused what breaks RFC 9113 or RFC 9114: bytes that no field may have, upper-case names, pseudo-fields that are
 // unknown, twice there or late, connection-specific fields, TE other than trailers, an authority that differs from Host.
-// It has joined the crumbs of cookies, and looks at nothing that matters only to HTTP/1.1: a method or a path with
-// spaces would become a request of its own at a target.
-type h2head struct {
-	request *exchange.Request
-	from    *http.Request
-	limits  *Limits
-	size    int
+// They have joined the crumbs of cookies, and look at nothing that matters only to HTTP/1.1: a method or a path with
+// spaces would become a request of its own at a target. Of h3 the scheme is not known: quic-go keeps it for itself.
+type streamHead struct {
+	request  *exchange.Request
+	from     *http.Request
+	limits   *Limits
+	protocol exchange.Protocol
+	waits    bool // for a 100, which quic-go leaves to its handlers
+	size     int
 }
 
-// parse fills the request. Fields are sorted by name: x/net has them in a map, so the visitor's order is lost.
-func (h *h2head) parse() refusal {
+// parse fills the request. Fields are sorted by name: they come in a map, so the visitor's order is lost.
+func (h *streamHead) parse() refusal {
 	r, from := h.request, h.from
-	r.Protocol, r.Scheme, r.Method = exchange.HTTP2, "https", from.Method
+	r.Protocol, r.Scheme, r.Method = h.protocol, "https", from.Method
 	switch {
 	case !isTokenString(from.Method):
 		return bad(ReasonBadMethod)
@@ -46,7 +48,7 @@ func (h *h2head) parse() refusal {
 	return h.body()
 }
 
-func (h *h2head) target() refusal {
+func (h *streamHead) target() refusal {
 	r, target := h.request, h.from.RequestURI
 	h.size = len(r.Method) + len(target) + len("  HTTP/2.0\r\n")
 	if h.size-len("\r\n") > h.limits.RequestLine {
@@ -62,7 +64,7 @@ func (h *h2head) target() refusal {
 	return checkEscapes(r.RawPath)
 }
 
-func (h *h2head) host() refusal {
+func (h *streamHead) host() refusal {
 	r := h.request
 	if h.from.Host == "" {
 		return bad(ReasonMissingHost)
@@ -76,7 +78,7 @@ func (h *h2head) host() refusal {
 	return accepted
 }
 
-func (h *h2head) fields() refusal {
+func (h *streamHead) fields() refusal {
 	for name, values := range h.from.Header {
 		for _, value := range values {
 			if why := h.field(name, value); why != accepted {
@@ -91,7 +93,7 @@ func (h *h2head) fields() refusal {
 	return accepted
 }
 
-func (h *h2head) field(name, value string) refusal {
+func (h *streamHead) field(name, value string) refusal {
 	length := len(name) + len(": ") + len(value)
 	if length > h.limits.Field {
 		return refusal{http.StatusRequestHeaderFieldsTooLarge, ReasonFieldTooLong}
@@ -101,11 +103,15 @@ func (h *h2head) field(name, value string) refusal {
 		return bad(ReasonNonCompliantHeader) // RFC 9113, section 8.2.1
 	}
 	switch name {
-	case "Content-Length":
-		return accepted // body's business
+	case "Content-Length", "Host": // body's business; the same as the authority, which quic-go has seen to
+		return accepted
 	case "Te":
 		h.request.AcceptTrailers = h.request.AcceptTrailers || hasToken(value, "trailers")
 	case "Expect": // x/net has taken 100-continue out
+		if h.protocol == exchange.HTTP3 && strings.EqualFold(value, "100-continue") {
+			h.waits = true
+			return accepted
+		}
 		return refusal{http.StatusExpectationFailed, ReasonUnknownExpectation}
 	}
 	if looksLikeFraming(name) {
@@ -120,7 +126,7 @@ func (h *h2head) field(name, value string) refusal {
 
 // body takes the length. x/net believes the first of several Content-Lengths, takes a bad one for 0, and does not
 // compare one with a stream that ends with its head; all three are malformed (RFC 9113, section 8.1.1).
-func (h *h2head) body() refusal {
+func (h *streamHead) body() refusal {
 	r := h.request
 	r.Length = h.from.ContentLength
 	declared := head{request: &exchange.Request{}}
@@ -141,6 +147,12 @@ func (h *h2head) body() refusal {
 // bodyless says of which methods a body has no meaning (RFC 9110, section 9.3.1), which strictest mode refuses.
 func bodyless(method string) bool { return method == http.MethodGet || method == http.MethodHead }
 
+// rarelyWithBody says of which methods a body has no meaning either, but is let through. With length unknown it would
+// be sent on in chunks, though it is empty nearly always.
+func rarelyWithBody(method string) bool {
+	return method == http.MethodDelete || method == http.MethodOptions
+}
+
 // isGRPC says whether a Content-Type is gRPC's, of whatever encoding (application/grpc+proto).
 func isGRPC(kind string) bool {
 	const grpc = "application/grpc"
@@ -148,8 +160,8 @@ func isGRPC(kind string) bool {
 }
 
 // refuse answers shortly. The connection goes on: its framing is beyond doubt.
-func (st *h2stream) refuse(why refusal) {
-	id := st.line.h.s.noteRefusal(why, Refusal{Peer: st.x.Peer, Local: st.x.Local, Secure: true})
+func (st *stream) refuse(why refusal) {
+	id := st.of.s.noteRefusal(why, Refusal{Peer: st.x.Peer, Local: st.x.Local, Secure: true})
 	kind, body := why.page(strings.Contains(st.r.Header.Get("Accept"), "text/html"))
 	h := st.w.Header()
 	h.Set("Content-Type", kind)

@@ -1,0 +1,81 @@
+package front
+
+import (
+	"net/http"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+
+	"github.com/onehost/edge/edge/internal/exchange"
+)
+
+// streams are those of one connection of h2 or h3. Their libraries know only http.Handlers: each request becomes an exchange
+// here, on the library's goroutine for it, and what the libraries do not do is done here: progress limits, the
+// strictness of h1, refusals.
+type streams struct {
+	s        *Server
+	protocol exchange.Protocol
+
+	handlers sync.WaitGroup
+	mu       sync.Mutex
+	over     bool
+	begun    uint64               // handlers
+	running  map[*stream]struct{} // those whose handlers run
+
+	in, out atomic.Int64 // bytes of bodies
+
+	rest func(resting bool) // nil, or told of the first handler and of the end of the last
+}
+
+// end waits for the handlers, whose contexts are done.
+func (ss *streams) end() {
+	ss.mu.Lock()
+	ss.over = true
+	ss.mu.Unlock()
+	ss.handlers.Wait()
+}
+
+// begin reports false when the connection has ended before the handler could start.
+func (ss *streams) begin(st *stream) bool {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	if ss.over {
+		return false
+	}
+	ss.handlers.Add(1)
+	ss.begun++
+	ss.running[st] = struct{}{}
+	if ss.rest != nil && len(ss.running) == 1 {
+		ss.rest(false)
+	}
+	return true
+}
+
+func (ss *streams) forget(st *stream) {
+	ss.mu.Lock()
+	delete(ss.running, st)
+	if ss.rest != nil && len(ss.running) == 0 {
+		ss.rest(true)
+	}
+	ss.mu.Unlock()
+	ss.handlers.Done()
+}
+
+// serve is called for each request. It panics with http.ErrAbortHandler, which is how the libraries are told to reset the stream.
+func (ss *streams) serve(w http.ResponseWriter, r *http.Request, peer, local netip.AddrPort) {
+	st := ss.s.streams.Get().(*stream)
+	st.reset(ss, w, r)
+	st.x.Peer, st.x.Local = peer, local
+	if !ss.begin(st) {
+		panic(http.ErrAbortHandler)
+	}
+	whole := false
+	func() {
+		defer ss.forget(st)
+		whole = st.serve()
+	}()
+	ss.s.streams.Put(st)
+	if !whole {
+		panic(http.ErrAbortHandler)
+	}
+}
