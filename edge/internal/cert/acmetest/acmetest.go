@@ -267,6 +267,8 @@ func (ca *CA) Roots(t testing.TB) *x509.CertPool {
 }
 
 // Revoke revokes a certificate by its own key (RFC 8555 section 7.6), as somebody who found that would. It goes past the gate.
+// From then on its renewal window is the half hour that ended half an hour ago, as with Let's Encrypt: Pebble's own is
+// a single second, which acmez takes for malformed.
 func (ca *CA) Revoke(t testing.TB, certificate tls.Certificate) {
 	t.Helper()
 	leaf, err := x509.ParseCertificate(certificate.Certificate[0])
@@ -281,6 +283,7 @@ func (ca *CA) Revoke(t testing.TB, certificate tls.Certificate) {
 	if err := client.RevokeCertificate(t.Context(), acme.Account{}, leaf, key, acme.ReasonKeyCompromise); err != nil {
 		t.Fatal(err)
 	}
+	ca.SetRenewalInfo(t, leaf, RenewalWindow(time.Now().Add(-time.Hour), time.Now().Add(-30*time.Minute)))
 }
 
 // SetRenewalInfo makes the CA answer with body, even if it is none, when it is asked when to renew a certificate (RFC 9773).

@@ -44,6 +44,24 @@ func newClient(t *testing.T, ca *acmetest.CA, challenge string, solver acmez.Sol
 	return c
 }
 
+// register asks for an account, bound to an account elsewhere by eab unless that is nil.
+func register(t *testing.T, ca *acmetest.CA, eab *acme.EAB) error {
+	t.Helper()
+	client := &acme.Client{Directory: ca.Directory, HTTPClient: trusting(t, ca.RootFile)}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	account := acme.Account{PrivateKey: key, TermsOfServiceAgreed: true}
+	if eab != nil {
+		if err := account.SetExternalAccountBinding(ctx(t), client, *eab); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err = client.NewAccount(ctx(t), account)
+	return err
+}
+
 func (c *client) obtain(t *testing.T, names ...string) tls.Certificate {
 	t.Helper()
 	got, err := c.try(t, names...)
@@ -163,3 +181,9 @@ func (s dns01) CleanUp(_ context.Context, c acme.Challenge) error {
 	s.dns.SetTXT(s.t, c.DNS01TXTRecordName())
 	return nil
 }
+
+// nothing leaves challenges alone.
+type nothing struct{}
+
+func (nothing) Present(context.Context, acme.Challenge) error { return nil }
+func (nothing) CleanUp(context.Context, acme.Challenge) error { return nil }
