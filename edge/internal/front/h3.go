@@ -81,7 +81,7 @@ func (s *Server) ServeQUIC(pc net.PacketConn) error {
 		return errors.New("front: HTTP/3 needs a TLS configuration")
 	}
 	if s.ctx.Err() != nil {
-		return nil //nolint:nilerr // as in Serve
+		return nil
 	}
 	s.starts.Do(func() { s.guards.Go(s.guard) })
 	// quic-go would print to standard error what warnOfBuffer says to the log.
@@ -100,7 +100,7 @@ func (s *Server) ServeQUIC(pc net.PacketConn) error {
 	if err != nil {
 		return fmt.Errorf("HTTP/3 on %s: %w", pc.LocalAddr(), err)
 	}
-	defer transport.Close() //nolint:errcheck // what is left has been told
+	defer transport.Close() // what is left has been told
 	s.h3.warnOfBuffer(pc)
 	for {
 		conn, err := ln.Accept(s.ctx)

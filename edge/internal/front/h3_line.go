@@ -78,7 +78,7 @@ func (l *h3line) check(tick int64) {
 	if s.draining.Load() {
 		l.drain()
 	}
-	switch p {
+	switch p { //nolint:exhaustive // the others are of TCP
 	case phaseHandshake:
 		if over(2 * s.limits.Handshake) { // quic-go has forgotten it
 			l.miss()
@@ -111,8 +111,7 @@ func (l *h3line) delivery() int64 {
 
 // drain is of [connection]. The connection ends when its last answer has been delivered.
 func (l *h3line) drain() {
-	switch p, _ := l.phase(); p {
-	case phaseMultiplexed, phaseResting:
+	if p, _ := l.phase(); p == phaseMultiplexed || p == phaseResting {
 		l.goAway()
 	}
 }
@@ -126,10 +125,9 @@ func (l *h3line) yield() {
 
 // reset is of [connection].
 func (l *h3line) reset() {
-	switch p, _ := l.phase(); p {
-	case phaseHandshake:
+	if p, _ := l.phase(); p == phaseHandshake {
 		go l.miss()
-	default:
-		go l.close(http3.ErrCodeInternalError)
+		return
 	}
+	go l.close(http3.ErrCodeInternalError)
 }

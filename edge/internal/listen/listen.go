@@ -14,7 +14,6 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/coreos/go-systemd/v22/activation"
 	"github.com/onehost/edge/core/config"
 )
 
@@ -22,44 +21,30 @@ import (
 type Listeners struct {
 	HTTP    []net.Listener
 	HTTPS   []net.Listener
-	Metrics net.Listener // nil when there is none
+	QUIC    []net.PacketConn // UDP, on the addresses of HTTPS
+	Metrics net.Listener     // nil when there is none
 }
 
-// Inherited returns the stream sockets that systemd passed to this process, by the names of their units'
-// FileDescriptorName= (sd_listen_fds(3)). The environment variables are removed, so it answers once.
-func Inherited() (map[string][]net.Listener, error) {
-	inherited, err := activation.ListenersWithNames()
-	if err != nil {
-		return nil, fmt.Errorf("sockets from systemd: %w", err)
-	}
-	for name, listeners := range inherited {
-		inherited[name] = slices.DeleteFunc(listeners, func(ln net.Listener) bool { return ln == nil })
-	}
-	return inherited, nil
-}
-
-// Open opens what cfg asks for. An inherited socket called "http", "https" or "metrics" takes the place of the
-// addresses in cfg. One of another name is refused, because nobody would ever accept on it; "quic" is let through, since
-// those are datagram sockets. On error what was opened here is closed.
-func Open(cfg config.Listen, inherited map[string][]net.Listener) (l *Listeners, err error) {
+// Open opens what cfg asks for. An inherited socket called "http", "https", "quic" or "metrics" takes the place of the
+// addresses in cfg. One of another name is refused, because nobody would ever accept on it. On error what was opened
+// here is closed.
+func Open(cfg config.Listen, inherited Sockets) (l *Listeners, err error) {
 	l = new(Listeners)
 	defer func() {
 		if err != nil {
 			l.Close()
 		}
 	}()
-	for name := range inherited {
-		if !slices.Contains([]string{"http", "https", "quic", "metrics"}, name) {
-			return l, fmt.Errorf("systemd passed a socket called %q: FileDescriptorName= must be http, https, quic or metrics", name)
-		}
-	}
-	if l.HTTP, err = open("listen.http", cfg.HTTP, inherited["http"]); err != nil {
+	if err := inherited.check(); err != nil {
 		return l, err
 	}
-	if l.HTTPS, err = open("listen.https", cfg.HTTPS, inherited["https"]); err != nil {
+	if l.HTTP, err = open("listen.http", cfg.HTTP, inherited.Streams["http"]); err != nil {
 		return l, err
 	}
-	metrics, err := open("listen.metrics", nonEmpty(cfg.Metrics), inherited["metrics"])
+	if err := l.openHTTPS(cfg, inherited); err != nil {
+		return l, err
+	}
+	metrics, err := open("listen.metrics", nonEmpty(cfg.Metrics), inherited.Streams["metrics"])
 	if err != nil {
 		return l, err
 	}
@@ -73,20 +58,21 @@ func Open(cfg config.Listen, inherited map[string][]net.Listener) (l *Listeners,
 	return l, nil
 }
 
-// CloseVisitors closes those that visitors come in by. Systemd's own copies of inherited sockets stay open: visitors
-// queue there for the next process.
+// CloseVisitors closes those that visitors connect to. Systemd's own copies of inherited sockets stay open: visitors
+// queue there for the next process. The UDP sockets stay open as well, since all connections live on them: a front that
+// drains takes no new ones.
 func (l *Listeners) CloseVisitors() {
-	for _, ln := range l.HTTP {
-		ln.Close()
-	}
-	for _, ln := range l.HTTPS {
-		ln.Close()
-	}
+	closeAll(l.HTTP)
+	closeAll(l.HTTPS)
 }
+
+// CloseQUIC closes the UDP sockets, and with them all connections that have not ended.
+func (l *Listeners) CloseQUIC() { closeAll(l.QUIC) }
 
 // Close closes all of them.
 func (l *Listeners) Close() {
 	l.CloseVisitors()
+	l.CloseQUIC()
 	if l.Metrics != nil {
 		l.Metrics.Close()
 	}
@@ -100,9 +86,7 @@ func open(key string, addresses []string, inherited []net.Listener) ([]net.Liste
 	for _, address := range addresses {
 		ln, err := net.Listen("tcp", address)
 		if err != nil {
-			for _, ln := range opened {
-				ln.Close()
-			}
+			closeAll(opened)
 			return nil, explain(key, address, err)
 		}
 		opened = append(opened, ln)
@@ -113,11 +97,15 @@ func open(key string, addresses []string, inherited []net.Listener) ([]net.Liste
 // explain says what a sysadmin can do about a socket that can't be had.
 func explain(key, address string, err error) error {
 	_, port, _ := net.SplitHostPort(address)
+	kind := "t"
+	if key == h3Key {
+		kind = "u"
+	}
 	switch {
 	case errors.Is(err, syscall.EACCES):
 		return fmt.Errorf("%s: no permission to listen on %s: use a port above 1023, let systemd open the socket, or run `setcap cap_net_bind_service=+ep` on the binary", key, address)
 	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("%s: %s is taken by another program: `ss -ltnp 'sport = :%s'` names it", key, address, port)
+		return fmt.Errorf("%s: %s is taken by another program: `ss -l%snp 'sport = :%s'` names it", key, address, kind, port)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return fmt.Errorf("%s: %s is no address of this machine: `ip addr` lists them", key, address)
 	default:

@@ -21,7 +21,10 @@ import (
 
 func TestMain(m *testing.M) {
 	if os.Getenv("LISTEN_FDS") != "" {
-		acceptOneFromSystemd()
+		if err := answerOnceFromSystemd(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 		return
 	}
 	goleak.VerifyTestMain(m)
@@ -32,7 +35,7 @@ func TestOpenByAddress(t *testing.T) {
 		HTTP:    []string{"127.0.0.1:0", "127.0.0.1:0"},
 		HTTPS:   []string{"127.0.0.1:0"},
 		Metrics: "127.0.0.1:0",
-	}, nil)
+	}, listen.Sockets{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +62,7 @@ func TestOpenSaysWhatToDo(t *testing.T) {
 	freed := free.Addr().String()
 	free.Close()
 
-	_, err = listen.Open(config.Listen{HTTP: []string{freed}, HTTPS: []string{taken.Addr().String()}}, nil)
+	_, err = listen.Open(config.Listen{HTTP: []string{freed}, HTTPS: []string{taken.Addr().String()}}, listen.Sockets{})
 	if err == nil || !strings.Contains(err.Error(), "listen.https") || !strings.Contains(err.Error(), "ss -ltnp") {
 		t.Errorf("taken port: %v", err)
 	}
@@ -69,77 +72,166 @@ func TestOpenSaysWhatToDo(t *testing.T) {
 	}
 	again.Close()
 
-	_, err = listen.Open(config.Listen{HTTP: []string{"192.0.2.1:80"}}, nil)
+	_, err = listen.Open(config.Listen{HTTP: []string{"192.0.2.1:80"}}, listen.Sockets{})
 	if err == nil || !strings.Contains(err.Error(), "no address of this machine") {
 		t.Errorf("foreign address: %v", err)
 	}
 }
 
-// TestSystemdSocket runs this test binary again with a socket as systemd would pass it.
-func TestSystemdSocket(t *testing.T) {
+// TestSystemdSockets runs this test binary again with sockets as systemd would pass them.
+func TestSystemdSockets(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	file, err := ln.(*net.TCPListener).File()
+	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()
+	defer pc.Close()
+	var files []*os.File
+	for _, socket := range []interface{ File() (*os.File, error) }{ln.(*net.TCPListener), pc.(*net.UDPConn)} {
+		file, err := socket.File()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		files = append(files, file)
+	}
 
 	// LISTEN_PID must be the child's own pid: a shell knows it and keeps it through exec.
 	child := exec.Command("/bin/sh", "-c", `LISTEN_PID=$$ exec "$0"`, os.Args[0])
-	child.Env = append(os.Environ(), "LISTEN_FDS=1", "LISTEN_FDNAMES=https")
-	child.ExtraFiles = []*os.File{file}
+	child.Env = append(os.Environ(), "LISTEN_FDS=2", "LISTEN_FDNAMES=https:quic")
+	child.ExtraFiles = files
 	child.Stderr = os.Stderr
 	child.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := child.Start(); err != nil {
 		t.Fatal(err)
 	}
-	c, err := net.Dial("tcp", ln.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	c.SetDeadline(time.Now().Add(20 * time.Second))
-	got, err := io.ReadAll(c)
-	if err != nil || string(got) != "hello from https" {
-		t.Errorf("got %q, %v", got, err)
+	for _, socket := range []net.Addr{ln.Addr(), pc.LocalAddr()} {
+		c, err := net.Dial(socket.Network(), socket.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		c.SetDeadline(time.Now().Add(20 * time.Second))
+		io.WriteString(c, "hello")
+		got := make([]byte, 99)
+		if n, err := c.Read(got); err != nil || string(got[:n]) != "hello from "+socket.Network() {
+			t.Errorf("got %q, %v", got[:n], err)
+		}
 	}
 	if err := child.Wait(); err != nil {
 		t.Error(err)
 	}
 }
 
-func acceptOneFromSystemd() {
+func answerOnceFromSystemd() (err error) {
 	inherited, err := listen.Inherited()
-	if err == nil {
-		var l *listen.Listeners
-		if l, err = listen.Open(config.Listen{HTTPS: []string{"192.0.2.1:443"}}, inherited); err == nil {
-			var c net.Conn
-			if c, err = l.HTTPS[0].Accept(); err == nil {
-				_, err = io.WriteString(c, "hello from https")
-				c.Close()
-			}
-		}
-	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+		return err
 	}
+	l, err := listen.Open(config.Listen{HTTPS: []string{"192.0.2.1:443"}, H3: true}, inherited)
+	if err != nil {
+		return err
+	}
+	c, err := l.HTTPS[0].Accept()
+	if err != nil {
+		return err
+	}
+	io.WriteString(c, "hello from tcp")
+	_, visitor, err := l.QUIC[0].ReadFrom(make([]byte, 99))
+	if err != nil {
+		return err
+	}
+	_, err = l.QUIC[0].WriteTo([]byte("hello from udp"), visitor)
+	return err
 }
 
-func TestUnknownSystemdSocketIsRefused(t *testing.T) {
+func TestSystemdSocketsOfAWrongNameOrKindAreRefused(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	_, err = listen.Open(config.Listen{}, map[string][]net.Listener{"web": {ln}})
-	if err == nil || !strings.Contains(err.Error(), `"web"`) {
+	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pc.Close()
+	for said, sockets := range map[string]listen.Sockets{
+		`stream socket called "web"`:     {Streams: map[string][]net.Listener{"web": {ln}}},
+		`stream socket called "quic"`:    {Streams: map[string][]net.Listener{"quic": {ln}}},
+		`datagram socket called "https"`: {Datagrams: map[string][]net.PacketConn{"https": {pc}}},
+	} {
+		if _, err := listen.Open(config.Listen{H3: true}, sockets); err == nil || !strings.Contains(err.Error(), said) {
+			t.Errorf("got %v, want %s", err, said)
+		}
+	}
+}
+
+func TestUDPIsOpenedWhereTCPIs(t *testing.T) {
+	l, err := listen.Open(config.Listen{HTTPS: []string{"127.0.0.1:0", "127.0.0.1:0"}, H3: true}, listen.Sockets{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if len(l.QUIC) != 2 {
+		t.Fatalf("%d UDP sockets", len(l.QUIC))
+	}
+	for i, pc := range l.QUIC {
+		if pc.LocalAddr().String() != l.HTTPS[i].Addr().String() {
+			t.Errorf("TCP is on %s, UDP on %s", l.HTTPS[i].Addr(), pc.LocalAddr())
+		}
+	}
+	l.CloseVisitors()
+	if _, err := l.QUIC[0].WriteTo([]byte("x"), l.QUIC[1].LocalAddr()); err != nil {
+		t.Errorf("CloseVisitors ended what lives on UDP: %v", err)
+	}
+	address := l.QUIC[0].LocalAddr().String()
+	l.CloseQUIC()
+	again, err := net.ListenPacket("udp", address)
+	if err != nil {
+		t.Fatalf("CloseQUIC left the socket open: %v", err)
+	}
+	again.Close()
+}
+
+func TestWithoutH3NoUDPSocketIsOpened(t *testing.T) {
+	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := listen.Open(config.Listen{HTTPS: []string{"127.0.0.1:0"}}, listen.Sockets{Datagrams: map[string][]net.PacketConn{"quic": {pc}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if len(l.QUIC) > 0 {
+		t.Errorf("%d UDP sockets", len(l.QUIC))
+	}
+	if _, err := pc.WriteTo([]byte("x"), pc.LocalAddr()); err == nil {
+		t.Error("an inherited socket that nobody reads was left open")
+	}
+}
+
+func TestATakenUDPPort(t *testing.T) {
+	taken, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	address := taken.LocalAddr().String()
+	_, err = listen.Open(config.Listen{HTTPS: []string{address}, H3: true}, listen.Sockets{})
+	if err == nil || !strings.Contains(err.Error(), "listen.h3") || !strings.Contains(err.Error(), "ss -lunp") {
 		t.Errorf("got %v", err)
 	}
+	again, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatalf("a failed Open left the TCP socket open: %v", err)
+	}
+	again.Close()
 }
 
 func TestProxyProtocol(t *testing.T) {
@@ -179,7 +271,7 @@ func TestProxyProtocol(t *testing.T) {
 			l, err := listen.Open(config.Listen{
 				HTTPS:         []string{"127.0.0.1:0"},
 				ProxyProtocol: []netip.Prefix{netip.MustParsePrefix(test.sender)},
-			}, nil)
+			}, listen.Sockets{})
 			if err != nil {
 				t.Fatal(err)
 			}
