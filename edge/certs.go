@@ -2,19 +2,49 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 )
 
+// orderTimeout is how long an order may take from the operator's side: longer than the server gives it.
+const orderTimeout = 6 * time.Minute
+
 func (c *cli) certsCommand() *cobra.Command {
-	return c.jsonFlag(&cobra.Command{
+	command := c.jsonFlag(&cobra.Command{
 		Use:     "certs",
 		Short:   "show each host's certificate: issuer, end, next renewal, last error",
 		Example: "  edge certs --json",
 		Args:    exactly(),
 		RunE:    func(command *cobra.Command, _ []string) error { return c.certs(command.Context()) },
 	})
+	command.AddCommand(&cobra.Command{
+		Use:   "renew HOST",
+		Short: "get a new certificate for a host at once",
+		Long: "Gets a new certificate for a host (or an alias) at once, whether or not one is due, and waits for it.\n" +
+			"What the CA refuses is said in its words. Its rate limits hold: edge does not spend more than they allow.",
+		Example: "  edge certs renew www.example.com",
+		Args:    exactly("HOST"),
+		RunE:    func(command *cobra.Command, args []string) error { return c.renew(command.Context(), args[0]) },
+	})
+	return command
+}
+
+// renew has the server get a new certificate, and says so while that takes long.
+func (c *cli) renew(ctx context.Context, host string) error {
+	client, err := c.client()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, orderTimeout)
+	defer cancel()
+	defer c.progress("waiting for the CA")()
+	if err := client.RenewCertificate(ctx, host); err != nil {
+		return err
+	}
+	fmt.Fprintf(c.out, "%s has a new certificate\n", host)
+	return nil
 }
 
 func (c *cli) certs(ctx context.Context) error {
@@ -45,8 +75,15 @@ func (c *cli) certs(ctx context.Context) error {
 			ends.paint = yellow
 		}
 		renewal := "by its owner"
-		if !st.NextRenewal.IsZero() {
+		switch {
+		case !st.NextTry.IsZero():
+			renewal = "tried again in " + span(time.Until(st.NextTry))
+		case !st.NextRenewal.IsZero() && time.Until(st.NextRenewal) < 48*time.Hour:
+			renewal = "in " + span(time.Until(st.NextRenewal))
+		case !st.NextRenewal.IsZero():
 			renewal = st.NextRenewal.Format(time.DateOnly)
+		case st.Issuer == "":
+			renewal = "under way"
 		}
 		t.row(plain("%s", st.Host), plain("%s", st.Issuer), ends, plain("%s", renewal), plain("%s", st.Source), cell{st.Error, red})
 	}

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"os"
+	"time"
 
 	"github.com/onehost/edge/edge/internal/admin"
 	"github.com/onehost/edge/edge/internal/cert"
@@ -32,6 +35,7 @@ func (s *server) Status() admin.Status {
 		ReloadError: refused,
 		FilesDiffer: fingerprintOf(g.cfg.Files) != g.files,
 		Hosts:       len(g.cfg.Hosts),
+		Attention:   []string{},
 	}
 	if s.draining.Load() {
 		st.State = "draining"
@@ -42,12 +46,15 @@ func (s *server) Status() admin.Status {
 	for _, ln := range s.listeners.HTTP {
 		st.Listeners = append(st.Listeners, admin.Listener{Name: "http", Address: ln.Addr().String()})
 	}
+	for _, pc := range s.listeners.QUIC {
+		st.Listeners = append(st.Listeners, admin.Listener{Name: "h3", Address: pc.LocalAddr().String()})
+	}
 	if s.listeners.Metrics != nil {
 		st.Listeners = append(st.Listeners, admin.Listener{Name: "metrics", Address: s.listeners.Metrics.Addr().String()})
 	}
 	st.Listeners = append(st.Listeners, admin.Listener{Name: "admin", Address: "unix:" + s.admin.Addr().String()})
 	open := s.front.Connections()
-	st.Connections = map[string]int{"h1": open.HTTP1, "h2": open.HTTP2, "idle": open.Idle}
+	st.Connections = map[string]int{"h1": open.HTTP1, "h2": open.HTTP2, "h3": open.HTTP3, "idle": open.Idle}
 	for _, group := range s.groups.Status() {
 		if group.Gone {
 			continue
@@ -59,11 +66,47 @@ func (s *server) Status() admin.Status {
 			}
 		}
 	}
+	for _, c := range s.certs.Status() {
+		if c.Red {
+			st.Red = true
+			st.Attention = append(st.Attention, attention(c))
+		}
+	}
 	return st
+}
+
+// attention says what is the matter with a certificate.
+func attention(c cert.Status) string {
+	what := fmt.Sprintf("the certificate of %s ends at %s", c.Host, c.NotAfter.Format(time.RFC3339))
+	switch {
+	case c.NotAfter.IsZero():
+		what = c.Host + " has no certificate"
+	case time.Now().After(c.NotAfter):
+		what = fmt.Sprintf("the certificate of %s ended at %s", c.Host, c.NotAfter.Format(time.RFC3339))
+	}
+	if c.Error == "" {
+		return what
+	}
+	return what + ": " + c.Error
 }
 
 // Certificates returns what is known of every certificate.
 func (s *server) Certificates() []cert.Status { return s.certs.Status() }
+
+// RenewCertificate gets a new certificate for a host at once.
+func (s *server) RenewCertificate(ctx context.Context, host string) error {
+	err := s.certs.Renew(ctx, host)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, cert.ErrNoHost):
+		return &admin.Error{Code: admin.CodeNotFound, Message: err.Error()}
+	case errors.Is(err, cert.ErrNotManaged):
+		return &admin.Error{Code: admin.CodeInvalid, Message: err.Error()}
+	default:
+		return &admin.Error{Code: admin.CodeUnavailable, Message: err.Error()}
+	}
+}
 
 // Targets returns every target group.
 func (s *server) Targets() []target.GroupStatus { return s.groups.Status() }
@@ -103,11 +146,14 @@ func (c connections) Collect(ch chan<- prometheus.Metric) {
 	open := prometheus.NewDesc("edge_connections", "Open connections, by protocol; tls: in a handshake.", []string{"protocol"}, nil)
 	ch <- prometheus.MustNewConstMetric(open, prometheus.GaugeValue, float64(n.HTTP1), "h1")
 	ch <- prometheus.MustNewConstMetric(open, prometheus.GaugeValue, float64(n.HTTP2), "h2")
-	ch <- prometheus.MustNewConstMetric(open, prometheus.GaugeValue, float64(n.Open-n.HTTP1-n.HTTP2), "tls")
+	ch <- prometheus.MustNewConstMetric(open, prometheus.GaugeValue, float64(n.HTTP3), "h3")
+	ch <- prometheus.MustNewConstMetric(open, prometheus.GaugeValue, float64(n.Open-n.HTTP1-n.HTTP2-n.HTTP3), "tls")
 	idle := prometheus.NewDesc("edge_connections_idle", "Open connections that wait for a request.", nil, nil)
 	ch <- prometheus.MustNewConstMetric(idle, prometheus.GaugeValue, float64(n.Idle))
 	accepted := prometheus.NewDesc("edge_connections_accepted_total", "Connections accepted.", nil, nil)
 	ch <- prometheus.MustNewConstMetric(accepted, prometheus.CounterValue, float64(n.Accepted))
 	failed := prometheus.NewDesc("edge_tls_handshake_errors_total", "TLS handshakes that failed.", nil, nil)
 	ch <- prometheus.MustNewConstMetric(failed, prometheus.CounterValue, float64(n.HandshakeErrors))
+	overShare := prometheus.NewDesc("edge_connections_over_share_total", "Connections closed because their client had its share of all.", nil, nil)
+	ch <- prometheus.MustNewConstMetric(overShare, prometheus.CounterValue, float64(n.OverShare))
 }

@@ -86,19 +86,27 @@ func newServer(ctx context.Context, path string, cfg *config.Config, stdout io.W
 	if err := s.access.Reopen(cfg.Log); err != nil {
 		return s, err
 	}
-	s.certs = cert.New(cfg.DataDir, log)
+	if s.certs, err = cert.New(cfg.DataDir, log); err != nil {
+		return s, err
+	}
 	s.groups = target.NewGroups(target.Options{Log: log, CookieKey: cookieKey, NewPool: proxy.NewPool})
 	s.proxy = proxy.New(proxy.Options{PublicPort: cfg.Listen.PublicPort})
 	counted := chain.NewMetrics(s.access)
 	s.chain = chain.New(chain.Options{
 		Covers:         s.certs.Covers,
+		Challenge:      s.certs.Challenge,
+		AltSvc:         altSvc(cfg.Listen),
 		TrustedProxies: cfg.Listen.TrustedProxies,
 		PublicPort:     cfg.Listen.PublicPort,
 		Access:         s.access,
 		Metrics:        counted,
 		Log:            log,
 	})
-	s.front = front.New(front.Options{Handler: s.chain, TLS: s.certs.TLS(), Log: log, Refused: s.chain.Refused})
+	quicKey, err := secret(filepath.Join(cfg.DataDir, "keys", "quic"), 32)
+	if err != nil {
+		return s, err
+	}
+	s.front = front.New(front.Options{Handler: s.chain, TLS: s.certs.TLS(), Log: log, QUICKey: quicKey, Refused: s.chain.Refused})
 	s.metrics = prometheus.NewRegistry()
 	s.metrics.MustRegister(counted, s.groups, s.certs, connections{s.front},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -146,6 +154,9 @@ func (s *server) run(ctx context.Context, hangup <-chan os.Signal) error {
 	for _, ln := range s.listeners.HTTPS {
 		work.Go(func() error { return s.front.Serve(ln, true) })
 	}
+	for _, pc := range s.listeners.QUIC {
+		work.Go(func() error { return s.front.ServeQUIC(pc) })
+	}
 	s.log.Info("serving", "version", version().Version, "config", s.path, "https", addresses(s.listeners.HTTPS), "http", addresses(s.listeners.HTTP))
 	notify(daemon.SdNotifyReady)
 
@@ -187,7 +198,16 @@ func (s *server) drain() {
 		s.log.Warn("requests were cut off when shutdown had passed", "err", err)
 	}
 	s.listeners.CloseVisitors()
+	s.listeners.CloseQUIC()
 	s.log.Info("stopped")
+}
+
+// altSvc tells visitors of h1 and h2 where h3 is (RFC 7838; RFC 9114, section 3.1.1), "" if it is nowhere.
+func altSvc(l config.Listen) string {
+	if !l.H3 || len(l.HTTPS) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(`h3=":%d"; ma=86400`, l.PublicPort)
 }
 
 func (s *server) metricsHandler() http.Handler {
@@ -202,7 +222,7 @@ func (s *server) serveOperators(ctx context.Context, ln net.Listener, h http.Han
 	server := &http.Server{
 		Handler:      h,
 		ReadTimeout:  askTimeout,
-		WriteTimeout: 2 * reloadTimeout, // one reload may wait for another
+		WriteTimeout: orderTimeout, // longer than a reload that waits for another
 		IdleTimeout:  time.Minute,
 		ErrorLog:     slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 		BaseContext:  func(net.Listener) context.Context { return ctx },

@@ -15,6 +15,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -43,6 +44,8 @@ type running struct {
 	hangup chan os.Signal
 	stop   func() error // drains; returns what run returned
 	access *safeBuffer  // what goes to stdout
+	log    *told
+	head   string // what its configurations begin with
 }
 
 // head is what the configurations of these tests begin with.
@@ -56,20 +59,43 @@ shutdown: 5s
 // serve starts a server with head and body as its configuration. Pairs of strings in them are replaced first.
 func serve(t *testing.T, body string, replace ...string) *running {
 	t.Helper()
+	return serveBelow(t, head, body, replace...)
+}
+
+// serveBelow is serve with another head.
+func serveBelow(t *testing.T, head, body string, replace ...string) *running {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "edge") // t.TempDir is too long for the name of a socket
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	r := &running{t: t, file: filepath.Join(dir, "edge.yaml"), hangup: make(chan os.Signal, 1), access: new(safeBuffer)}
+	r := &running{t: t, file: filepath.Join(dir, "edge.yaml"), head: head}
 	r.write(body, replace...)
+	return r.start()
+}
+
+// again starts a server on the configuration and the data of one that was stopped.
+func (r *running) again() *running {
+	r.t.Helper()
+	next := &running{t: r.t, file: r.file, head: r.head}
+	next.start()
+	next.roots = r.roots
+	return next
+}
+
+func (r *running) start() *running {
+	t := r.t
+	t.Helper()
+	r.hangup, r.access = make(chan os.Signal, 1), new(safeBuffer)
 	cfg, problems, err := load(r.file)
 	if err != nil {
 		t.Fatal(err, problems)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	level := new(slog.LevelVar)
-	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: level}))
+	r.log = &told{Handler: slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: level}), heard: newHeard()}
+	log := slog.New(r.log)
 	if r.server, err = newServer(ctx, r.file, cfg, r.access, log, level); err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +120,7 @@ func serve(t *testing.T, body string, replace ...string) *running {
 // write writes the configuration.
 func (r *running) write(body string, replace ...string) {
 	r.t.Helper()
-	text := strings.NewReplacer(replace...).Replace(head + body)
+	text := strings.NewReplacer(replace...).Replace(r.head + body)
 	if err := os.WriteFile(r.file, []byte(text), 0o644); err != nil {
 		r.t.Fatal(err)
 	}
@@ -172,6 +198,65 @@ func fetch(t *testing.T, c *http.Client, method, url, body string, fields ...str
 		t.Fatalf("%s %s: %v", method, url, err)
 	}
 	return fetched{answer, string(text)}
+}
+
+// told passes on what is logged, and lets tests wait for it.
+type told struct {
+	slog.Handler
+	attrs []slog.Attr
+	*heard
+}
+
+// heard is what has been logged since the start: each record as one line, "message key=value …".
+type heard struct {
+	mu    sync.Mutex
+	lines []string
+	more  chan struct{} // closed by the next line
+}
+
+func newHeard() *heard { return &heard{more: make(chan struct{})} }
+
+func (h *told) Handle(ctx context.Context, r slog.Record) error {
+	line := r.Message
+	add := func(a slog.Attr) bool { line += " " + a.String(); return true }
+	for _, a := range h.attrs {
+		add(a)
+	}
+	r.Attrs(add)
+	h.mu.Lock()
+	h.lines = append(h.lines, line)
+	close(h.more)
+	h.more = make(chan struct{})
+	h.mu.Unlock()
+	return h.Handler.Handle(ctx, r)
+}
+
+func (h *told) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return &told{h.Handler.WithAttrs(attrs), append(slices.Clip(h.attrs), attrs...), h.heard}
+}
+
+// wait returns when as many lines as count have all the parts.
+func (h *heard) wait(t *testing.T, count int, parts ...string) {
+	t.Helper()
+	deadline := time.After(30 * time.Second)
+	for {
+		h.mu.Lock()
+		found, more := 0, h.more
+		for _, line := range h.lines {
+			if !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(line, part) }) {
+				found++
+			}
+		}
+		h.mu.Unlock()
+		if found >= count {
+			return
+		}
+		select {
+		case <-more:
+		case <-deadline:
+			t.Fatalf("%d of %d lines with %q were logged", found, count, parts)
+		}
+	}
 }
 
 // nobody is the URL of a target that refuses connections: no test is ever given that port.

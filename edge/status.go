@@ -46,6 +46,9 @@ func statusTable(st admin.Status) *table {
 		state.paint = yellow
 	}
 	t.row(plain("state"), state)
+	for _, matter := range st.Attention {
+		t.row(plain("attention"), cell{matter, red})
+	}
 	t.row(plain("version"), plain("%s", st.Version))
 	t.row(plain("process"), plain("%d, started %s", st.PID, ago(st.Started)))
 	configured := plain("%s, loaded %s", strings.Join(st.Files, ", "), ago(st.Loaded))

@@ -28,6 +28,8 @@ const maxBody = 64 << 10
 type Operations interface {
 	Status() Status
 	Certificates() []cert.Status
+	// RenewCertificate gets a new certificate for a host at once, and returns what became of it.
+	RenewCertificate(ctx context.Context, host string) error
 	Targets() []target.GroupStatus
 	AddTarget(group, url string, weight int) error
 	DrainTarget(group, url string) error
@@ -53,6 +55,8 @@ type Status struct {
 	Hosts       int            `json:"hosts"`
 	Healthy     int            `json:"targets_healthy"`
 	Targets     int            `json:"targets"`
+	Red         bool           `json:"red"`       // something needs a person soon, or visitors will notice
+	Attention   []string       `json:"attention"` // what it is
 }
 
 // Listener is a socket that accepts visitors or operators.
@@ -113,6 +117,7 @@ func NewHandler(o Operations) http.Handler {
 	router.GET("/_edge/health", Health(o.Serving))
 	router.GET("/v1/status", answer(func(bunrouter.Request) (any, error) { return o.Status(), nil }))
 	router.GET("/v1/certs", answer(func(bunrouter.Request) (any, error) { return o.Certificates(), nil }))
+	router.POST("/v1/certs/:host/renew", answer(func(r bunrouter.Request) (any, error) { return nil, renewCertificate(o, r) }))
 	router.GET("/v1/targets", answer(func(bunrouter.Request) (any, error) { return o.Targets(), nil }))
 	router.POST("/v1/reload", answer(func(r bunrouter.Request) (any, error) { return o.Reload(r.Context()) }))
 	router.POST("/v1/targets/:group/:change", answer(func(r bunrouter.Request) (any, error) { return nil, changeTarget(o, r) }))
@@ -132,6 +137,14 @@ func Health(serving func() bool) bunrouter.HandlerFunc {
 		_, err := io.WriteString(w, "draining\n")
 		return err
 	}
+}
+
+func renewCertificate(o Operations, r bunrouter.Request) error {
+	host, err := url.PathUnescape(r.Param("host")) // bunrouter matches the path as it was sent
+	if err != nil {
+		return &Error{CodeInvalid, err.Error()}
+	}
+	return o.RenewCertificate(r.Context(), host)
 }
 
 func changeTarget(o Operations, r bunrouter.Request) error {

@@ -49,6 +49,11 @@ func (o *operations) RemoveTarget(group, url string) error {
 	return o.err
 }
 
+func (o *operations) RenewCertificate(_ context.Context, host string) error {
+	o.asked = append(o.asked, "renew "+host)
+	return o.err
+}
+
 // start serves o on a socket and returns the socket's path.
 func start(t *testing.T, o *operations) string {
 	t.Helper()
@@ -82,7 +87,8 @@ func TestClientAsksServer(t *testing.T) {
 	client.AddTarget(t.Context(), "a/b", "http://127.0.0.1:1", 2)
 	client.DrainTarget(t.Context(), "app", "http://127.0.0.1:1")
 	client.RemoveTarget(t.Context(), "app", "http://127.0.0.1:1")
-	want := "++a/b http://127.0.0.1:1, drain app http://127.0.0.1:1, remove app http://127.0.0.1:1"
+	client.RenewCertificate(t.Context(), "*.example.com")
+	want := "++a/b http://127.0.0.1:1, drain app http://127.0.0.1:1, remove app http://127.0.0.1:1, renew *.example.com"
 	if got := strings.Join(o.asked, ", "); got != want {
 		t.Errorf("asked for %s\nwant      %s", got, want)
 	}

@@ -41,6 +41,11 @@ func (c *Client) Certificates(ctx context.Context) (all []cert.Status, err error
 	return all, c.call(ctx, http.MethodGet, "/v1/certs", nil, &all)
 }
 
+// RenewCertificate has the server get a new certificate for a host at once, and waits for what becomes of it.
+func (c *Client) RenewCertificate(ctx context.Context, host string) error {
+	return c.call(ctx, http.MethodPost, "/v1/certs/"+url.PathEscape(host)+"/renew", nil, nil)
+}
+
 // Targets returns every target group.
 func (c *Client) Targets(ctx context.Context) (all []target.GroupStatus, err error) {
 	return all, c.call(ctx, http.MethodGet, "/v1/targets", nil, &all)

@@ -1,11 +1,13 @@
 // Package cert answers TLS handshakes: it knows which certificate each configured name is served under, where it
-// comes from (PEM files of the sysadmin, or the local CA through certmagic), and when it ends.
+// comes from (PEM files of the sysadmin, a CA that speaks ACME, or the local CA), when it ends, and gets the next one in time.
 //
 // In comes what concerns certificates and the tls.Config of the listeners. Certmagic is used nowhere else.
 package cert
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,92 +19,126 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/caddyserver/certmagic"
 	"github.com/onehost/edge/core/config"
+	"github.com/onehost/edge/edge/internal/cert/budget"
 )
 
-// FileCheckInterval is how often PEM files are looked at for a change.
-const FileCheckInterval = 2 * time.Second
+const (
+	// FileCheckInterval is how often PEM files are looked at for a change.
+	FileCheckInterval = 2 * time.Second
+
+	defaultCheckInterval = 10 * time.Minute
+	maxAttempts          = 64 // certificates that may be asked for at once
+)
 
 // A Manager keeps the certificates of all configured names.
 type Manager struct {
 	log     *slog.Logger
 	dataDir string
+	storage certmagic.Storage
+	budget  *budget.Budget
+	cache   *certmagic.Cache // what certmagic insists on; nothing is served from it
 
-	serving  atomic.Pointer[Set]
-	refusals refusals
+	serving    atomic.Pointer[Set]
+	used       chan struct{} // a set was taken into service
+	refusals   refusals
+	challenges *challenges
+	slots      chan struct{}
 
-	mu    sync.Mutex // guards local
-	local *managed   // the newest: Plan may have made it, and Use not yet taken it into service
+	mu      sync.Mutex // guards what follows
+	issuers issuers    // of the sets in service and planned last
+	local   *issuer
 }
 
 // New returns a Manager that keeps what it makes below dataDir. Close ends it.
-func New(dataDir string, log *slog.Logger) *Manager {
-	m := &Manager{log: log, dataDir: dataDir, refusals: refusals{log: log}}
+func New(dataDir string, log *slog.Logger) (*Manager, error) {
+	kept := &certmagic.FileStorage{Path: filepath.Join(dataDir, "certificates")}
+	m := &Manager{
+		log: log, dataDir: dataDir, storage: kept, budget: budget.New(filepath.Join(dataDir, "budget"), log), refusals: refusals{log: log}, challenges: newChallenges(),
+		used: make(chan struct{}, 1), slots: make(chan struct{}, maxAttempts),
+	}
+	m.cache = certmagic.NewCache(certmagic.CacheOptions{
+		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return nil, errors.New("nothing is cached") },
+		Logger:           zapOn(log),
+	})
 	m.serving.Store(&Set{})
-	return m
+	return m, nil
 }
 
-// Close ends the renewal of certificates.
-func (m *Manager) Close() {
+// Close gives back what New took.
+func (m *Manager) Close() { m.cache.Stop() }
+
+// A Set is what each name of one configuration is served under.
+type Set struct {
+	names   map[string]*source // by configured name in lower case; "*" is all others
+	issuers issuers
+}
+
+// source is where the certificate of one name comes from.
+type source struct {
+	name    string
+	files   *pair    // of the sysadmin; nil: managed
+	managed *managed // by us; nil: files
+}
+
+// certificate returns what the name is served under, nil if there is nothing yet.
+func (s *source) certificate() *tls.Certificate {
+	if s.files != nil {
+		return s.files.certificate()
+	}
+	return s.managed.certificate()
+}
+
+// Plan finds a certificate for every name of cfg that is served over TLS: files are read, what is kept is loaded, and
+// the local CA signs what it is asked for first. Nothing of the network is needed: what only a CA elsewhere can give is
+// got in the background, once the set is in service. Nothing is served differently before Use.
+func (m *Manager) Plan(ctx context.Context, cfg *config.Config) (*Set, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if serving := m.serving.Load().local; serving != nil {
-		serving.stop()
+	set := &Set{names: make(map[string]*source), issuers: make(issuers)}
+	if err := m.openLocal(cfg); err != nil {
+		return nil, fmt.Errorf("local CA: %w", err)
 	}
-	if m.local != nil {
-		m.local.stop()
-	}
-}
-
-// A Set is what each name of one configuration is served under. It is a value: it never changes.
-type Set struct {
-	names map[string]*source // by configured name in lower case; "*" is all others
-	local *managed           // nil when every name has files
-}
-
-// source is where the certificate of one name comes from: a pair of files, or the local CA.
-type source struct {
-	name  string
-	files *pair // nil: managed
-}
-
-// Plan gets a certificate for every name of cfg that is served over TLS: files are read, and the local CA issues
-// what is missing. Nothing is served differently before Use.
-func (m *Manager) Plan(ctx context.Context, cfg *config.Config) (*Set, error) {
-	set := &Set{names: make(map[string]*source)}
-	var local []string
 	var failed []error
 	for _, name := range slices.Sorted(maps.Keys(cfg.Hosts)) {
-		host := cfg.Hosts[name]
-		if host.TLS.Off {
-			continue
-		}
-		var files *pair
-		if host.TLS.Cert != "" {
-			var err error
-			if files, err = m.pairOf(host.TLS); err != nil {
+		if host := cfg.Hosts[name]; !host.TLS.Off {
+			if err := m.planHost(ctx, set, cfg, name, host); err != nil {
 				failed = append(failed, fmt.Errorf("host %s: %w", name, err))
-				continue
-			}
-		}
-		for _, n := range append([]string{name}, host.Aliases...) {
-			n = strings.ToLower(n)
-			set.names[n] = &source{name: n, files: files}
-			if files == nil {
-				local = append(local, n)
 			}
 		}
 	}
 	if err := errors.Join(failed...); err != nil {
 		return nil, err
 	}
-	if len(local) > 0 {
+	m.issuers = set.issuers
+	return set, nil
+}
+
+// planHost finds a certificate for each name of a host.
+func (m *Manager) planHost(ctx context.Context, set *Set, cfg *config.Config, name string, host config.Host) error {
+	var files *pair
+	if host.TLS.Cert != "" {
 		var err error
-		if set.local, err = m.manage(ctx, local); err != nil {
-			return nil, err
+		if files, err = m.pairOf(host.TLS); err != nil {
+			return err
 		}
 	}
-	return set, nil
+	for _, n := range append([]string{name}, host.Aliases...) {
+		n = strings.ToLower(n)
+		set.names[n] = &source{name: n, files: files}
+		if files != nil {
+			continue
+		}
+		from, err := m.issuersOf(ctx, set.issuers, cfg, host, n)
+		if err != nil {
+			return err
+		}
+		if set.names[n].managed, err = m.manage(ctx, n, from, cmp.Or(cfg.TLS.CheckInterval, defaultCheckInterval)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // pairOf returns the pair of files as it is being served already, or reads it.
@@ -115,52 +151,166 @@ func (m *Manager) pairOf(t config.HostTLS) (*pair, error) {
 	return openPair(t.Cert, t.Key)
 }
 
-// manage has the local CA issue what is missing.
-func (m *Manager) manage(ctx context.Context, names []string) (*managed, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.local == nil || !m.local.ca.permits(names) {
-		ca, err := openLocalCA(localCAPath(m.dataDir), names, m.log)
+// issuersOf returns the issuers of one name of a host, in order of preference.
+func (m *Manager) issuersOf(ctx context.Context, all issuers, cfg *config.Config, host config.Host, name string) ([]*issuer, error) {
+	var from []*issuer
+	for _, configured := range cfg.IssuersOf(host) {
+		if configured.Name == config.Local {
+			from = append(from, m.local)
+			continue
+		}
+		one, err := m.acmeIssuer(ctx, all, configured, cfg, name)
 		if err != nil {
-			return nil, fmt.Errorf("local CA: %w", err)
+			return nil, err
 		}
-		if m.local != nil && m.local != m.serving.Load().local {
-			m.local.stop()
-		}
-		m.local = newManaged(ca, filepath.Join(m.dataDir, "certificates"), m.log)
+		from = append(from, one)
 	}
-	if err := m.local.magic.ManageSync(ctx, names); err != nil {
-		return nil, fmt.Errorf("certificates from the local CA: %w", err)
+	if len(from) == 0 {
+		return nil, errors.New("nobody issues certificates for it")
 	}
-	return m.local, nil
+	return from, nil
 }
 
-// Use serves the certificates of set from now on.
+// openLocal opens the local CA if cfg names it: one that may sign for all names that ask for it.
+func (m *Manager) openLocal(cfg *config.Config) error {
+	names := localNames(cfg)
+	if len(names) == 0 || m.local != nil && m.local.magic.Issuers[0].(*localCA).permits(names) {
+		return nil
+	}
+	ca, err := openLocalCA(localCAPath(m.dataDir), names, m.log)
+	if err != nil {
+		return err
+	}
+	m.local = &issuer{name: config.Local, magic: m.magic(ca)}
+	return nil
+}
+
+// localNames are the names that the local CA may be asked to sign for.
+func localNames(cfg *config.Config) []string {
+	var names []string
+	for name, host := range cfg.Hosts {
+		if asksLocalCA(cfg, host) {
+			names = append(names, strings.ToLower(name))
+			for _, alias := range host.Aliases {
+				names = append(names, strings.ToLower(alias))
+			}
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+func asksLocalCA(cfg *config.Config, host config.Host) bool {
+	return slices.ContainsFunc(cfg.IssuersOf(host), func(i config.Issuer) bool { return i.Name == config.Local })
+}
+
+// manage returns the name as it is kept fresh already, or begins to.
+func (m *Manager) manage(ctx context.Context, name string, from []*issuer, every time.Duration) (*managed, error) {
+	before := m.serving.Load().names[name]
+	if before != nil && before.managed != nil && before.managed.every == every && slices.Equal(before.managed.issuers, from) {
+		return before.managed, nil
+	}
+	n := m.newManaged(name, from, every)
+	if err := n.load(ctx); err != nil {
+		m.log.Error("what is kept of a certificate can't be read", "host", name, "err", err)
+	}
+	if n.certificate() == nil && from[0].acme == nil {
+		return n, n.get(ctx, true)
+	}
+	if n.certificate() == nil && before != nil { // until the new issuers have given one
+		if pair := before.certificate(); pair != nil {
+			n.serving.Store(&holding{pair: pair})
+		}
+	}
+	return n, nil
+}
+
+// Use serves the certificates of set from now on. What failed is tried again: the operator may have mended the cause.
 func (m *Manager) Use(set *Set) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	before := m.serving.Swap(set)
-	if before.local == nil || before.local == set.local {
-		return
+	m.serving.Store(set)
+	for _, s := range set.names {
+		if s.managed != nil {
+			s.managed.retry()
+		}
 	}
-	before.local.stop()
-	if m.local == before.local {
-		m.local = nil // what is stopped renews nothing: a later Plan must not take it up again
+	select {
+	case m.used <- struct{}{}:
+	default:
 	}
 }
 
-// Run looks at the PEM files for changes until ctx is done. A pair that does not fit together, as in the middle of a
-// copy, leaves the one before in use.
+// Run keeps certificates fresh until ctx is done: those that edge gets, and those in PEM files, which are looked at for
+// changes. A pair of files that does not fit together, as in the middle of a copy, leaves the one before in use.
 func (m *Manager) Run(ctx context.Context) error {
+	var work sync.WaitGroup
+	defer work.Wait()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	tick := time.NewTicker(FileCheckInterval)
 	defer tick.Stop()
+	running := make(map[*managed]context.CancelFunc)
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 			m.refreshFiles()
+		case <-m.used:
+			running = m.keepFresh(ctx, &work, running)
 		}
+	}
+}
+
+// keepFresh starts what is new in the set in service, stops what is gone, and returns what runs now.
+func (m *Manager) keepFresh(ctx context.Context, work *sync.WaitGroup, before map[*managed]context.CancelFunc) map[*managed]context.CancelFunc {
+	running := make(map[*managed]context.CancelFunc)
+	for _, s := range m.serving.Load().names {
+		n := s.managed
+		if n == nil {
+			continue
+		}
+		if stop, ok := before[n]; ok {
+			running[n] = stop
+			delete(before, n)
+			continue
+		}
+		ctx, stop := context.WithCancel(ctx)
+		running[n] = stop
+		work.Go(func() { n.run(ctx) })
+	}
+	for _, stop := range before {
+		stop()
+	}
+	return running
+}
+
+// Errors of Renew.
+var (
+	ErrNoHost     = errors.New("no such host, or it has no TLS")
+	ErrNotManaged = errors.New("its certificate is in files that edge does not renew")
+)
+
+// Renew gets a new certificate for a configured name at once, whether or not one is due, and returns what became of it.
+// The CA's rate budget still holds.
+func (m *Manager) Renew(ctx context.Context, name string) error {
+	s := m.serving.Load().names[strings.ToLower(name)]
+	switch {
+	case s == nil:
+		return fmt.Errorf("%s: %w", name, ErrNoHost)
+	case s.managed == nil:
+		return fmt.Errorf("%s: %w", name, ErrNotManaged)
+	}
+	tell := make(chan error, 1)
+	select {
+	case s.managed.asked <- tell:
+	case <-ctx.Done():
+		return fmt.Errorf("an order for %s is under way: %w", name, ctx.Err())
+	}
+	select {
+	case err := <-tell:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("the order for %s goes on: %w", name, ctx.Err())
 	}
 }
 

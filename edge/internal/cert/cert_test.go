@@ -10,6 +10,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"log/slog"
+	"maps"
 	"math/big"
 	"net"
 	"os"
@@ -34,7 +35,10 @@ func TestMain(m *testing.M) {
 // serve plans hosts on a new manager in dir and returns it, serving.
 func serve(t *testing.T, dir string, hosts map[string]config.Host) *cert.Manager {
 	t.Helper()
-	m := cert.New(dir, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	m, err := cert.New(dir, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(m.Close)
 	use(t, m, hosts)
 	return m
@@ -42,11 +46,15 @@ func serve(t *testing.T, dir string, hosts map[string]config.Host) *cert.Manager
 
 func use(t *testing.T, m *cert.Manager, hosts map[string]config.Host) {
 	t.Helper()
-	set, err := m.Plan(t.Context(), &config.Config{Hosts: hosts})
+	set, err := m.Plan(t.Context(), withLocalCA(hosts))
 	if err != nil {
 		t.Fatal(err)
 	}
 	m.Use(set)
+}
+
+func withLocalCA(hosts map[string]config.Host) *config.Config {
+	return &config.Config{Hosts: hosts, TLS: config.TLS{Issuers: []config.Issuer{{Name: config.Local}}}}
 }
 
 // handshake returns the certificate that a client asking for name gets, over real sockets.
@@ -185,7 +193,7 @@ func TestNewHostReplacesLocalCA(t *testing.T) {
 	m := serve(t, dir, map[string]config.Host{"localhost": {}})
 	old := localRoots(t, dir)
 	hosts := map[string]config.Host{"localhost": {}, "shop.example.org": {}}
-	problems := cert.Check(&config.Config{DataDir: dir, Hosts: hosts})
+	problems := cert.Check(&config.Config{DataDir: dir, Hosts: hosts, TLS: withLocalCA(nil).TLS})
 	if len(problems) != 1 || !problems[0].Warning || !strings.Contains(problems[0].Message, "shop.example.org") {
 		t.Errorf("nobody is warned: %+v", problems)
 	}
@@ -211,9 +219,12 @@ func TestBrokenLocalCAIsNotOverwritten(t *testing.T) {
 	if err := os.WriteFile(key, []byte("nonsense"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	m := cert.New(dir, slog.New(slog.DiscardHandler))
+	m, err := cert.New(dir, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer m.Close()
-	_, err := m.Plan(t.Context(), &config.Config{Hosts: map[string]config.Host{"localhost": {}}})
+	_, err = m.Plan(t.Context(), withLocalCA(map[string]config.Host{"localhost": {}}))
 	if err == nil || !strings.Contains(err.Error(), "root.key") {
 		t.Errorf("got %v", err)
 	}
@@ -305,7 +316,7 @@ func TestHalfWrittenFilesChangeNothing(t *testing.T) {
 	hosts := map[string]config.Host{"a.example.com": {TLS: files}}
 	m := serve(t, dir, hosts)
 	write(t, files.Key, []byte("half a k"))
-	if _, err := m.Plan(t.Context(), &config.Config{Hosts: hosts}); err == nil || !strings.Contains(err.Error(), files.Key) {
+	if _, err := m.Plan(t.Context(), withLocalCA(hosts)); err == nil || !strings.Contains(err.Error(), files.Key) {
 		t.Errorf("plan with a broken key: %v", err)
 	}
 	if _, err := handshake(t, m, "a.example.com", nil); err != nil {
@@ -343,13 +354,13 @@ func TestOnlyRegularFilesAreRead(t *testing.T) {
 
 func TestCheck(t *testing.T) {
 	dir := t.TempDir()
-	problems := cert.Check(&config.Config{Hosts: map[string]config.Host{
+	problems := cert.Check(&config.Config{TLS: withLocalCA(nil).TLS, Hosts: map[string]config.Host{
 		"missing.example.com": {TLS: config.HostTLS{Cert: filepath.Join(dir, "no.crt"), Key: filepath.Join(dir, "no.key")}},
 	}})
 	if len(problems) != 1 || problems[0].Warning || !strings.Contains(problems[0].Message, "no.crt") {
 		t.Errorf("missing file: %+v", problems)
 	}
-	problems = cert.Check(&config.Config{Hosts: map[string]config.Host{
+	problems = cert.Check(&config.Config{TLS: withLocalCA(nil).TLS, Hosts: map[string]config.Host{
 		"good.example.com":  {TLS: pemFiles(t, dir, "good", "good.example.com")},
 		"*.example.com":     {TLS: pemFiles(t, dir, "wild", "*.example.com")},
 		"other.example.com": {TLS: pemFiles(t, dir, "other", "another.example.com")},
@@ -369,10 +380,21 @@ func TestStatusAndMetrics(t *testing.T) {
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(m)
 	families, err := registry.Gather()
-	if err != nil || len(families) != 1 || len(families[0].Metric) != 2 {
-		t.Fatalf("metrics: %v %v", families, err)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if got := int64(families[0].Metric[1].Gauge.GetValue()); got != st[1].NotAfter.Unix() {
-		t.Errorf("edge_cert_not_after_seconds is %d, want %d", got, st[1].NotAfter.Unix())
+	got := make(map[string]int64)
+	for _, family := range families {
+		for _, metric := range family.Metric {
+			got[family.GetName()+" "+metric.Label[0].GetValue()] = int64(metric.Gauge.GetValue())
+		}
+	}
+	want := map[string]int64{
+		"edge_cert_failing localhost": 0, "edge_cert_failing *.localhost": 0,
+		"edge_cert_not_after_seconds localhost": st[1].NotAfter.Unix(), "edge_cert_not_after_seconds *.localhost": st[0].NotAfter.Unix(),
+		"edge_cert_next_renewal_seconds localhost": st[1].NextRenewal.Unix(), "edge_cert_next_renewal_seconds *.localhost": st[0].NextRenewal.Unix(),
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("metrics: %v\nwant %v", got, want)
 	}
 }

@@ -115,9 +115,26 @@ func Check(cfg *config.Config) []config.Problem {
 		case host.TLS.Off:
 		case host.TLS.Cert != "":
 			problems = append(problems, checkFiles(cfg, name, names)...)
-		case root != nil && !(&localCA{root: root}).permits(names):
+		case root != nil && asksLocalCA(cfg, host) && !(&localCA{root: root}).permits(names):
 			problems = append(problems, cfg.Warning("the local CA may not sign for "+name+": a new one is made, which every machine has to trust again (edge trust --install)", "hosts", name))
 		}
+	}
+	return append(problems, checkIssuers(cfg)...)
+}
+
+// checkIssuers reads the roots by which private CAs are known.
+func checkIssuers(cfg *config.Config) []config.Problem {
+	var problems []config.Problem
+	check := func(all []config.Issuer, at ...any) {
+		for i, issuer := range all {
+			if _, err := httpClient(issuer.CA); err != nil {
+				problems = append(problems, cfg.Problem(err.Error(), append(at, i, "ca")...))
+			}
+		}
+	}
+	check(cfg.TLS.Issuers, "tls", "issuers")
+	for name, host := range cfg.Hosts {
+		check(host.TLS.Issuers, "hosts", name, "tls", "issuers")
 	}
 	return problems
 }
@@ -141,6 +158,11 @@ func goodFor(leaf *x509.Certificate, name string) error {
 	if now := time.Now(); now.After(leaf.NotAfter) {
 		return fmt.Errorf("the certificate ended on %s", leaf.NotAfter.UTC().Format(time.DateOnly))
 	}
+	return isFor(leaf, name)
+}
+
+// isFor tells whether a certificate's names are those of a configured name.
+func isFor(leaf *x509.Certificate, name string) error {
 	if name == "*" {
 		return nil
 	}

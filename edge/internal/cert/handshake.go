@@ -15,6 +15,9 @@ func (m *Manager) TLS() *tls.Config {
 		MinVersion:     tls.VersionTLS12,
 		NextProtos:     []string{"h2", "http/1.1"},
 		GetCertificate: m.certificate,
+		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			return m.challenges.config(hello), nil
+		},
 	}
 }
 
@@ -29,15 +32,11 @@ func (m *Manager) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, err
 	} else {
 		s = set.find(name)
 	}
-	switch {
-	case s == nil:
+	if s == nil {
 		m.refusals.note(name)
 		return nil, nil
-	case s.files != nil:
-		return s.files.certificate(), nil
-	default:
-		return set.local.certificate(hello, s.name)
 	}
+	return s.certificate(), nil
 }
 
 func localIP(c net.Conn) string {
@@ -81,7 +80,7 @@ func (m *Manager) Covers(sni, hostname string) bool {
 	if s.name == "*" {
 		return set.find(hostname) == s
 	}
-	leaf := set.leaf(s)
+	leaf := s.leaf()
 	return leaf != nil && leaf.VerifyHostname(hostname) == nil
 }
 

@@ -1,56 +1,257 @@
 package cert
 
 import (
+	"context"
 	"crypto/tls"
-	"crypto/x509"
+	"errors"
+	"io/fs"
 	"log/slog"
+	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/caddyserver/certmagic"
 )
 
-// managed are the certificates that certmagic gets from one local CA, keeps in files and renews.
+// managed is a name whose certificate edge gets, keeps and renews.
 type managed struct {
-	ca    *localCA
-	cache *certmagic.Cache
-	magic *certmagic.Config
-	end   sync.Once
+	name    string
+	issuers []*issuer // in order of preference
+	storage certmagic.Storage
+	slots   chan struct{} // one for each attempt that may be under way, of all names
+	every   time.Duration // how often to look, at least
+	log     *slog.Logger
+
+	serving atomic.Pointer[holding] // nil while there is no certificate
+	asked   chan chan error         // by Renew: tell what became of it
+	poked   chan struct{}           // by retry
+
+	mu      sync.Mutex // guards what follows
+	renewal renewal
+	tries   map[string]try // by issuer; "" is the storage
 }
 
-func newManaged(ca *localCA, dir string, log *slog.Logger) *managed {
-	g := &managed{ca: ca}
-	g.cache = certmagic.NewCache(certmagic.CacheOptions{
-		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return g.magic, nil },
-		Logger:           zapOn(log),
-	})
-	g.magic = certmagic.New(g.cache, certmagic.Config{
-		Issuers: []certmagic.Issuer{ca},
-		Storage: &certmagic.FileStorage{Path: dir},
-		OCSP:    certmagic.OCSPConfig{DisableStapling: true}, // the local CA has no responder
-		Logger:  zapOn(log),
-	})
-	return g
+// holding is a certificate with where it came from.
+type holding struct {
+	pair *tls.Certificate
+	from *issuer // nil when it stands in for one that the present issuers have not given yet
 }
 
-// stop ends renewing. What is in memory can still be served. It may be called again.
-func (g *managed) stop() {
-	g.end.Do(g.cache.Stop)
+// A try is what came of asking one issuer, in vain, since the last certificate.
+type try struct {
+	count  int
+	reason string
+	next   time.Time // when to ask it again
 }
 
-// certificate returns the certificate of a configured name, whatever name of it (as of a wildcard) the handshake asks for.
-func (g *managed) certificate(hello *tls.ClientHelloInfo, name string) (*tls.Certificate, error) {
-	asked := *hello
-	asked.ServerName = name
-	return g.magic.GetCertificateWithContext(hello.Context(), &asked)
+func (m *Manager) newManaged(name string, from []*issuer, every time.Duration) *managed {
+	return &managed{
+		name: name, issuers: from, storage: m.storage, slots: m.slots, every: every,
+		log:   m.log.With("host", name),
+		asked: make(chan chan error), poked: make(chan struct{}, 1), tries: make(map[string]try),
+	}
 }
 
-// leaf returns the newest certificate of a configured name, nil if there is none.
-func (g *managed) leaf(name string) *x509.Certificate {
-	var newest *x509.Certificate
-	for _, c := range g.cache.AllMatchingCertificates(name) {
-		if newest == nil || c.Leaf.NotAfter.After(newest.NotAfter) {
-			newest = c.Leaf
+// certificate returns what the name is served under, nil if there is nothing yet.
+func (n *managed) certificate() *tls.Certificate {
+	if h := n.serving.Load(); h != nil {
+		return h.pair
+	}
+	return nil
+}
+
+// load takes up the newest certificate that is kept. Nothing of the network is needed for it.
+func (n *managed) load(ctx context.Context) error {
+	var newest *holding
+	var failed []error
+	for _, from := range n.issuers {
+		pair, err := from.stored(ctx, n.storage, n.name)
+		if damaged, ok := errors.AsType[*damagedError](err); ok {
+			n.log.Error("a certificate that is kept is damaged; it is set aside as certificates/damaged/"+damaged.folder, "err", damaged)
+			err = setAside(ctx, n.storage, damaged)
+		}
+		switch {
+		case err != nil && !errors.Is(err, fs.ErrNotExist):
+			failed = append(failed, err)
+		case pair != nil && (newest == nil || pair.Leaf.NotBefore.After(newest.pair.Leaf.NotBefore)):
+			newest = &holding{pair, from}
 		}
 	}
-	return newest
+	before := n.serving.Load()
+	if newest != nil && (before == nil || before.from == nil || !slices.Equal(before.pair.Certificate[0], newest.pair.Certificate[0])) {
+		n.serving.Store(newest)
+		n.mu.Lock()
+		n.renewal = renewalOf(newest.pair.Leaf)
+		n.mu.Unlock()
+	}
+	return errors.Join(failed...)
+}
+
+// run keeps the certificate fresh until ctx is done.
+func (n *managed) run(ctx context.Context) {
+	var tell chan error
+	for {
+		next, err := n.look(ctx, tell != nil)
+		if tell != nil {
+			tell <- err
+			tell = nil
+		}
+		timer := time.NewTimer(time.Until(next))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+		case <-n.poked:
+			timer.Stop()
+		case tell = <-n.asked:
+			timer.Stop()
+		}
+	}
+}
+
+// look gets a certificate if one is due, or asked for, and says when to look again.
+func (n *managed) look(ctx context.Context, asked bool) (time.Time, error) {
+	later := time.Now().Add(n.every)
+	err := n.load(ctx)
+	n.note("", err, time.Time{})
+	if err != nil {
+		return n.due(), err
+	}
+	n.refreshRenewal(ctx)
+	if due := n.due(); !asked && time.Now().Before(due) {
+		return earliest(due, later), nil
+	}
+	select {
+	case n.slots <- struct{}{}:
+		defer func() { <-n.slots }()
+	case <-ctx.Done():
+		return later, ctx.Err()
+	}
+	if err := n.get(ctx, asked); err != nil {
+		return n.due(), err
+	}
+	return earliest(n.due(), later), nil
+}
+
+// get asks the issuers, one after the other, until one gives a certificate. One that is to be left alone for a while is
+// passed over, unless asked says that somebody wants to know now.
+func (n *managed) get(ctx context.Context, asked bool) error {
+	var failed []error
+	for _, from := range n.issuers {
+		if before := n.tried(from.name); !asked && time.Now().Before(before.next) {
+			failed = append(failed, errors.New(from.name+": "+before.reason))
+			continue
+		}
+		var wanted pause
+		err := n.getFrom(context.WithValue(ctx, pauses{}, &wanted), from)
+		if err == nil {
+			return n.got(ctx)
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		n.note(from.name, err, wanted.until)
+		failed = append(failed, errors.New(from.name+": "+reason(err)))
+		n.log.Warn("no certificate", "issuer", from.name, "reason", reason(err), "next", n.tried(from.name).next.UTC())
+	}
+	return errors.Join(failed...)
+}
+
+// got serves what an issuer has given.
+func (n *managed) got(ctx context.Context) error {
+	if err := n.load(ctx); err != nil {
+		return err
+	}
+	h := n.serving.Load()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	clear(n.tries)
+	if h.from == nil || !time.Now().Before(n.renewal.at) { // never again at once: a clock that is wrong must not become a storm of orders
+		n.tries[""] = try{count: 1, reason: "what was issued is due already: is the clock right?", next: time.Now().Add(time.Minute)}
+	}
+	n.log.Info("a certificate was issued", "issuer", h.from.name, "serial", h.pair.Leaf.SerialNumber.Text(16), "ends", h.pair.Leaf.NotAfter.UTC())
+	return nil
+}
+
+func (n *managed) getFrom(ctx context.Context, from *issuer) error {
+	switch kept, err := from.stored(ctx, n.storage, n.name); {
+	case errors.Is(err, fs.ErrNotExist):
+		return from.magic.ObtainCertSync(ctx, n.name)
+	case err != nil:
+		return err
+	default:
+		ctx = context.WithValue(ctx, renewing{}, kept.Leaf)
+		return from.magic.RenewCertSync(ctx, n.name, true)
+	}
+}
+
+// note keeps what came of asking an issuer, or of reading the storage (""): err, and until when the CA wants to be left alone.
+func (n *managed) note(issuer string, err error, until time.Time) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if err == nil {
+		delete(n.tries, issuer)
+		return
+	}
+	t := n.tries[issuer]
+	t.count++
+	t.reason = reason(err)
+	t.next = latest(time.Now().Add(backoff(err, t.count)), until)
+	n.tries[issuer] = t
+}
+
+func (n *managed) tried(issuer string) try {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.tries[issuer]
+}
+
+// due is when the certificate has to be got.
+func (n *managed) due() time.Time {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var next time.Time
+	for _, t := range n.tries {
+		if next.IsZero() || t.next.Before(next) {
+			next = t.next
+		}
+	}
+	h := n.serving.Load()
+	if len(n.tries) == 0 && h != nil && h.from != nil {
+		return n.renewal.at
+	}
+	return next
+}
+
+// retry has what failed tried again at once: the operator may have mended the cause.
+func (n *managed) retry() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if len(n.tries) == 0 {
+		return
+	}
+	for issuer, t := range n.tries {
+		t.next = time.Time{}
+		n.tries[issuer] = t
+	}
+	select {
+	case n.poked <- struct{}{}:
+	default:
+	}
+}
+
+func earliest(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }

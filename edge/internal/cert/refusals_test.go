@@ -15,7 +15,10 @@ import (
 func TestHandshakesForNoHostAreLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		m := cert.New(t.TempDir(), slog.New(slog.NewTextHandler(&log, nil)))
+		m, err := cert.New(t.TempDir(), slog.New(slog.NewTextHandler(&log, nil)))
+		if err != nil {
+			t.Fatal(err)
+		}
 		defer m.Close()
 		ask := func(name string) string {
 			log.Reset()

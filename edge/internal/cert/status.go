@@ -4,9 +4,9 @@ import (
 	"crypto/x509"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
-	"github.com/caddyserver/certmagic"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -14,12 +14,15 @@ import (
 type Status struct {
 	Host        string    `json:"host"`
 	Issuer      string    `json:"issuer"`           // common name of who signed it; "" when there is no certificate
-	Source      string    `json:"source"`           // "local", or the certificate's file
+	Source      string    `json:"source"`           // the issuer as the configuration names it (letsencrypt, local, a directory's URL), or the certificate's file
 	Serial      string    `json:"serial,omitempty"` // hexadecimal
 	NotBefore   time.Time `json:"not_before"`
 	NotAfter    time.Time `json:"not_after"`
-	NextRenewal time.Time `json:"next_renewal,omitzero"` // when it will be replaced; zero for files, which edge does not renew
-	Error       string    `json:"error,omitempty"`       // why it could not be read or renewed the last time
+	NextRenewal time.Time `json:"next_renewal,omitzero"`         // when it will be replaced; zero for files, which edge does not renew
+	Explanation string    `json:"renewal_explanation,omitempty"` // URL of the CA's page on why then (RFC 9773)
+	Error       string    `json:"error,omitempty"`               // why it could not be read, got or renewed the last time, each issuer in its own words
+	NextTry     time.Time `json:"next_try,omitzero"`             // after an error
+	Red         bool      `json:"red"`                           // needs a person: nothing is served, or less than a third of its life is left, and getting the next one fails
 }
 
 // Status returns what is known of every served name, in order.
@@ -27,56 +30,98 @@ func (m *Manager) Status() []Status {
 	set := m.serving.Load()
 	all := make([]Status, 0, len(set.names))
 	for _, name := range slices.Sorted(maps.Keys(set.names)) {
-		all = append(all, set.status(set.names[name]))
+		all = append(all, set.names[name].status())
 	}
 	return all
 }
 
-func (set *Set) status(s *source) Status {
-	st := Status{Host: s.name, Source: "local"}
+func (s *source) status() Status {
+	st := Status{Host: s.name}
+	if leaf := s.leaf(); leaf != nil {
+		st.Issuer = leaf.Issuer.CommonName
+		st.Serial = leaf.SerialNumber.Text(16)
+		st.NotBefore, st.NotAfter = leaf.NotBefore.UTC(), leaf.NotAfter.UTC()
+	}
 	if s.files != nil {
 		st.Source = s.files.certFile
 		if err := s.files.lastError(); err != nil {
 			st.Error = err.Error()
 		}
+	} else {
+		s.managed.describe(&st)
 	}
-	leaf := set.leaf(s)
-	if leaf == nil {
-		return st
-	}
-	st.Issuer = leaf.Issuer.CommonName
-	st.Serial = leaf.SerialNumber.Text(16)
-	st.NotBefore, st.NotAfter = leaf.NotBefore.UTC(), leaf.NotAfter.UTC()
-	if s.files == nil {
-		life := leaf.NotAfter.Sub(leaf.NotBefore)
-		st.NextRenewal = leaf.NotAfter.Add(-time.Duration(float64(life) * certmagic.DefaultRenewalWindowRatio)).UTC()
+	left := time.Until(st.NotAfter)
+	st.Red = left <= 0 || st.Error != "" && left < st.NotAfter.Sub(st.NotBefore)/3
+	if s.managed != nil && st.Error == "" && st.Issuer == "" { // the first order is under way
+		st.Red = false
 	}
 	return st
 }
 
-// leaf returns the certificate that s is served under, nil if there is none.
-func (set *Set) leaf(s *source) *x509.Certificate {
-	if s.files == nil {
-		return set.local.leaf(s.name)
+// describe adds what only the keeper of a certificate knows.
+func (n *managed) describe(st *Status) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	st.Source = n.issuers[0].name
+	if h := n.serving.Load(); h != nil && h.from != nil {
+		st.Source = h.from.name
+		st.NextRenewal, st.Explanation = n.renewal.at.UTC(), n.renewal.explanation
 	}
-	if c := s.files.certificate(); c != nil {
+	var said []string
+	for _, from := range append([]*issuer{{}}, n.issuers...) {
+		t, failed := n.tries[from.name]
+		if !failed {
+			continue
+		}
+		said = append(said, strings.TrimPrefix(from.name+": "+t.reason, ": "))
+		if st.NextTry.IsZero() || t.next.Before(st.NextTry) {
+			st.NextTry = t.next.UTC()
+		}
+	}
+	st.Error = strings.Join(said, "; ")
+	if st.Error != "" && st.NextTry.After(st.NextRenewal) || st.NextRenewal.Before(time.Now()) {
+		st.NextRenewal = st.NextTry
+	}
+}
+
+// leaf returns the certificate that s is served under, nil if there is none.
+func (s *source) leaf() *x509.Certificate {
+	if c := s.certificate(); c != nil {
 		return c.Leaf
 	}
 	return nil
 }
 
-// notAfter is named in the product's contract.
-var notAfter = prometheus.NewDesc("edge_cert_not_after_seconds", "When the certificate of a host ends, in seconds since the Unix epoch.", []string{"host"}, nil)
+// The metrics. Their names are part of the product's contract.
+var (
+	notAfter    = prometheus.NewDesc("edge_cert_not_after_seconds", "When the certificate of a host ends, in seconds since the Unix epoch.", []string{"host"}, nil)
+	nextRenewal = prometheus.NewDesc("edge_cert_next_renewal_seconds", "When the certificate of a host is due to be replaced, in seconds since the Unix epoch.", []string{"host"}, nil)
+	failing     = prometheus.NewDesc("edge_cert_failing", "1 while the next certificate of a host can't be got or its files can't be read; 0 otherwise.", []string{"host"}, nil)
+)
 
 // Describe and Collect make Manager a prometheus.Collector.
-func (m *Manager) Describe(ch chan<- *prometheus.Desc) { ch <- notAfter }
+func (m *Manager) Describe(ch chan<- *prometheus.Desc) {
+	ch <- notAfter
+	ch <- nextRenewal
+	ch <- failing
+}
 
-// Collect reports when each host's certificate ends.
+// Collect reports when each host's certificate ends, when it is replaced, and whether that fails.
 func (m *Manager) Collect(ch chan<- prometheus.Metric) {
-	set := m.serving.Load()
-	for _, s := range set.names {
-		if leaf := set.leaf(s); leaf != nil {
-			ch <- prometheus.MustNewConstMetric(notAfter, prometheus.GaugeValue, float64(leaf.NotAfter.Unix()), s.name)
+	for _, st := range m.Status() {
+		gauge := func(desc *prometheus.Desc, value float64) {
+			ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, st.Host)
+		}
+		if st.Issuer != "" || !st.NotAfter.IsZero() {
+			gauge(notAfter, float64(st.NotAfter.Unix()))
+		}
+		if !st.NextRenewal.IsZero() {
+			gauge(nextRenewal, float64(st.NextRenewal.Unix()))
+		}
+		if st.Error != "" {
+			gauge(failing, 1)
+		} else {
+			gauge(failing, 0)
 		}
 	}
 }

@@ -1,0 +1,244 @@
+package cert
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/certmagic"
+	"github.com/mholt/acmez/v3"
+	"github.com/mholt/acmez/v3/acme"
+	"github.com/onehost/edge/edge/internal/cert/budget"
+)
+
+// orderTimeout bounds one order: a CA that validates from several places takes seconds, a DNS provider minutes.
+const orderTimeout = 5 * time.Minute
+
+// acmeCA is a certificate authority that speaks ACME (RFC 8555), with our account there. It is the certmagic.Issuer
+// of one directory. Certmagic's own opens listeners for challenges, asks on the terminal for an e-mail address and
+// keeps challenges in package variables; this one answers them on the listeners that serve.
+type acmeCA struct {
+	issuer     budget.Issuer // its name and the URL of its directory
+	email      string
+	binding    binding
+	challenges []string // the types that may be tried, in order of preference
+	solvers    map[string]acmez.Solver
+	storage    certmagic.Storage
+	budget     *budget.Budget
+	http       *http.Client
+	log        *slog.Logger
+
+	mu      sync.Mutex // held while the account is asked for: one asks, the others wait
+	account acme.Account
+
+	reach reach
+	// What its directory says of renewal information (RFC 9773): where it is, or that there is none.
+	renewals atomic.Pointer[string]
+	silent   atomic.Bool
+}
+
+// binding gets the credentials that bind an account to a customer of the CA (RFC 8555, section 7.3.4). Nil: none are needed.
+type binding func(context.Context) (acme.EAB, error)
+
+// IssuerKey names the CA in the storage, as certmagic does for ACME directories.
+func (ca *acmeCA) IssuerKey() string {
+	rest, _ := strings.CutPrefix(ca.issuer.Directory, "https://")
+	return strings.Trim(strings.ReplaceAll(rest, "/", "-"), "-")
+}
+
+// renewing is the key of a context's value: the certificate that an order is to follow.
+type renewing struct{}
+
+// Issue implements certmagic.Issuer: it orders a certificate for the one name of csr. When the CA can't validate by one
+// type of challenge, the next one is tried, in an order of its own.
+func (ca *acmeCA) Issue(ctx context.Context, csr *x509.CertificateRequest) (*certmagic.IssuedCertificate, error) {
+	ctx, cancel := context.WithTimeout(ctx, orderTimeout)
+	defer cancel()
+	if err := ca.reach.wait(ctx, ca); err != nil {
+		return nil, err
+	}
+	var failed orders
+	for _, challenge := range ca.challenges {
+		chain, err := ca.order(ctx, csr, challenge)
+		if err == nil {
+			return &certmagic.IssuedCertificate{Certificate: chain.ChainPEM, Metadata: chain}, nil
+		}
+		failed = append(failed, failedOrder{challenge, err})
+		if !notValidated(err) {
+			break
+		}
+	}
+	ca.reach.heard(failed)
+	return nil, failed
+}
+
+// order asks for a certificate once, with one type of challenge.
+func (ca *acmeCA) order(ctx context.Context, csr *x509.CertificateRequest, challenge string) (acme.Certificate, error) {
+	client := ca.client()
+	account, err := ca.registered(ctx, client.Client)
+	if err != nil {
+		return acme.Certificate{}, err
+	}
+	params, err := acmez.OrderParametersFromCSR(account, csr)
+	if err != nil {
+		return acme.Certificate{}, err
+	}
+	kind := budget.First
+	if before, ok := ctx.Value(renewing{}).(*x509.Certificate); ok {
+		kind = budget.Renewal
+		if !ca.silent.Load() && time.Now().Before(before.NotAfter) { // the CA then knows what it renews (RFC 9773, section 5)
+			kind, params.Replaces = budget.Replacement, before
+		}
+	}
+	spend, err := ca.budget.Order(ca.issuer, params.Identifiers[0].Value, kind)
+	if err != nil {
+		return acme.Certificate{}, err
+	}
+	client.ChallengeSolvers = map[string]acmez.Solver{challenge: ca.solvers[challenge]}
+	chains, err := client.ObtainCertificate(ctx, params)
+	if err == nil && len(chains) == 0 {
+		err = errors.New("the CA sent no certificate")
+	}
+	if isProblem(err, acme.ProblemTypeAccountDoesNotExist) {
+		ca.forget(account) // the next try registers again, with the same key
+	}
+	if settled := settle(ctx, spend, chains, err); settled != nil {
+		ca.log.Warn("what became of an order could not be written down: it counts as spent", "ca", ca.issuer.Name, "err", settled)
+	}
+	if err != nil {
+		return acme.Certificate{}, err
+	}
+	return chains[0], nil
+}
+
+// settle writes down what an order cost.
+func settle(ctx context.Context, spend *budget.Spend, chains []acme.Certificate, err error) error {
+	switch {
+	case err == nil:
+		leaf, err := firstCertificate(chains[0].ChainPEM)
+		if err != nil {
+			return err
+		}
+		return spend.Issued(leaf.NotAfter)
+	case notValidated(err):
+		return spend.Failed(1)
+	case isProblem(err, acme.ProblemTypeRateLimited):
+		until := time.Now().Add(time.Hour)
+		if asked, ok := ctx.Value(pauses{}).(*pause); ok && !asked.until.IsZero() {
+			until = asked.until
+		}
+		return spend.RateLimited(until)
+	default:
+		return spend.Failed(0)
+	}
+}
+
+func (ca *acmeCA) client() *acmez.Client {
+	return &acmez.Client{Client: &acme.Client{
+		Directory:   ca.issuer.Directory,
+		UserAgent:   "edge",
+		HTTPClient:  ca.http,
+		Logger:      slog.New(quietly{ca.log.Handler()}),
+		PollTimeout: orderTimeout,
+	}}
+}
+
+// registered returns our account. Its key is kept before the CA hears of it, and the CA knows an account by its key
+// (RFC 8555, section 7.3.1): whenever we die in between, and wherever the key is put back, it is the same account.
+func (ca *acmeCA) registered(ctx context.Context, client *acme.Client) (acme.Account, error) {
+	ca.mu.Lock()
+	defer ca.mu.Unlock()
+	if ca.account.Status == acme.StatusValid {
+		return ca.account, nil
+	}
+	key, fresh, err := ca.accountKey(ctx)
+	if err != nil {
+		return acme.Account{}, err
+	}
+	if fresh {
+		if _, err := ca.budget.Register(ca.issuer); err != nil {
+			return acme.Account{}, err
+		}
+	}
+	account := acme.Account{TermsOfServiceAgreed: true, PrivateKey: key}
+	if ca.email != "" {
+		account.Contact = []string{"mailto:" + ca.email}
+	}
+	if ca.binding != nil {
+		eab, err := ca.binding(ctx)
+		if err != nil {
+			return acme.Account{}, err
+		}
+		if err := account.SetExternalAccountBinding(ctx, client, eab); err != nil {
+			return acme.Account{}, fmt.Errorf("eab: %w", err)
+		}
+	}
+	known, err := client.NewAccount(ctx, account)
+	if err != nil {
+		return acme.Account{}, fmt.Errorf("the account: %w", err)
+	}
+	if len(account.Contact) > 0 && len(known.Contact) > 0 && !slices.Equal(known.Contact, account.Contact) { // some CAs keep none
+		known.Contact, known.PrivateKey = account.Contact, key
+		if known, err = client.UpdateAccount(ctx, known); err != nil {
+			return acme.Account{}, fmt.Errorf("the account's contact: %w", err)
+		}
+	}
+	known.PrivateKey = key
+	ca.account = known
+	ca.log.Info("the CA knows our account", "ca", ca.issuer.Name, "account", known.Location)
+	return known, nil
+}
+
+func (ca *acmeCA) forget(account acme.Account) {
+	ca.mu.Lock()
+	defer ca.mu.Unlock()
+	if ca.account.Location == account.Location {
+		ca.log.Warn("the CA does not know our account any more; it is registered again", "ca", ca.issuer.Name, "account", account.Location)
+		ca.account = acme.Account{}
+	}
+}
+
+// accountKey reads the account's private key, or makes one and tells that it is fresh.
+func (ca *acmeCA) accountKey(ctx context.Context) (key crypto.Signer, fresh bool, err error) {
+	name := path.Join("acme", ca.IssuerKey(), "account.key")
+	if err := ca.storage.Lock(ctx, name); err != nil {
+		return nil, false, err
+	}
+	defer func() { _ = ca.storage.Unlock(context.WithoutCancel(ctx), name) }()
+	switch pem, err := ca.storage.Load(ctx, name); {
+	case err == nil:
+		key, err := certmagic.PEMDecodePrivateKey(pem)
+		if err != nil {
+			return nil, false, fmt.Errorf("the account key certificates/%s can't be read (%w): put it back from a backup, or move it away to register a new account", name, err)
+		}
+		return key, false, nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, false, fmt.Errorf("the account key: %w", err)
+	}
+	key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, false, err
+	}
+	pem, err := certmagic.PEMEncodePrivateKey(key)
+	if err != nil {
+		return nil, false, err
+	}
+	if err := ca.storage.Store(ctx, name, pem); err != nil {
+		return nil, false, fmt.Errorf("the account key: %w", err)
+	}
+	return key, true, nil
+}

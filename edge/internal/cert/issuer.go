@@ -1,0 +1,261 @@
+package cert
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/certmagic"
+	"github.com/mholt/acmez/v3"
+	"github.com/mholt/acmez/v3/acme"
+	"github.com/onehost/edge/core/config"
+	"github.com/onehost/edge/edge/internal/cert/budget"
+	"github.com/onehost/edge/edge/internal/cert/route53"
+)
+
+// The directories of the CAs that have a name in the configuration.
+const (
+	letsEncrypt        = "https://acme-v02.api.letsencrypt.org/directory"         // https://letsencrypt.org/docs/acme-protocol-updates/
+	letsEncryptStaging = "https://acme-staging-v02.api.letsencrypt.org/directory" // https://letsencrypt.org/docs/staging-environment/
+	zeroSSL            = "https://acme.zerossl.com/v2/DV90"                       // https://zerossl.com/documentation/acme/
+)
+
+// zeroSSLBinding gives the credentials for a new account to whoever names an e-mail address.
+const zeroSSLBinding = "https://api.zerossl.com/acme/eab-credentials-email"
+
+// An issuer is where certificates come from: a CA, and certmagic, which makes keys, asks that CA alone, so that the
+// refusal of each is heard, and keeps what it signs.
+type issuer struct {
+	name  string // as the sysadmin knows it: letsencrypt, local, or the directory's URL
+	magic *certmagic.Config
+	acme  *acmeCA // nil for the local CA
+}
+
+// issuers are made once for each way that the configuration describes, and kept while it does: accounts and what is
+// known of a CA's reach outlive a reload.
+type issuers map[string]*issuer
+
+// acmeIssuer returns the issuer that from describes: the one that there is, or a new one.
+func (m *Manager) acmeIssuer(ctx context.Context, all issuers, from config.Issuer, cfg *config.Config, name string) (*issuer, error) {
+	challenges := cfg.ChallengesOf(from, name)
+	if len(challenges) == 0 {
+		return nil, fmt.Errorf("%s: no challenge can be answered for %s", from, name)
+	}
+	description, err := json.Marshal([]any{from, cfg.TLS.Email, cfg.TLS.DNS, challenges})
+	if err != nil {
+		return nil, err
+	}
+	key := string(description)
+	if known, ok := m.issuers[key]; ok {
+		all[key] = known
+	}
+	if known, ok := all[key]; ok {
+		return known, nil
+	}
+	ca, err := m.newCA(ctx, from, cfg, challenges)
+	if err != nil {
+		return nil, err
+	}
+	all[key] = &issuer{name: from.String(), magic: m.magic(ca), acme: ca}
+	return all[key], nil
+}
+
+func (m *Manager) newCA(ctx context.Context, from config.Issuer, cfg *config.Config, challenges []string) (*acmeCA, error) {
+	client, err := httpClient(from.CA)
+	if err != nil {
+		return nil, err
+	}
+	ca := &acmeCA{
+		issuer: budget.Issuer{Name: from.String(), Directory: directoryOf(from)}, email: cfg.TLS.Email, challenges: challenges, solvers: make(map[string]acmez.Solver),
+		storage: m.storage, budget: m.budget, http: client, log: m.log,
+	}
+	switch {
+	case from.EAB != nil:
+		eab := acme.EAB{KeyID: from.EAB.KID, MACKey: from.EAB.HMAC}
+		ca.binding = func(context.Context) (acme.EAB, error) { return eab, nil }
+	case from.Name == config.ZeroSSL:
+		ca.binding = func(ctx context.Context) (acme.EAB, error) {
+			return bindingByEmail(ctx, client, zeroSSLBinding, cfg.TLS.Email)
+		}
+	}
+	for _, kind := range challenges {
+		if ca.solvers[kind], err = m.solver(ctx, kind, cfg); err != nil {
+			return nil, err
+		}
+	}
+	return ca, nil
+}
+
+// solver returns what answers challenges of one type.
+func (m *Manager) solver(ctx context.Context, kind string, cfg *config.Config) (acmez.Solver, error) {
+	switch kind {
+	case config.HTTP01:
+		return http01{m.challenges}, nil
+	case config.TLSALPN01:
+		return tlsALPN01{m.challenges}, nil
+	}
+	solver, err := route53.NewSolver(ctx, route53.Options{HostedZoneID: cfg.TLS.DNS.Route53.HostedZoneID, Log: m.log})
+	if err != nil {
+		return nil, fmt.Errorf("tls.dns.route53: %w", err)
+	}
+	return solver, nil
+}
+
+// magic returns a certmagic that knows one CA. What it would do by itself (renewing in the background, stapling, asking
+// for renewal information) is not asked of it.
+func (m *Manager) magic(ca certmagic.Issuer) *certmagic.Config {
+	return certmagic.New(m.cache, certmagic.Config{
+		Issuers:    []certmagic.Issuer{ca},
+		Storage:    m.storage,
+		DisableARI: true,
+		OCSP:       certmagic.OCSPConfig{DisableStapling: true}, // optional since CA/B ballot SC-063; Let's Encrypt has none
+		Logger:     zapOn(slog.New(quietly{m.log.Handler()})),
+	})
+}
+
+func directoryOf(from config.Issuer) string {
+	switch from.Name {
+	case config.LetsEncrypt:
+		return letsEncrypt
+	case config.LetsEncryptStaging:
+		return letsEncryptStaging
+	case config.ZeroSSL:
+		return zeroSSL
+	default:
+		return from.Directory
+	}
+}
+
+// httpClient speaks to a CA. A private CA's own TLS is verified with the roots in caFile, a public one's ("") with the system's.
+func httpClient(caFile string) (*http.Client, error) {
+	t := &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
+		TLSHandshakeTimeout:   10 * time.Second,
+		ResponseHeaderTimeout: 30 * time.Second,
+		IdleConnTimeout:       30 * time.Second,
+		ForceAttemptHTTP2:     true,
+	}
+	if caFile != "" {
+		pem, err := readBounded(caFile)
+		if err != nil {
+			return nil, err
+		}
+		roots := x509.NewCertPool()
+		if !roots.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("%s holds no PEM certificate", caFile)
+		}
+		t.TLSClientConfig = &tls.Config{RootCAs: roots}
+	}
+	return &http.Client{Transport: transport{t}, Timeout: time.Minute}, nil
+}
+
+// bindingByEmail asks endpoint for the credentials of a new account (https://zerossl.com/documentation/acme/generate-eab-credentials-email/).
+func bindingByEmail(ctx context.Context, client *http.Client, endpoint, email string) (acme.EAB, error) {
+	form := url.Values{"email": {email}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
+	if err != nil {
+		return acme.EAB{}, err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	resp, err := client.Do(req)
+	if err != nil {
+		return acme.EAB{}, err
+	}
+	defer resp.Body.Close()
+	var answer struct {
+		Success bool `json:"success"`
+		Error   struct {
+			Type string `json:"type"`
+		} `json:"error"`
+		KID  string `json:"eab_kid"`
+		HMAC string `json:"eab_hmac_key"`
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+		return acme.EAB{}, fmt.Errorf("eab credentials: %s: %w", resp.Status, err)
+	}
+	if !answer.Success || answer.KID == "" || answer.HMAC == "" {
+		return acme.EAB{}, fmt.Errorf("eab credentials were refused: %s", oneLine(answer.Error.Type))
+	}
+	return acme.EAB{KeyID: answer.KID, MACKey: answer.HMAC}, nil
+}
+
+// stored returns the certificate of name that this issuer gave and that is kept; the error is fs.ErrNotExist when there
+// is none. Files that are there and can't be used are a *damagedError.
+func (i *issuer) stored(ctx context.Context, storage certmagic.Storage, name string) (*tls.Certificate, error) {
+	key := i.magic.Issuers[0].IssuerKey()
+	certPEM, err := storage.Load(ctx, certmagic.StorageKeys.SiteCert(key, name))
+	if err != nil {
+		return nil, err
+	}
+	keyPEM, err := storage.Load(ctx, certmagic.StorageKeys.SitePrivateKey(key, name))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if err == nil {
+		var pair tls.Certificate
+		if pair, err = tls.X509KeyPair(bytes.TrimSpace(certPEM), keyPEM); err == nil {
+			err = isFor(pair.Leaf, name)
+		}
+		if err == nil {
+			return &pair, nil
+		}
+	}
+	return nil, &damagedError{folder: certmagic.StorageKeys.CertsSitePrefix(key, name), reason: err}
+}
+
+// damagedError is what can't be served of what is kept.
+type damagedError struct {
+	folder string // in the storage
+	reason error
+}
+
+func (e *damagedError) Error() string {
+	return fmt.Sprintf("certificates/%s can't be used: %v", e.folder, e.reason)
+}
+
+func (e *damagedError) Unwrap() error { return e.reason }
+
+// setAside moves what is damaged out of the way, and keeps it: a new certificate can take its place.
+func setAside(ctx context.Context, storage certmagic.Storage, damaged *damagedError) error {
+	files, err := storage.List(ctx, damaged.folder, true)
+	if err != nil {
+		return err
+	}
+	slices.Sort(files)
+	for _, file := range files {
+		info, err := storage.Stat(ctx, file)
+		if err != nil || !info.IsTerminal {
+			continue
+		}
+		data, err := storage.Load(ctx, file)
+		if err != nil {
+			return err
+		}
+		if err := storage.Store(ctx, "damaged/"+file, data); err != nil {
+			return err
+		}
+	}
+	return storage.Delete(ctx, damaged.folder)
+}
+
+func firstCertificate(chainPEM []byte) (*x509.Certificate, error) {
+	block, _ := pem.Decode(chainPEM)
+	if block == nil {
+		return nil, errors.New("no PEM certificate")
+	}
+	return x509.ParseCertificate(block.Bytes)
+}
