@@ -48,14 +48,6 @@ hosts:
 	}
 }
 
-func TestCheckWarnsOfH3(t *testing.T) {
-	file := configure(t, "listen: {h3: on}\ntls: {issuers: [local]}\nhosts: {localhost: {default: {respond: {body: x}}}}\n")
-	status, out, errOut := command(t, "check", "-c", file)
-	if status != exitDone || !strings.Contains(out, "good") || !strings.Contains(errOut, file+":1:14: warning: ") {
-		t.Errorf("%d %s%s", status, out, errOut)
-	}
-}
-
 // TestOfflineCommandsChangeNothing asks what needs no server, and looks at what is in the folder before and after.
 func TestOfflineCommandsChangeNothing(t *testing.T) {
 	file := configure(t, "tls: {issuers: [local]}\nsites: {app: {root: .}}\nhosts: {localhost: {default: {site: app}}}\n")

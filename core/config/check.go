@@ -80,9 +80,6 @@ func (k *checker) bad(at path) bool { return k.places[pathKey(at...)].bad }
 
 func (k *checker) listen() {
 	at := path{"listen"}
-	if k.Listen.H3 {
-		k.warn(at.to("h3"), "this version serves HTTP/1.1 and HTTP/2 only; h3 has no effect")
-	}
 	first := map[string]string{}
 	for _, list := range []struct {
 		key       string

@@ -42,7 +42,7 @@ type Config struct {
 type Listen struct {
 	HTTP           []string       `yaml:"http" is:"address" default:":80" doc:"Addresses for plain HTTP. [] for none."`
 	HTTPS          []string       `yaml:"https" is:"address" default:":443" doc:"Addresses for HTTPS. [] for none."`
-	H3             bool           `yaml:"h3" doc:"QUIC on the https ports."`
+	H3             bool           `yaml:"h3" default:"on" doc:"HTTP/3: QUIC on the https ports."`
 	PublicPort     int            `yaml:"public_port" is:"1..65535" doc:"The port that redirects say. Default: that of the first https address."`
 	Admin          string         `yaml:"admin" is:"socket" doc:"Unix socket of the operator, as unix:PATH. Default: admin.sock in data_dir."`
 	AdminGroup     string         `yaml:"admin_group" is:"word" doc:"Group that may use the admin socket. Default: only its owner."`

@@ -120,7 +120,7 @@ hosts: {a.example.com: {limits: {rate: 90/m}, default: {respond: {}, cors: {orig
 `, Env{})
 	equal(t, "data_dir", c.DataDir, dir+"/data")
 	equal(t, "shutdown", c.Shutdown, 30*time.Second)
-	equal(t, "listen", c.Listen, Listen{HTTP: []string{":80"}, HTTPS: []string{":443"}, PublicPort: 443, Admin: "unix:" + dir + "/data/admin.sock"})
+	equal(t, "listen", c.Listen, Listen{HTTP: []string{":80"}, HTTPS: []string{":443"}, H3: true, PublicPort: 443, Admin: "unix:" + dir + "/data/admin.sock"})
 	equal(t, "log", c.Log, Log{Access: "stdout"})
 	equal(t, "tls", c.TLS, TLS{Issuers: []Issuer{{Name: Local}}, CheckInterval: 10 * time.Minute})
 	equal(t, "group", c.TargetGroups["g"], TargetGroup{

@@ -97,15 +97,15 @@ func open(key string, addresses []string, inherited []net.Listener) ([]net.Liste
 // explain says what a sysadmin can do about a socket that can't be had.
 func explain(key, address string, err error) error {
 	_, port, _ := net.SplitHostPort(address)
-	kind := "t"
+	kind, or := "t", ""
 	if key == h3Key {
-		kind = "u"
+		kind, or = "u", ", or serve without HTTP/3 by `h3: off`"
 	}
 	switch {
 	case errors.Is(err, syscall.EACCES):
-		return fmt.Errorf("%s: no permission to listen on %s: use a port above 1023, let systemd open the socket, or run `setcap cap_net_bind_service=+ep` on the binary", key, address)
+		return fmt.Errorf("%s: no permission to listen on %s: use a port above 1023, let systemd open the socket, or run `setcap cap_net_bind_service=+ep` on the binary%s", key, address, or)
 	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("%s: %s is taken by another program: `ss -l%snp 'sport = :%s'` names it", key, address, kind, port)
+		return fmt.Errorf("%s: %s is taken by another program: `ss -l%snp 'sport = :%s'` names it%s", key, address, kind, port, or)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return fmt.Errorf("%s: %s is no address of this machine: `ip addr` lists them", key, address)
 	default:

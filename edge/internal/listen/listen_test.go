@@ -224,7 +224,7 @@ func TestATakenUDPPort(t *testing.T) {
 	defer taken.Close()
 	address := taken.LocalAddr().String()
 	_, err = listen.Open(config.Listen{HTTPS: []string{address}, H3: true}, listen.Sockets{})
-	if err == nil || !strings.Contains(err.Error(), "listen.h3") || !strings.Contains(err.Error(), "ss -lunp") {
+	if err == nil || !strings.Contains(err.Error(), "listen.h3") || !strings.Contains(err.Error(), "ss -lunp") || !strings.Contains(err.Error(), "`h3: off`") {
 		t.Errorf("got %v", err)
 	}
 	again, err := net.Listen("tcp", address)
