@@ -282,7 +282,8 @@ func TestFilesAreServedAndReloaded(t *testing.T) {
 	if got := common("b.example.com") + " " + common("whatever.example.net"); got != "a rest" {
 		t.Errorf("served %s", got)
 	}
-	if !m.Covers("a.example.com", "b.example.com") || m.Covers("a.example.com", "c.example.com") || !m.Covers("x.example.net", "y.example.net") {
+	covers := func(sni, hostname string) bool { return m.Covers(&tls.ConnectionState{ServerName: sni}, hostname) }
+	if !covers("a.example.com", "b.example.com") || covers("a.example.com", "c.example.com") || !covers("x.example.net", "y.example.net") {
 		t.Error("Covers does not say what the served certificates say")
 	}
 

@@ -63,17 +63,21 @@ func (set *Set) find(name string) *source {
 	return set.names["*"]
 }
 
-// Covers reports whether hostname may be served on a connection whose handshake asked for sni ("" for none): whether the
-// certificate that the handshake got is good for it, too (RFC 9110, section 7.4).
-func (m *Manager) Covers(sni, hostname string) bool {
-	if sni != "" && strings.EqualFold(sni, hostname) {
+// Covers reports whether hostname may be served on a connection, nil for one without TLS: whether the certificate that the
+// handshake got is good for it, too (RFC 9110, section 7.4).
+func (m *Manager) Covers(connection *tls.ConnectionState, hostname string) bool {
+	if connection == nil {
 		return true
 	}
+	sni := strings.ToLower(strings.TrimSuffix(connection.ServerName, "."))
 	set := m.serving.Load()
 	if sni == "" { // an IP host's certificate was served
 		return set.names[hostname] != nil && isIP(hostname)
 	}
-	s := set.find(strings.ToLower(strings.TrimSuffix(sni, ".")))
+	if sni == hostname {
+		return true
+	}
+	s := set.find(sni)
 	if s == nil {
 		return false
 	}

@@ -6,6 +6,7 @@
 package chain
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"log/slog"
@@ -48,25 +49,31 @@ var errPanic = errors.New("panic while answering")
 
 // Options is what a Chain works with.
 type Options struct {
-	// Covers reports whether hostname may be served on a connection whose handshake asked for sni ("" for none).
-	Covers func(sni, hostname string) bool
+	// Covers reports whether hostname may be served on a connection, nil for one without TLS: whether the handshake was for it,
+	// and the visitor has shown the certificate that it asks for.
+	Covers func(connection *tls.ConnectionState, hostname string) bool
 	// Challenge returns what a CA has to find at a path on plain http, if it is looking for an answer there. Nil: none does.
 	Challenge func(path string) (body string, ok bool)
 	// TrustedProxies are those whose X-Forwarded-* are believed (listen.trusted_proxies).
 	TrustedProxies []netip.Prefix
 	// PublicPort is the port of https that redirects name (listen.public_port).
 	PublicPort int
-	Access     *AccessLog
-	Metrics    *Metrics
-	Log        *slog.Logger
+	// AltSvc tells visitors who came by TLS over TCP where h3 is served (RFC 7838; RFC 9114, section 3.1.1):
+	// `h3=":443"; ma=86400`. "" for nowhere.
+	AltSvc  string
+	Access  *AccessLog
+	Metrics *Metrics
+	Log     *slog.Logger
 }
 
 // A Chain hands each exchange to the rule that it is for.
 type Chain struct {
-	covers  func(sni, hostname string) bool
+	covers  func(connection *tls.ConnectionState, hostname string) bool
 	answers func(path string) (body string, ok bool)
 	trusted trust
 	port    string // ":8443", or "" for the default one
+	marks   marks
+	certs   clientCerts
 	access  *AccessLog
 	metrics *Metrics
 	log     *slog.Logger
@@ -75,7 +82,7 @@ type Chain struct {
 
 // New makes a chain without a table: it knows no host until the first Swap.
 func New(o Options) *Chain {
-	c := &Chain{covers: o.Covers, answers: o.Challenge, access: o.Access, metrics: o.Metrics, log: o.Log}
+	c := &Chain{covers: o.Covers, answers: o.Challenge, marks: marks{o.AltSvc}, access: o.Access, metrics: o.Metrics, log: o.Log}
 	for _, p := range o.TrustedProxies {
 		c.trusted = append(c.trusted, p.Masked())
 	}
@@ -215,7 +222,7 @@ func (c *Chain) receive(x *exchange.Exchange) bool {
 	if x.ID == "" {
 		x.ID = newID()
 	}
-	x.BeforeHead(idHook{})
+	x.BeforeHead(&c.marks)
 	if dropped > 0 {
 		c.metrics.fields.Add(float64(dropped))
 	}
@@ -244,11 +251,22 @@ func (c *Chain) refuse(x *exchange.Exchange, status int, reason string) bool {
 	return false
 }
 
-// idHook puts the request id on every answer.
-type idHook struct{}
+// marks are what every answer carries.
+type marks struct{ altSvc string }
 
-// BeforeHead has the last word: an id that a target sent is replaced.
-func (idHook) BeforeHead(x *exchange.Exchange) { x.Response.Fields.Set("X-Request-Id", x.ID) }
+// BeforeHead has the last word. An id that a target sent is replaced, and so is its Alt-Svc where edge has one: what
+// another address for the visitor's host is, only who has the host's address knows (ALB, which can't do h3, lets it through).
+func (m *marks) BeforeHead(x *exchange.Exchange) {
+	fields := &x.Response.Fields
+	fields.Set("X-Request-Id", x.ID)
+	switch {
+	case m.altSvc == "" || x.TLS == nil:
+	case x.Protocol == exchange.HTTP3: // is there already
+		fields.Del("Alt-Svc")
+	default:
+		fields.Set("Alt-Svc", m.altSvc)
+	}
+}
 
 // Refused counts and logs a request that a front refused before it was an exchange, and gives it an id.
 func (c *Chain) Refused(r *front.Refusal) {

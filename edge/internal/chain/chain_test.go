@@ -40,13 +40,25 @@ type house struct {
 	log    bytes.Buffer
 }
 
+// covers is what a cert.Manager says whose both.example has a certificate for all, and whose mutual.example asks for visitors'.
+func covers(c *tls.ConnectionState, hostname string) bool {
+	switch {
+	case hostname == "mutual.example":
+		return c != nil && len(c.VerifiedChains) > 0
+	case c == nil:
+		return true
+	default:
+		return c.ServerName != "" && strings.EqualFold(c.ServerName, hostname) || c.ServerName == "both.example" || hostname == "192.0.2.2"
+	}
+}
+
 var theGroup = map[string]int{"app": 1}
 
 func newHouse(t testing.TB, hosts map[string]config.Host, answer exchange.HandlerFunc) *house {
 	access := NewAccessLog(nil, slog.Default())
 	h := &house{t: t, answer: answer}
 	h.Chain = New(Options{
-		Covers:         func(sni, hostname string) bool { return sni == "both.example" || hostname == "192.0.2.2" },
+		Covers:         covers,
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")},
 		PublicPort:     8443,
 		Access:         access,

@@ -55,9 +55,8 @@ func kindOf(name string) fieldKind {
 			return special[i].kind
 		}
 	}
-	const family = len("X-Forwarded-")
-	if len(name) >= family && name[1] == '-' &&
-		(exchange.EqualName(name[:family], "X-Forwarded-") || exchange.EqualName(name[:family], "X-Amzn-Mtls-")) {
+	const family = "X-Forwarded-"
+	if len(name) >= len(family) && name[1] == '-' && (exchange.EqualName(name[:len(family)], family) || isMutual(name)) {
 		return forwarding
 	}
 	return endToEnd

@@ -14,6 +14,7 @@ import (
 //   - host is what the visitor asked for, path what was sent.
 //   - duration, connect, wait and transfer are seconds with a precision of a microsecond.
 //   - bytes_in and bytes_out are of the bodies (for an upgraded connection, of what went through it).
+//   - client_cert_serial is of the certificate that the visitor had to show.
 //   - rule is there once one was chosen; target, connect, wait and transfer are there when a target was,
 //     target_status when it answered, tries when it was not the first that was tried.
 //
@@ -53,6 +54,11 @@ func appendLine(b []byte, x *exchange.Exchange, status int, took time.Duration, 
 	b = append(b, `","protocol":"`...)
 	b = append(b, x.Request.Protocol.String()...)
 	b = append(b, '"')
+	if showsCert(&x.Request) {
+		b = append(b, `,"client_cert_serial":"`...)
+		b = append(b, serialOf(x.TLS.PeerCertificates[0])...)
+		b = append(b, '"')
+	}
 	if r.Rule != "" {
 		b = append(b, `,"rule":`...)
 		b = appendJSON(b, r.Rule)

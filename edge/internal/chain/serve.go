@@ -32,7 +32,7 @@ func (g *generation) find(hostname string) *hostState {
 
 // locate sees to it that the exchange came to its host the right way. It reports false when it has answered.
 func (c *Chain) locate(p *passage) bool {
-	if p.TLS != nil && !c.served(p) {
+	if (p.TLS != nil || p.Scheme == "https") && !c.served(p) {
 		return c.refuse(p.Exchange, http.StatusMisdirectedRequest, reasonMisdirected)
 	}
 	if p.TLS == nil && strings.HasPrefix(p.RawPath, challengePath) && c.challenged(p.Exchange) {
@@ -61,10 +61,13 @@ func (c *Chain) challenged(x *exchange.Exchange) bool {
 	return ok
 }
 
-// served reports whether the handshake's certificate is one that the host may be served under (RFC 9110, section 7.4).
+// served reports whether the exchange came by a handshake that its host may be served under (RFC 9110, section 7.4). A
+// trusted proxy's word that the visitor came by https counts as one, but never as a visitor's certificate.
 func (c *Chain) served(p *passage) bool {
-	sni := p.TLS.ServerName
-	return sni != "" && strings.EqualFold(sni, p.Hostname) || p.host != nil && c.covers(sni, p.Hostname)
+	if p.host == nil {
+		return p.TLS == nil || strings.EqualFold(p.TLS.ServerName, p.Hostname) && p.Hostname != ""
+	}
+	return c.covers(p.TLS, p.Hostname)
 }
 
 // toHTTPS redirects to the same place on https. The host is one that the table knows, and comes first, so that no path
@@ -95,6 +98,7 @@ func (c *Chain) toHTTPS(x *exchange.Exchange) bool {
 func (c *Chain) serve(p *passage) {
 	rule := p.rule
 	p.Record.Rule = rule.Name
+	c.addClientCert(p.Exchange)
 	if rule.Name == healthRule {
 		rule.Handler.ServeExchange(p.Exchange)
 		return
