@@ -6,6 +6,7 @@
 package chain
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -37,6 +38,7 @@ const (
 	reasonBody        = "body_too_large"
 	reasonPanic       = "panic"
 	reasonClientGone  = "client_gone"
+	reasonShutdown    = "shutdown"
 	reasonTooSlow     = "too_slow"
 	reasonShortAnswer = "short_answer" // less body than was declared
 	reasonAborted     = "aborted"
@@ -128,10 +130,13 @@ func (c *Chain) ServeExchange(x *exchange.Exchange) {
 
 // account counts and logs an exchange that has been answered.
 func (c *Chain) account(p *passage) {
-	took, status := time.Since(p.Record.Start), statusOf(p.Exchange)
 	if p.Record.ErrorReason == "" {
 		p.Record.ErrorReason = abortReason(p.Aborted())
 	}
+	if r := p.Record.ErrorReason; (r == reasonClientGone || r == reasonAborted) && errors.Is(context.Cause(p.Context()), exchange.ErrShutdown) {
+		p.Record.ErrorReason = reasonShutdown // to who worked for the visitor it looked the same
+	}
+	took, status := time.Since(p.Record.Start), statusOf(p.Exchange)
 	if p.Record.ErrorReason == reasonBody {
 		p.counts.limited[limitBody].Add(1)
 	}
@@ -145,6 +150,9 @@ func statusOf(x *exchange.Exchange) int {
 	if x.HeadSent() {
 		return x.Response.Status
 	}
+	if x.Record.ErrorReason == reasonShutdown {
+		return 0
+	}
 	if x.Record.ErrorReason == reasonClientGone || errors.Is(x.Aborted(), exchange.ErrClientGone) || x.Context().Err() != nil {
 		return statusClientGone
 	}
@@ -156,6 +164,8 @@ func abortReason(err error) string {
 	switch {
 	case err == nil:
 		return ""
+	case errors.Is(err, exchange.ErrShutdown):
+		return reasonShutdown
 	case errors.Is(err, exchange.ErrClientGone):
 		return reasonClientGone
 	case errors.Is(err, exchange.ErrTooSlow):

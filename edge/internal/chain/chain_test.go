@@ -419,3 +419,17 @@ func fieldText(fields exchange.Fields) string {
 	}
 	return strings.Join(lines, "|")
 }
+
+// TestShutdownIsNotTheVisitorsDoing has a handler that knows only that its context is done, as a proxy does.
+func TestShutdownIsNotTheVisitorsDoing(t *testing.T) {
+	for cause, want := range map[error]string{exchange.ErrShutdown: "shutdown", exchange.ErrClientGone: "client_gone"} {
+		h := newHouse(t, oneHost(), func(x *exchange.Exchange) { x.Record.ErrorReason = "client_gone"; x.Abort(exchange.ErrClientGone) })
+		x, r := exchangetest.New(http.MethodGet, "https://example.com/")
+		r.Cancel(cause)
+		h.send(x, r)
+		status := map[string]int{"shutdown": 0, "client_gone": 460}[want]
+		if n := h.metrics.hosts.Load(); x.Record.ErrorReason != want || (*n)[0].codes[status].Load() != 1 {
+			t.Errorf("%v: %q", cause, x.Record.ErrorReason)
+		}
+	}
+}

@@ -39,6 +39,8 @@ var (
 	ErrMalformedBody = errors.New("malformed request body")
 	// ErrClientGone says that the visitor closed the connection or reset the stream.
 	ErrClientGone = errors.New("client is gone")
+	// ErrShutdown says that the time that a stopping server gives to what is under way is over.
+	ErrShutdown = errors.New("server is shutting down")
 	// ErrWrittenTooMuch says that a handler wrote more than the length that it declared.
 	ErrWrittenTooMuch = errors.New("more body written than declared")
 	// ErrNoUpgrade says that the protocol or the request does not allow a switch of protocols.
