@@ -121,7 +121,7 @@ func TestTenHostsAtOnceOneOfWhichTheCARefuses(t *testing.T) {
 			t.Errorf("the refusal is not told in the CA's words: %+v", st)
 		}
 	}
-	_, out, _ := command(t, "certs", "--admin", s.admin.Addr().String())
+	_, out, _ := command(t, "certs", "--admin", s.server.admin.Addr().String())
 	if !strings.Contains(out, "rejectedIdentifier") {
 		t.Errorf("edge certs does not say what the CA said:\n%s", out)
 	}

@@ -57,7 +57,7 @@ type binding func(context.Context) (acme.EAB, error)
 // IssuerKey names the CA in the storage, as certmagic does for ACME directories.
 func (ca *acmeCA) IssuerKey() string {
 	rest, _ := strings.CutPrefix(ca.issuer.Directory, "https://")
-	return strings.Trim(strings.ReplaceAll(rest, "/", "-"), "-")
+	return strings.Trim(strings.NewReplacer("/", "-", ":", "_").Replace(rest), "-")
 }
 
 // renewing is the key of a context's value: the certificate that an order is to follow.

@@ -60,11 +60,14 @@ type pauses struct{}
 
 func (p *pause) note(retryAfter string) {
 	if seconds, err := strconv.Atoi(retryAfter); err == nil && seconds > 0 {
-		p.until = time.Now().Add(min(time.Duration(seconds), 7*24*3600) * time.Second)
+		p.until = time.Now().Add(min(time.Duration(seconds), longestPause/time.Second) * time.Second)
 	} else if date, err := http.ParseTime(retryAfter); err == nil {
-		p.until = date
+		p.until = earliest(date, time.Now().Add(longestPause))
 	}
 }
+
+// longestPause bounds what a CA may ask for: the longest window of Let's Encrypt's limits.
+const longestPause = 7 * 24 * time.Hour
 
 // isProblem reports whether the CA itself answered with a problem of one of the types (RFC 8555, section 6.7).
 func isProblem(err error, types ...string) bool {
@@ -93,7 +96,10 @@ type failedOrder struct {
 func (o orders) Error() string {
 	said := make([]string, len(o))
 	for i, failed := range o {
-		said[i] = failed.challenge + ": " + inWordsOfCA(failed.err)
+		said[i] = inWordsOfCA(failed.err)
+		if notValidated(failed.err) {
+			said[i] = failed.challenge + ": " + said[i]
+		}
 	}
 	return strings.Join(said, "; ")
 }

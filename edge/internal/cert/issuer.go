@@ -26,13 +26,6 @@ import (
 	"github.com/onehost/edge/edge/internal/cert/route53"
 )
 
-// The directories of the CAs that have a name in the configuration.
-const (
-	letsEncrypt        = "https://acme-v02.api.letsencrypt.org/directory"         // https://letsencrypt.org/docs/acme-protocol-updates/
-	letsEncryptStaging = "https://acme-staging-v02.api.letsencrypt.org/directory" // https://letsencrypt.org/docs/staging-environment/
-	zeroSSL            = "https://acme.zerossl.com/v2/DV90"                       // https://zerossl.com/documentation/acme/
-)
-
 // zeroSSLBinding gives the credentials for a new account to whoever names an e-mail address.
 const zeroSSLBinding = "https://api.zerossl.com/acme/eab-credentials-email"
 
@@ -79,7 +72,7 @@ func (m *Manager) newCA(ctx context.Context, from config.Issuer, cfg *config.Con
 		return nil, err
 	}
 	ca := &acmeCA{
-		issuer: budget.Issuer{Name: from.String(), Directory: directoryOf(from)}, email: cfg.TLS.Email, challenges: challenges, solvers: make(map[string]acmez.Solver),
+		issuer: budget.Issuer{Name: from.String(), Directory: from.DirectoryURL()}, email: cfg.TLS.Email, challenges: challenges, solvers: make(map[string]acmez.Solver),
 		storage: m.storage, budget: m.budget, http: client, log: m.log,
 	}
 	switch {
@@ -124,19 +117,6 @@ func (m *Manager) magic(ca certmagic.Issuer) *certmagic.Config {
 		OCSP:       certmagic.OCSPConfig{DisableStapling: true}, // optional since CA/B ballot SC-063; Let's Encrypt has none
 		Logger:     zapOn(slog.New(quietly{m.log.Handler()})),
 	})
-}
-
-func directoryOf(from config.Issuer) string {
-	switch from.Name {
-	case config.LetsEncrypt:
-		return letsEncrypt
-	case config.LetsEncryptStaging:
-		return letsEncryptStaging
-	case config.ZeroSSL:
-		return zeroSSL
-	default:
-		return from.Directory
-	}
 }
 
 // httpClient speaks to a CA. A private CA's own TLS is verified with the roots in caFile, a public one's ("") with the system's.
