@@ -89,6 +89,7 @@ type CA struct {
 	// Options they are held (see Port), for listeners to be bound to 127.0.0.1.
 	HTTPPort, TLSPort int
 
+	pebble     *process
 	gate       *gate
 	api        string // Pebble itself, past the gate
 	management string
@@ -122,14 +123,14 @@ func Start(t testing.TB, o Options) *CA {
 	if o.Strict {
 		args = append(args, "-strict")
 	}
-	p := start(t, environment(o), file, args...)
+	ca.pebble = start(t, environment(o), file, args...)
 	for _, address := range []string{ca.api + "/dir", ca.management + "/roots/0"} {
-		p.until(t, func(ctx context.Context) error {
+		ca.pebble.until(t, func(ctx context.Context) error {
 			_, err := get(ctx, ca.client, address)
 			return err
 		})
 	}
-	ca.gate = newGate(t, api, id.certificate, id.roots, p.output, o)
+	ca.gate = newGate(t, api, id.certificate, id.roots, ca.pebble.output, o)
 	ca.Directory = "https://" + ca.gate.addr + "/dir"
 	return ca
 }

@@ -21,9 +21,10 @@ import (
 type DNS struct {
 	Addr string // host:port, UDP and TCP
 
-	management string // pebble-challtestsrv's, a base URL
-	upstream   string
-	client     *http.Client
+	challtestsrv *process
+	management   string // pebble-challtestsrv's, a base URL
+	upstream     string
+	client       *http.Client
 
 	mu    sync.Mutex
 	zones []string
@@ -39,14 +40,14 @@ func StartDNS(t testing.TB) *DNS {
 	d := &DNS{upstream: localhost(Port(t)), client: &http.Client{Transport: &http.Transport{}, Timeout: 10 * time.Second}}
 	management := localhost(Port(t))
 	d.management = "http://" + management
-	p := start(t, nil, file, "-management", management, "-dnsserver", d.upstream, "-defaultIPv4", "127.0.0.1", "-defaultIPv6", "",
+	d.challtestsrv = start(t, nil, file, "-management", management, "-dnsserver", d.upstream, "-defaultIPv4", "127.0.0.1", "-defaultIPv6", "",
 		"-http01", "", "-https01", "", "-tlsalpn01", "", "-doh", "")
 	t.Cleanup(d.client.CloseIdleConnections)
-	p.until(t, func(ctx context.Context) error {
+	d.challtestsrv.until(t, func(ctx context.Context) error {
 		_, err := d.forward(ctx, new(dns.Msg).SetQuestion("ready.test.", dns.TypeA))
 		return err
 	})
-	p.until(t, func(ctx context.Context) error {
+	d.challtestsrv.until(t, func(ctx context.Context) error {
 		return post(ctx, d.client, d.management+"/set-default-ipv4", []byte(`{"ip":"127.0.0.1"}`))
 	})
 	d.serve(t)

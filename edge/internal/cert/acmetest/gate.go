@@ -145,6 +145,7 @@ func (g *gate) down() {
 	}
 	g.server.Close()
 	<-g.ended
+	AwaitForks()
 	g.server = nil
 }
 

@@ -91,13 +91,54 @@ func TestWhatIsCutIsNotDoneAndACutAnswerIs(t *testing.T) {
 	}
 }
 
-func TestAHeldRequestWaits(t *testing.T) {
+func TestAHeldRequestWaitsAndOthersPass(t *testing.T) {
 	t.Parallel()
 	ca := acmetest.Start(t, acmetest.Options{AlwaysValid: true})
-	c := newClient(t, ca, "http-01", nothing{})
-	goOn, reached := make(chan struct{}), make(chan struct{}, 1)
+	held, other := newClient(t, ca, "http-01", nothing{}), newClient(t, ca, "http-01", nothing{})
+	goOn := make(chan struct{})
+	obtained := orderHeldAtItsEnd(t, ca, held, goOn)
+
+	other.obtain(t, "b.test")
+	if finalize := ca.Requests(acmetest.KindFinalize); !finalize[0].For("a.test") || finalize[0].Status != 0 {
+		t.Errorf("the held request is %+v", finalize[0])
+	}
+	if len(ca.Issued("a.test")) != 0 {
+		t.Error("the certificate came while its order was held")
+	}
+	close(goOn)
+	if err := <-obtained; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestARequestUnderWayIsCutWhenTheGateGoesDown(t *testing.T) {
+	t.Parallel()
+	ca := acmetest.Start(t, acmetest.Options{})
+	reached := make(chan struct{}, 10)
+	ca.OnRequest(func(acmetest.Request) acmetest.Action {
+		reached <- struct{}{}
+		return acmetest.Hold(nil)
+	})
+	within := ctx(t)
+	answered := make(chan error, 1)
+	go func() {
+		client := acme.Client{Directory: ca.Directory, HTTPClient: trusting(t, ca.RootFile)}
+		_, err := client.GetDirectory(within)
+		answered <- err
+	}()
+	<-reached
+	ca.Down()
+	if err := <-answered; err == nil || within.Err() != nil {
+		t.Errorf("the request was not cut: %v", err)
+	}
+}
+
+// orderHeldAtItsEnd orders a certificate for a.test and returns when its finalize request is held until goOn.
+func orderHeldAtItsEnd(t *testing.T, ca *acmetest.CA, c *client, goOn <-chan struct{}) <-chan error {
+	t.Helper()
+	reached := make(chan struct{}, 10)
 	ca.OnRequest(func(r acmetest.Request) acmetest.Action {
-		if r.Kind != acmetest.KindFinalize {
+		if r.Kind != acmetest.KindFinalize || !r.For("a.test") {
 			return nil
 		}
 		reached <- struct{}{}
@@ -108,17 +149,10 @@ func TestAHeldRequestWaits(t *testing.T) {
 		_, err := c.try(t, "a.test")
 		obtained <- err
 	}()
-	<-reached
-	if finalize := ca.Requests(acmetest.KindFinalize); len(finalize) != 1 || !finalize[0].For("a.test") || finalize[0].Status != 0 {
-		t.Errorf("the held request is %+v", finalize)
-	}
 	select {
+	case <-reached:
 	case err := <-obtained:
-		t.Errorf("the certificate came while its order was held: %v", err)
-	default:
+		t.Fatalf("the order ended before it was held: %v", err)
 	}
-	close(goOn)
-	if err := <-obtained; err != nil {
-		t.Error(err)
-	}
+	return obtained
 }

@@ -11,7 +11,7 @@ import (
 //
 // It holds a socket that is bound and does not listen. Linux lets a listener share the address with it when both set SO_REUSEADDR
 // (socket(7)), which Go's net.Listen does, and gives the port to nobody who asks for any port. While nobody listens, connections
-// are refused.
+// are refused. Between closing a listener and binding the port again, call AwaitForks.
 func Port(t testing.TB) int {
 	t.Helper()
 	port, release, err := holdPort()
@@ -41,6 +41,14 @@ func holdPort() (port int, release func(), err error) {
 		return 0, nil, fmt.Errorf("holding a port: %w", err)
 	}
 	return bound.(*syscall.SockaddrInet4).Port, release, nil
+}
+
+// AwaitForks waits until nothing that was closed before is open still. A process that is just being started has a copy of every
+// descriptor until it execs: a listener that was closed meanwhile listens on, and its port can't be bound. Tests that run in
+// parallel with ours start processes at any time.
+func AwaitForks() {
+	syscall.ForkLock.RLock() // held by os/exec until the new process has exec'd
+	defer syscall.ForkLock.RUnlock()
 }
 
 func localhost(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }

@@ -42,6 +42,7 @@ func tool(name string) (string, error) {
 // process is a server that lives no longer than its test, nor than the test's process.
 type process struct {
 	name   string
+	pid    int
 	output *tail
 	exited chan struct{}
 }
@@ -61,8 +62,10 @@ func start(t testing.TB, env []string, file string, args ...string) *process {
 	started := make(chan error, 1)
 	go func() {
 		defer close(p.exited)
-		// Pdeathsig is sent when the thread that started the process ends (prctl(2)), so one thread is kept for it.
+		// Pdeathsig is sent when the thread that started the process ends (prctl(2)): one is kept for it, and given back after, since
+		// what others started from it would die with it.
 		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
 		err := cmd.Start()
 		started <- err
 		if err == nil {
@@ -72,8 +75,9 @@ func start(t testing.TB, env []string, file string, args ...string) *process {
 	if err := <-started; err != nil {
 		t.Fatalf("starting %s: %v", p.name, err)
 	}
+	p.pid = cmd.Process.Pid
 	t.Cleanup(func() {
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		_ = syscall.Kill(-p.pid, syscall.SIGKILL)
 		<-p.exited
 		if t.Failed() {
 			t.Logf("what %s printed:\n%s", p.name, p.output)
