@@ -14,7 +14,7 @@
 //		ca := acmetest.Start(t, acmetest.Options{Strict: true})
 //		ca.Down()
 //		edge := serve(t, listenHTTP(ca.HTTPPort), listenHTTPS(ca.TLSPort), issuer(ca.Directory, ca.RootFile))
-//		ca.Up()
+//		ca.Up(t)
 //		leaf := edge.waitForCertificate(t, "a.test")
 //		verify(t, leaf, ca.Roots(t))
 //		if n := ca.Orders("a.test"); n != 1 { … }
