@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/route53/types"
@@ -21,13 +22,13 @@ func (f *failure) Unwrap() error { return f.err }
 
 // explain says what failed and what to do about it. action is its name in a policy, on is what it was to be done on.
 func explain(ctx context.Context, action, on string, err error) error {
-	what := fmt.Sprintf("route53: %s on %s", action, on)
+	what := fmt.Sprintf("%s on %s", action, on)
 	if ctx.Err() != nil {
-		return &failure{fmt.Sprintf("%s: %v (%v)", what, context.Cause(ctx), innermost(err)), err}
+		return &failure{fmt.Sprintf("%s: %v (%v)", what, context.Cause(ctx), cause(err)), err}
 	}
 	var answer smithy.APIError
 	if !errors.As(err, &answer) {
-		return &failure{fmt.Sprintf("%s: no answer from Route 53: %v", what, innermost(err)), err}
+		return &failure{fmt.Sprintf("%s: no answer from Route 53: %v", what, cause(err)), err}
 	}
 	said := answer.ErrorMessage()
 	switch answer.ErrorCode() {
@@ -54,4 +55,16 @@ func changeFaults(err error, said string) string {
 		said = strings.Join(batch.Messages, "; ")
 	}
 	return "the change was refused: " + said
+}
+
+// cause is the error that says why: the layers of the SDK only say what was being done.
+func cause(err error) error {
+	var network *net.OpError
+	if errors.As(err, &network) {
+		return network
+	}
+	for next := errors.Unwrap(err); next != nil; next = errors.Unwrap(err) {
+		err = next
+	}
+	return err
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 var (
 	account    *route53test.Server
 	accountErr error
+	zonesMade  atomic.Int32
 )
 
 func TestMain(m *testing.M) {
@@ -35,7 +37,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// route53 returns the account, which the AWS SDK uses until the test ends.
+// theAccount returns the account, which the AWS SDK uses until the test ends.
 func theAccount(t *testing.T) *route53test.Server {
 	t.Helper()
 	if accountErr != nil {
@@ -48,7 +50,7 @@ func theAccount(t *testing.T) *route53test.Server {
 // zoneFor makes a public zone of the test's own.
 func zoneFor(t *testing.T) (name, id string) {
 	t.Helper()
-	name = strings.ToLower(t.Name()) + ".test"
+	name = fmt.Sprintf("zone-%d.test", zonesMade.Add(1))
 	return name, theAccount(t).CreateZone(t, name, false)
 }
 

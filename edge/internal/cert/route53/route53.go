@@ -72,7 +72,7 @@ type Provider struct {
 	log         *slog.Logger
 	zones       zones
 
-	changePause, syncInterval time.Duration // those of the constants; shorter in tests
+	changePause, syncInterval, credentialTimeout time.Duration // those of the constants; shorter in tests
 
 	mu    sync.Mutex      // guards turns
 	turns map[string]turn // by zone id: Route 53 takes one change of a zone at a time
@@ -98,7 +98,7 @@ func NewProvider(ctx context.Context, o Options) (*Provider, error) {
 	return &Provider{
 		client: api.NewFromConfig(cfg), credentials: cfg.Credentials, log: o.Log, turns: make(map[string]turn),
 		zones:       zones{turn: newTurn(), only: strings.TrimPrefix(o.HostedZoneID, "/hostedzone/")},
-		changePause: changePause, syncInterval: syncInterval,
+		changePause: changePause, syncInterval: syncInterval, credentialTimeout: credentialTimeout,
 	}, nil
 }
 
@@ -130,24 +130,17 @@ func call[In, Out any](ctx context.Context, p *Provider, action, on string, do f
 // haveCredentials asks for them by themselves, so that their absence is not told as a failed call, and so that a metadata service that is not there
 // does not use up the time of one.
 func (p *Provider) haveCredentials(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, credentialTimeout)
+	ctx, cancel := context.WithTimeout(ctx, p.credentialTimeout)
 	defer cancel()
 	if _, err := p.credentials.Retrieve(ctx); err != nil {
+		why := err.Error()
+		if errors.Is(err, context.DeadlineExceeded) {
+			why = "the instance's metadata service does not answer, if this is an instance at all"
+		}
 		return &failure{"route53: there are no AWS credentials: give the instance a role (an instance profile) that may change the zone, " +
-			"or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY: " + innermost(err).Error(), err}
+			"or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY: " + why, err}
 	}
 	return nil
-}
-
-// innermost is the error at the end of the chain: the SDK's layers each say which operation failed, and it is the last that says why.
-func innermost(err error) error {
-	for {
-		next := errors.Unwrap(err)
-		if next == nil {
-			return err
-		}
-		err = next
-	}
 }
 
 // turn is a lock that can be waited for within a deadline.

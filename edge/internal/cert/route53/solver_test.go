@@ -186,9 +186,7 @@ func TestAChangeThatIsNotPossibleIsNotRepeatedForLong(t *testing.T) {
 func TestRoute53IsAskedAgainWhenItIsBusy(t *testing.T) {
 	for _, code := range []string{"Throttling", "PriorRequestNotComplete"} {
 		t.Run(code, func(t *testing.T) {
-			theAccount(t)
-			zone := strings.ToLower(code) + ".busy.test"
-			id := account.CreateZone(t, zone, false)
+			zone, id := zoneFor(t)
 			s := newSolver(t, Options{HostedZoneID: id})
 			account.Intercept(t, refusing("POST", "/rrset", 1, http.StatusBadRequest, code, "Rate exceeded"))
 			if err := s.Present(t.Context(), challenge(zone, 1)); err != nil {

@@ -157,9 +157,10 @@ func (s *Server) store(ctx context.Context, zoneID string, before, after map[key
 	if _, err := s.client.ChangeResourceRecordSets(ctx, &route53.ChangeResourceRecordSetsInput{HostedZoneId: &zoneID, ChangeBatch: &types.ChangeBatch{Changes: changes}}); err != nil {
 		return err
 	}
+	_, changed := s.hooks()
 	for _, k := range touched {
-		if k.kind == "TXT" {
-			s.changed(k.name, texts(after[k]))
+		if k.kind == "TXT" && changed != nil {
+			changed(k.name, texts(after[k]))
 		}
 	}
 	return nil

@@ -41,20 +41,19 @@ const callTimeout = 20 * time.Second
 type Server struct {
 	URL string // the endpoint
 
-	moto    *moto
-	front   *httptest.Server
-	client  *route53.Client // of moto itself
-	changed func(name string, values []string)
+	moto   *moto
+	front  *httptest.Server
+	client *route53.Client // of moto itself
 
 	changes   sync.Mutex // one batch at a time
-	mu        sync.Mutex // guards intercept
+	mu        sync.Mutex // guards what follows
 	intercept func(http.ResponseWriter, *http.Request) bool
+	changed   func(name string, values []string) // or nil
 }
 
 // Start starts a server that ends with the test. When Python is missing the test is skipped, and failed where CI is set.
 //
-// After each change of TXT records changed is called, before the client has its answer, with the name as "_acme-challenge.example.com."
-// and all the values that it now has. It may be nil.
+// changed may be nil: see OnChange.
 func Start(t testing.TB, changed func(name string, values []string)) *Server {
 	t.Helper()
 	s, err := Run(t.Context())
@@ -62,9 +61,7 @@ func Start(t testing.TB, changed func(name string, values []string)) *Server {
 		Unavailable(t, err)
 	}
 	t.Cleanup(s.Close)
-	if changed != nil {
-		s.changed = changed
-	}
+	s.OnChange(t, changed)
 	return s
 }
 
@@ -88,7 +85,7 @@ func Run(ctx context.Context) (*Server, error) {
 		m.close()
 		return nil, err
 	}
-	s := &Server{moto: m, changed: func(string, []string) {}}
+	s := &Server{moto: m}
 	s.client = route53.New(route53.Options{
 		Region: "us-east-1", BaseEndpoint: &m.url, HTTPClient: &http.Client{Transport: &http.Transport{}, Timeout: callTimeout},
 		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
@@ -98,7 +95,7 @@ func Run(ctx context.Context) (*Server, error) {
 		Transport: &http.Transport{DisableKeepAlives: true},
 	}
 	s.front = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch intercept := s.interceptor(); {
+		switch intercept, _ := s.hooks(); {
 		case intercept != nil && intercept(w, r):
 		case r.Method == http.MethodPost && strings.HasSuffix(strings.TrimSuffix(r.URL.Path, "/"), "/rrset"):
 			s.change(w, r)
@@ -133,7 +130,19 @@ func (s *Server) Setenv(t *testing.T) {
 	}
 }
 
-// Intercept has a handler asked before the server, until the test ends; nil ends that at once. It answers and returns true, or returns false.
+// OnChange has changed called after each change of TXT records, before the client has its answer, with the name as "_acme-challenge.example.com."
+// and all the values that it now has, until the test ends.
+func (s *Server) OnChange(t testing.TB, changed func(name string, values []string)) {
+	set := func(f func(string, []string)) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.changed = f
+	}
+	set(changed)
+	t.Cleanup(func() { set(nil) })
+}
+
+// Intercept has a handler asked before the server, until the test ends. It answers and returns true, or returns false.
 func (s *Server) Intercept(t testing.TB, handler func(http.ResponseWriter, *http.Request) bool) {
 	set := func(h func(http.ResponseWriter, *http.Request) bool) {
 		s.mu.Lock()
@@ -144,10 +153,11 @@ func (s *Server) Intercept(t testing.TB, handler func(http.ResponseWriter, *http
 	t.Cleanup(func() { set(nil) })
 }
 
-func (s *Server) interceptor() func(http.ResponseWriter, *http.Request) bool {
+// hooks are what tests want called.
+func (s *Server) hooks() (intercept func(http.ResponseWriter, *http.Request) bool, changed func(string, []string)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.intercept
+	return s.intercept, s.changed
 }
 
 // CreateZone creates a hosted zone, public or private, and returns its id.
