@@ -47,7 +47,7 @@ var special = [...]struct {
 }
 
 func kindOf(name string) fieldKind {
-	if !isPlainName(name) {
+	if !exchange.IsPlainName(name) {
 		return malformed
 	}
 	for i := range special {
@@ -61,25 +61,6 @@ func kindOf(name string) fieldKind {
 	}
 	return endToEnd
 }
-
-// isPlainName reports whether a field name is of letters, digits and hyphens, as ALB's drop_invalid_header_fields wants it:
-// CGI and its heirs read X_Forwarded_For as X-Forwarded-For.
-func isPlainName(name string) bool {
-	for i := range len(name) {
-		if !plainByte[name[i]] {
-			return false
-		}
-	}
-	return name != ""
-}
-
-// plainByte holds for letters, digits and hyphens. It is never changed.
-var plainByte = func() (t [256]bool) {
-	for _, c := range []byte("-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") {
-		t[c] = true
-	}
-	return t
-}()
 
 // cleanFields removes from the request what must not go on: fields of this hop, malformed names, the visitor's own
 // request id, and unless the peer is a trusted proxy what says who asked. It returns the request id that was sent

@@ -55,7 +55,7 @@ func isSound(ans *answer) bool {
 		return false
 	}
 	for i := range ans.fields {
-		if f := &ans.fields[i]; !isToken(f.Name) || !isValidValue(f.Value) {
+		if f := &ans.fields[i]; !exchange.IsToken(f.Name) || !exchange.IsFieldValue(f.Value) {
 			return false
 		}
 	}

@@ -69,46 +69,9 @@ func size(fields exchange.Fields) int {
 	return n
 }
 
-// isHop reports whether a field of an answer is for this one connection, or framing, which each side has its own of
-// (RFC 9110, sections 7.6.1 and 8.6; RFC 9112, sections 6 and 7.1.2).
+// isHop reports whether a field of an answer is for this one connection, or framing.
 func isHop(name string) bool {
-	switch len(name) {
-	case 2:
-		return exchange.EqualName(name, "Te")
-	case 7:
-		return exchange.EqualName(name, "Upgrade") || exchange.EqualName(name, "Trailer")
-	case 10:
-		return exchange.EqualName(name, "Connection") || exchange.EqualName(name, "Keep-Alive")
-	case 14:
-		return exchange.EqualName(name, "Content-Length")
-	case 16:
-		return exchange.EqualName(name, "Proxy-Connection")
-	case 17:
-		return exchange.EqualName(name, "Transfer-Encoding")
-	case 18:
-		return exchange.EqualName(name, "Proxy-Authenticate")
-	}
-	return false
-}
-
-// isToken reports whether a field name is one (RFC 9110, section 5.6.2).
-func isToken(name string) bool {
-	for i := range len(name) {
-		if c := name[i]; c <= ' ' || c >= 0x7f || strings.IndexByte("\"(),/:;<=>?@[\\]{}", c) >= 0 {
-			return false
-		}
-	}
-	return name != ""
-}
-
-// isValidValue reports whether a field value has no control bytes (RFC 9110, section 5.5).
-func isValidValue(value string) bool {
-	for i := range len(value) {
-		if c := value[i]; c < ' ' && c != '\t' || c == 0x7f {
-			return false
-		}
-	}
-	return true
+	return exchange.IsFraming(name) || exchange.EqualName(name, "Proxy-Authenticate")
 }
 
 // isTrailer reports whether a field may stand in the trailers at all: nothing that framing, routing or the format of the
@@ -138,7 +101,7 @@ var notByAnswerTrailer = [...]string{
 // fields (RFC 9110, section 6.5.1), so what the chain keeps out of the head must not come after it, under no spelling; nor
 // may anything be said once more that the head says, perhaps because a rule has set it.
 func isRequestTrailer(x *exchange.Exchange, name string) bool {
-	return isTrailer(name) && isPlain(name) && !hasPrefix(name, "X-Forwarded-") && !hasPrefix(name, "X-Amzn-") &&
+	return isTrailer(name) && exchange.IsPlainName(name) && !hasPrefix(name, "X-Forwarded-") && !hasPrefix(name, "X-Amzn-") &&
 		!isOneOf(name, notByRequestTrailer[:]) && !x.Request.Fields.Has(name)
 }
 
@@ -149,16 +112,6 @@ func isAnswerTrailer(name string) bool {
 
 func isOneOf(name string, names []string) bool {
 	return slices.ContainsFunc(names, func(n string) bool { return exchange.EqualName(n, name) })
-}
-
-// isPlain reports whether a field name is of letters, digits and hyphens, as those in a head are.
-func isPlain(name string) bool {
-	for i := range len(name) {
-		if c := name[i]; c != '-' && (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z') {
-			return false
-		}
-	}
-	return name != ""
 }
 
 func hasPrefix(name, prefix string) bool {

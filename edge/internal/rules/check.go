@@ -74,7 +74,7 @@ func checkConditionName(name string) error {
 	switch {
 	case !httpguts.ValidHeaderFieldName(name) || strings.ContainsAny(name, "*?"):
 		return errors.New("is not a field name; names have no wildcards")
-	case isFraming(name) && !exchange.EqualName(name, "Upgrade"):
+	case exchange.IsFraming(name) && !exchange.EqualName(name, "Upgrade"):
 		return errors.New("belongs to the connection, not to the request; no rule sees it")
 	}
 	return nil
@@ -84,7 +84,7 @@ func checkChange(name, value string, request bool) error {
 	switch {
 	case !httpguts.ValidHeaderFieldName(name):
 		return errors.New("is not a field name")
-	case isFraming(name):
+	case exchange.IsFraming(name):
 		return errors.New("belongs to the connection and can't be changed")
 	case request && exchange.EqualName(name, "Host"):
 		return errors.New("is changed with rewrite: {host: …}")

@@ -42,16 +42,3 @@ func newFieldChanges(c config.FieldChanges) *fieldChanges {
 	}
 	return changes
 }
-
-// isFraming reports whether a field is about the connection or the message's framing: the fronts and the way to
-// the target make it, and a second opinion on it is how requests are smuggled.
-func isFraming(name string) bool {
-	for _, f := range [...]string{
-		"Connection", "Content-Length", "Keep-Alive", "Proxy-Connection", "TE", "Trailer", "Transfer-Encoding", "Upgrade", "HTTP2-Settings",
-	} {
-		if exchange.EqualName(name, f) {
-			return true
-		}
-	}
-	return false
-}
