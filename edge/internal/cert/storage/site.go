@@ -1,0 +1,128 @@
+package storage
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxParts bounds what is kept of certificates that are not complete: certmagic stores one's parts in a row.
+const maxParts = 10_000
+
+// Certmagic stores a certificate as a key, a chain and a description, in this order, and takes back the ones before
+// when one fails. Were each to replace a file, a full disk would leave a certificate without its key, and kill -9
+// another's key. So the first two are kept in memory, and all three take their place with the third.
+const (
+	keyPart  = ".key"
+	certPart = ".crt"
+	lastPart = ".json"
+)
+
+// siteOf returns the folder certificates/ISSUER/NAME if key is one of the parts NAME.key, NAME.crt and NAME.json in it.
+func siteOf(key string) (site string, ok bool) {
+	dir, file := path.Split(key)
+	site = strings.TrimSuffix(dir, "/")
+	ext := path.Ext(file)
+	ok = strings.Count(key, "/") == 3 && strings.HasPrefix(key, "certificates/") &&
+		strings.TrimSuffix(file, ext) == path.Base(site) && (ext == keyPart || ext == certPart || ext == lastPart)
+	return site, ok
+}
+
+func (s *Storage) storePart(site, key string, value []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if path.Ext(key) != lastPart {
+		if len(s.parts) >= maxParts {
+			return errors.New("too many certificates are half stored")
+		}
+		s.parts[key] = append([]byte(nil), value...)
+		return nil
+	}
+	base := strings.TrimSuffix(key, lastPart)
+	keyPEM, certPEM := s.parts[base+keyPart], s.parts[base+certPart]
+	if keyPEM == nil && certPEM == nil { // the description alone, as when the CA said anew when to renew
+		return s.replace(key, value)
+	}
+	parts := map[string][]byte{path.Base(key): value}
+	for part, value := range map[string][]byte{base + keyPart: keyPEM, base + certPart: certPEM} {
+		if value != nil {
+			parts[path.Base(part)] = value
+		}
+	}
+	if err := s.replaceFolder(site, parts); err != nil {
+		return fmt.Errorf("%s: %w", site, err)
+	}
+	delete(s.parts, base+keyPart)
+	delete(s.parts, base+certPart)
+	return nil
+}
+
+// forgetPart forgets a part that is not in its place yet, and reports whether there was one.
+func (s *Storage) forgetPart(key string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.parts[key]
+	delete(s.parts, key)
+	return ok
+}
+
+// replaceFolder writes a folder beside, with what else is in the one at site, and has it take its place.
+func (s *Storage) replaceFolder(site string, files map[string][]byte) (err error) {
+	folder := path.Join(fresh, rand.Text())
+	defer func() { _ = s.root.RemoveAll(folder) }() // what was at site, when all went well
+	if err := errors.Join(s.root.MkdirAll(folder, folderMode), s.root.MkdirAll(path.Dir(site), folderMode)); err != nil {
+		return err
+	}
+	for name, value := range files {
+		if err := s.write(path.Join(folder, name), value); err != nil {
+			return err
+		}
+	}
+	before, err := fs.ReadDir(s.root.FS(), site)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, entry := range before {
+		if _, replaced := files[entry.Name()]; replaced || !entry.Type().IsRegular() {
+			continue
+		}
+		if err := s.root.Link(path.Join(site, entry.Name()), path.Join(folder, entry.Name())); err != nil {
+			return err
+		}
+	}
+	if err := errors.Join(s.sync(folder), s.exchange(folder, site)); err != nil {
+		return err
+	}
+	return s.sync(path.Dir(site))
+}
+
+// exchange has two folders take each other's place at one stroke; the second may be missing. Where the file system
+// can't do that (as on NFS), there is a moment without the second.
+func (s *Storage) exchange(a, b string) error {
+	if _, err := s.root.Lstat(b); errors.Is(err, fs.ErrNotExist) {
+		return s.root.Rename(a, b)
+	}
+	here, err := s.root.Open(".")
+	if err != nil {
+		return err
+	}
+	defer here.Close()
+	at := int(here.Fd())
+	err = unix.Renameat2(at, a, at, b, unix.RENAME_EXCHANGE)
+	if !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOSYS) && !errors.Is(err, unix.EOPNOTSUPP) {
+		return err
+	}
+	aside := a + "-before"
+	if err := s.root.Rename(b, aside); err != nil {
+		return err
+	}
+	if err := s.root.Rename(a, b); err != nil {
+		return errors.Join(err, s.root.Rename(aside, b))
+	}
+	return s.root.Rename(aside, a)
+}
