@@ -355,6 +355,28 @@ func TestRapidReset(t *testing.T) {
 	}
 }
 
+// untilGone thinks, reads or writes until the visitor has gone, and tells by what error it learned that.
+func untilGone(x *exchange.Exchange, doing string, began chan<- struct{}) (err error) {
+	ctx := x.Context()
+	close(began)
+	switch doing {
+	case "thinking":
+		<-ctx.Done()
+		err = context.Cause(ctx)
+	case "reading":
+		_, err = io.ReadAll(x.Body)
+	case "writing":
+		for err == nil {
+			_, err = x.Write(make([]byte, 1<<20))
+		}
+	}
+	<-ctx.Done()
+	if cause := context.Cause(ctx); !errors.Is(cause, exchange.ErrClientGone) {
+		err = fmt.Errorf("cause is %w", cause)
+	}
+	return err
+}
+
 func TestH2ClientGone(t *testing.T) {
 	t.Parallel()
 	for name, leave := range map[string]func(*frames){
@@ -364,27 +386,7 @@ func TestH2ClientGone(t *testing.T) {
 		for _, doing := range []string{"thinking", "reading", "writing"} {
 			t.Run(name+" while "+doing, func(t *testing.T) {
 				began, done := make(chan struct{}), make(chan error, 1)
-				h := start(t, true, Limits{}, func(x *exchange.Exchange) {
-					ctx := x.Context()
-					close(began)
-					var err error
-					switch doing {
-					case "thinking":
-						<-ctx.Done()
-						err = context.Cause(ctx)
-					case "reading":
-						_, err = io.ReadAll(x.Body)
-					case "writing":
-						for err == nil {
-							_, err = x.Write(make([]byte, 1<<20))
-						}
-					}
-					<-ctx.Done()
-					if cause := context.Cause(ctx); !errors.Is(cause, exchange.ErrClientGone) {
-						err = fmt.Errorf("cause is %w", cause)
-					}
-					done <- err
-				})
+				h := start(t, true, Limits{}, func(x *exchange.Exchange) { done <- untilGone(x, doing, began) })
 				f := h.frames()
 				f.t = t
 				f.head(1, false, ":method", "POST")

@@ -14,9 +14,14 @@ import (
 )
 
 // BenchmarkH2 is a small exchange over TLS, client included: what is ours of it shows in a comparison.
-func BenchmarkH2(b *testing.B) {
+func BenchmarkH2(b *testing.B) { benchmarkSmall(b, exchange.HTTP2) }
+
+// BenchmarkH3 is the same over QUIC.
+func BenchmarkH3(b *testing.B) { benchmarkSmall(b, exchange.HTTP3) }
+
+func benchmarkSmall(b *testing.B, protocol exchange.Protocol) {
 	h := start(b, true, Limits{}, text("hello"))
-	client := h.client(exchange.HTTP2)
+	client := h.client(protocol)
 	b.ReportAllocs()
 	for b.Loop() {
 		r, err := client.Get(h.url("/"))
@@ -39,6 +44,27 @@ func BenchmarkH2Adapter(b *testing.B) {
 	for b.Loop() {
 		clear(w.header)
 		l.ServeHTTP(w, r)
+	}
+}
+
+// BenchmarkLargeH2 is an answer of 10 MiB.
+func BenchmarkLargeH2(b *testing.B) { benchmarkLarge(b, exchange.HTTP2) }
+
+// BenchmarkLargeH3 is the same over QUIC.
+func BenchmarkLargeH3(b *testing.B) { benchmarkLarge(b, exchange.HTTP3) }
+
+func benchmarkLarge(b *testing.B, protocol exchange.Protocol) {
+	body := make([]byte, 10<<20)
+	h := start(b, true, Limits{}, func(x *exchange.Exchange) { x.Write(body) })
+	client := h.client(protocol)
+	b.SetBytes(int64(len(body)))
+	for b.Loop() {
+		r, err := client.Get(h.url("/"))
+		if err != nil {
+			b.Fatal(err)
+		}
+		io.Copy(io.Discard, r.Body)
+		r.Body.Close()
 	}
 }
 
