@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/onehost/edge/edge/internal/cert/acmetest"
+	"github.com/onehost/edge/edge/internal/cert/route53/route53test"
 )
 
 // acmeHead is what configurations begin with whose certificates come from a real ACME server.
@@ -280,5 +281,51 @@ func TestNothingOfTheNetworkIsNeededToStart(t *testing.T) {
 	}
 	if n := ca.Orders("a.test"); n != 1 {
 		t.Errorf("%d orders", n)
+	}
+}
+
+// A wildcard is proved by DNS-01, through Route 53.
+func TestAWildcardComesThroughRoute53(t *testing.T) {
+	dns := acmetest.StartDNS(t)
+	account := route53test.Start(t, route53test.Publish(t, dns))
+	account.Setenv(t)
+	zone := account.CreateZone(t, "wild.test", false)
+	ca := acmetest.Start(t, acmetest.Options{Strict: true, RejectNonces: 20, DNS: dns})
+	head := strings.Replace(acmeHead, "check_interval: 1s", "check_interval: 1s, dns: {route53: {}}", 1)
+	s := serveACME(t, ca, head, answering("*.wild.test", "wild.test"))
+	s.log.wait(t, 1, issued, "host=*.wild.test")
+	s.log.wait(t, 1, issued, "host=wild.test")
+	for _, name := range []string{"wild.test", "www.wild.test"} {
+		if leaf, err := s.leaf(name); err != nil || leaf.VerifyHostname(name) != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if left := account.TXT(t, zone, "_acme-challenge.wild.test"); len(left) > 0 {
+		t.Errorf("records are left: %q", left)
+	}
+}
+
+// The certificates of an issuer are served on until the one that takes its place has given some.
+func TestAnotherIssuerTakesOverWithoutAGap(t *testing.T) {
+	t.Parallel()
+	first := acmetest.Start(t, acmetest.Options{Strict: true})
+	second := acmetest.Start(t, acmetest.Options{Strict: true, HTTPPort: first.HTTPPort, TLSPort: first.TLSPort, DNS: first.DNS})
+	s := serveACME(t, first, acmeHead, answering("a.test"))
+	s.log.wait(t, 1, issued, "host=a.test")
+	before, err := s.leaf("a.test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	second.Down()
+	s.reload(answering("a.test"), of(second)...)
+	s.log.wait(t, 1, "no certificate", second.Directory)
+	if leaf, err := s.leaf("a.test"); err != nil || !leaf.Equal(before) {
+		t.Errorf("until the new issuer gives one: %v", err)
+	}
+	second.Up(t)
+	s.log.wait(t, 2, issued, "host=a.test")
+	s.roots = second.Roots(t)
+	if _, err := s.leaf("a.test"); err != nil {
+		t.Errorf("from the new issuer: %v", err)
 	}
 }

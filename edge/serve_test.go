@@ -30,9 +30,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(edgeProcess) != "" {
 		main()
 	}
-	goleak.VerifyTestMain(m,
-		// certmagic's file locks notice only every 5 s that they are gone, and end then
-		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.keepLockfileFresh"))
+	goleak.VerifyTestMain(m)
 }
 
 // running is a server of this process with its configuration in a folder of its own.

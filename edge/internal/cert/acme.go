@@ -109,6 +109,8 @@ func (ca *acmeCA) order(ctx context.Context, csr *x509.CertificateRequest, chall
 		return acme.Certificate{}, err
 	}
 	client.ChallengeSolvers = map[string]acmez.Solver{challenge: ca.solvers[challenge]}
+	final := &finalized{CSRSource: params.CSR}
+	params.CSR = final
 	chains, err := client.ObtainCertificate(ctx, params)
 	if err == nil && len(chains) == 0 {
 		err = errors.New("the CA sent no certificate")
@@ -116,7 +118,7 @@ func (ca *acmeCA) order(ctx context.Context, csr *x509.CertificateRequest, chall
 	if isProblem(err, acme.ProblemTypeAccountDoesNotExist) {
 		ca.forget(account) // the next try registers again, with the same key
 	}
-	if settled := settle(ctx, spend, chains, err); settled != nil {
+	if settled := settle(ctx, spend, chains, err, final.reached); settled != nil {
 		ca.log.Warn("what became of an order could not be written down: it counts as spent", "ca", ca.issuer.Name, "err", settled)
 	}
 	if err != nil {
@@ -125,8 +127,22 @@ func (ca *acmeCA) order(ctx context.Context, csr *x509.CertificateRequest, chall
 	return chains[0], nil
 }
 
-// settle writes down what an order cost.
-func settle(ctx context.Context, spend *budget.Spend, chains []acme.Certificate, err error) error {
+// finalized knows whether an order came so far that the CA was asked to sign.
+type finalized struct {
+	acmez.CSRSource
+	reached bool
+}
+
+// CSR is called when all is validated.
+func (f *finalized) CSR(ctx context.Context, ids []acme.Identifier) (*x509.CertificateRequest, error) {
+	f.reached = true
+	return f.CSRSource.CSR(ctx, ids)
+}
+
+// settle writes down what an order cost. One whose end is not known, because the CA was asked to sign and its answer was
+// lost, is left as it is written down already: as if it had brought a certificate.
+func settle(ctx context.Context, spend *budget.Spend, chains []acme.Certificate, err error, final bool) error {
+	var problem acme.Problem
 	switch {
 	case err == nil:
 		leaf, err := firstCertificate(chains[0].ChainPEM)
@@ -134,6 +150,8 @@ func settle(ctx context.Context, spend *budget.Spend, chains []acme.Certificate,
 			return err
 		}
 		return spend.Issued(leaf.NotAfter)
+	case final && !errors.As(err, &problem):
+		return nil
 	case notValidated(err):
 		return spend.Failed(1)
 	case isProblem(err, acme.ProblemTypeRateLimited):
@@ -169,7 +187,7 @@ func (ca *acmeCA) registered(ctx context.Context, client *acme.Client) (acme.Acc
 	if err != nil {
 		return acme.Account{}, err
 	}
-	if fresh {
+	if fresh { // what becomes of it is not told to the budget: it counts, as it may with the CA
 		if _, err := ca.budget.Register(ca.issuer); err != nil {
 			return acme.Account{}, err
 		}

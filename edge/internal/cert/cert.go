@@ -22,6 +22,7 @@ import (
 	"github.com/caddyserver/certmagic"
 	"github.com/onehost/edge/core/config"
 	"github.com/onehost/edge/edge/internal/cert/budget"
+	"github.com/onehost/edge/edge/internal/cert/storage"
 )
 
 const (
@@ -36,7 +37,7 @@ const (
 type Manager struct {
 	log     *slog.Logger
 	dataDir string
-	storage certmagic.Storage
+	storage *storage.Storage
 	budget  *budget.Budget
 	cache   *certmagic.Cache // what certmagic insists on; nothing is served from it
 
@@ -44,7 +45,11 @@ type Manager struct {
 	used       chan struct{} // a set was taken into service
 	refusals   refusals
 	challenges *challenges
+	tickets    *tickets
+	terms      *tls.Config // of handshakes
 	slots      chan struct{}
+
+	closing sync.Once
 
 	mu      sync.Mutex // guards what follows
 	issuers issuers    // of the sets in service and planned last
@@ -53,11 +58,15 @@ type Manager struct {
 
 // New returns a Manager that keeps what it makes below dataDir. Close ends it.
 func New(dataDir string, log *slog.Logger) (*Manager, error) {
-	kept := &certmagic.FileStorage{Path: filepath.Join(dataDir, "certificates")}
+	kept, err := storage.Open(filepath.Join(dataDir, "certificates"))
+	if err != nil {
+		return nil, err
+	}
 	m := &Manager{
 		log: log, dataDir: dataDir, storage: kept, budget: budget.New(filepath.Join(dataDir, "budget"), log), refusals: refusals{log: log}, challenges: newChallenges(),
-		used: make(chan struct{}, 1), slots: make(chan struct{}, maxAttempts),
+		tickets: openTickets(filepath.Join(dataDir, "keys"), log), used: make(chan struct{}, 1), slots: make(chan struct{}, maxAttempts),
 	}
+	m.terms = m.newTerms()
 	m.cache = certmagic.NewCache(certmagic.CacheOptions{
 		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return nil, errors.New("nothing is cached") },
 		Logger:           zapOn(log),
@@ -67,7 +76,14 @@ func New(dataDir string, log *slog.Logger) (*Manager, error) {
 }
 
 // Close gives back what New took.
-func (m *Manager) Close() { m.cache.Stop() }
+func (m *Manager) Close() {
+	m.closing.Do(func() {
+		m.cache.Stop()
+		if err := m.storage.Close(); err != nil {
+			m.log.Error("certificate storage", "err", err)
+		}
+	})
+}
 
 // A Set is what each name of one configuration is served under.
 type Set struct {
@@ -78,8 +94,9 @@ type Set struct {
 // source is where the certificate of one name comes from.
 type source struct {
 	name    string
-	files   *pair    // of the sysadmin; nil: managed
-	managed *managed // by us; nil: files
+	files   *pair     // of the sysadmin; nil: managed
+	managed *managed  // by us; nil: files
+	clients *clientCA // who vouches for the visitors of its host; nil: nobody has to
 }
 
 // certificate returns what the name is served under, nil if there is nothing yet.
@@ -124,9 +141,13 @@ func (m *Manager) planHost(ctx context.Context, set *Set, cfg *config.Config, na
 			return err
 		}
 	}
+	clients, err := m.clientsOf(host.TLS)
+	if err != nil {
+		return err
+	}
 	for _, n := range append([]string{name}, host.Aliases...) {
 		n = strings.ToLower(n)
-		set.names[n] = &source{name: n, files: files}
+		set.names[n] = &source{name: n, files: files, clients: clients}
 		if files != nil {
 			continue
 		}
@@ -149,6 +170,14 @@ func (m *Manager) pairOf(t config.HostTLS) (*pair, error) {
 		}
 	}
 	return openPair(t.Cert, t.Key)
+}
+
+// clientsOf returns who vouches for the visitors of a host, nil if nobody has to.
+func (m *Manager) clientsOf(t config.HostTLS) (*clientCA, error) {
+	if t.ClientCA == "" {
+		return nil, nil
+	}
+	return openClientCA(t.ClientCA, m.terms)
 }
 
 // issuersOf returns the issuers of one name of a host, in order of preference.
@@ -248,6 +277,7 @@ func (m *Manager) Run(ctx context.Context) error {
 	defer stop()
 	tick := time.NewTicker(FileCheckInterval)
 	defer tick.Stop()
+	work.Go(func() { _ = m.tickets.Run(ctx) })
 	running := make(map[*managed]context.CancelFunc)
 	for {
 		select {
@@ -315,18 +345,31 @@ func (m *Manager) Renew(ctx context.Context, name string) error {
 }
 
 func (m *Manager) refreshFiles() {
-	seen := make(map[*pair]bool)
+	seen := make(map[watched]bool)
 	for _, s := range m.serving.Load().names {
-		if s.files == nil || seen[s.files] {
-			continue
+		if s.files != nil && !seen[s.files] {
+			seen[s.files] = true
+			m.refresh(s.files, s.files.certFile)
 		}
-		seen[s.files] = true
-		before := s.files.lastError()
-		switch err := s.files.refresh(); {
-		case err != nil && before == nil:
-			m.log.Error("certificate files are not usable; the certificate before them is still served", "cert", s.files.certFile, "err", err)
-		case err == nil && before != nil:
-			m.log.Info("certificate files are usable again", "cert", s.files.certFile)
+		if s.clients != nil && !seen[s.clients] {
+			seen[s.clients] = true
+			m.refresh(s.clients, s.clients.file)
 		}
+	}
+}
+
+// watched is what is read again when its file has changed.
+type watched interface {
+	lastError() error
+	refresh() error
+}
+
+func (m *Manager) refresh(w watched, file string) {
+	before := w.lastError()
+	switch err := w.refresh(); {
+	case err != nil && before == nil:
+		m.log.Error("certificate files are not usable; what was in them before still serves", "file", file, "err", err)
+	case err == nil && before != nil:
+		m.log.Info("certificate files are usable again", "file", file)
 	}
 }

@@ -27,9 +27,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m,
-		// notices only every 5 s that its lock file is gone, and ends then
-		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.keepLockfileFresh"))
+	goleak.VerifyTestMain(m)
 }
 
 // serve plans hosts on a new manager in dir and returns it, serving.

@@ -105,13 +105,13 @@ func newClientTerms(base *tls.Config, authorities []*x509.Certificate) *clientTe
 	terms.config.ClientAuth = tls.RequireAndVerifyClientCert
 	terms.config.ClientCAs = pool
 	terms.config.SessionTicketsDisabled = true
-	terms.config.VerifyPeerCertificate = checkClientChain
+	terms.config.VerifyConnection = checkClientChain
 	return terms
 }
 
 // checkClientChain runs after crypto/tls found chains to an authority.
-func checkClientChain(_ [][]byte, chains [][]*x509.Certificate) error {
-	for _, chain := range chains {
+func checkClientChain(state tls.ConnectionState) error {
+	for _, chain := range state.VerifiedChains {
 		if len(chain) <= maxClientChain {
 			return nil
 		}

@@ -110,6 +110,7 @@ func Check(cfg *config.Config) []config.Problem {
 		root = nil // there is none to replace, or the start says what is wrong with it
 	}
 	for name, host := range cfg.Hosts {
+		problems = append(problems, checkClientCA(cfg, name)...)
 		names := append([]string{name}, host.Aliases...)
 		switch {
 		case host.TLS.Off:

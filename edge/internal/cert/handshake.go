@@ -7,36 +7,58 @@ import (
 	"strings"
 )
 
-// TLS returns the configuration for listeners: TLS 1.2 and later, Go's current suites, h2 and h1. A handshake for
-// a name that is not configured is refused with unrecognized_name (RFC 6066, section 3); one without a name gets
-// the certificate of the IP address that it came to, if that is a host.
-func (m *Manager) TLS() *tls.Config {
-	return &tls.Config{
-		MinVersion:     tls.VersionTLS12,
-		NextProtos:     []string{"h2", "http/1.1"},
-		GetCertificate: m.certificate,
-		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-			return m.challenges.config(hello), nil
-		},
+// TLS returns the configuration for listeners, always the same one: TLS 1.2 and later, Go's current suites, h2 and h1.
+// A handshake for a name that is not configured is refused with unrecognized_name (RFC 6066, section 3); one without a name
+// gets the certificate of the IP address that it came to, if that is a host.
+func (m *Manager) TLS() *tls.Config { return m.terms }
+
+func (m *Manager) newTerms() *tls.Config {
+	terms := &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		NextProtos:         []string{"h2", "http/1.1"},
+		GetCertificate:     m.certificate,
+		GetConfigForClient: m.termsFor,
 	}
+	m.tickets.serve(terms)
+	return terms
+}
+
+// termsFor returns the terms of a handshake where they are not those of all: for a CA that looks for the answer to a
+// challenge, and for a host that wants a certificate of its visitors.
+func (m *Manager) termsFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	if answer := m.challenges.config(hello); answer != nil {
+		return answer, nil
+	}
+	if s := m.serving.Load().asked(hello); s != nil && s.clients != nil {
+		return s.clients.config(), nil
+	}
+	return nil, nil
 }
 
 // certificate returns nil without an error where there is none: crypto/tls makes unrecognized_name of that.
 func (m *Manager) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	set := m.serving.Load()
-	name := strings.ToLower(strings.TrimSuffix(hello.ServerName, "."))
-	var s *source
-	if name == "" {
-		name = localIP(hello.Conn)
-		s = set.names[name]
-	} else {
-		s = set.find(name)
-	}
+	s := m.serving.Load().asked(hello)
 	if s == nil {
-		m.refusals.note(name)
+		m.refusals.note(nameAsked(hello))
 		return nil, nil
 	}
 	return s.certificate(), nil
+}
+
+// asked returns the source of the name that a handshake asks for, nil if it is none of ours.
+func (set *Set) asked(hello *tls.ClientHelloInfo) *source {
+	if hello.ServerName == "" {
+		return set.names[nameAsked(hello)]
+	}
+	return set.find(nameAsked(hello))
+}
+
+// nameAsked is the name that a handshake is for: without one, the address that it came to.
+func nameAsked(hello *tls.ClientHelloInfo) string {
+	if hello.ServerName == "" {
+		return localIP(hello.Conn)
+	}
+	return strings.ToLower(strings.TrimSuffix(hello.ServerName, "."))
 }
 
 func localIP(c net.Conn) string {
@@ -64,27 +86,31 @@ func (set *Set) find(name string) *source {
 }
 
 // Covers reports whether hostname may be served on a connection, nil for one without TLS: whether the certificate that the
-// handshake got is good for it, too (RFC 9110, section 7.4).
+// handshake got is good for it, too (RFC 9110, section 7.4), and whether the visitor showed the certificate that the
+// host wants. One that was shown to a host is for that host alone.
 func (m *Manager) Covers(connection *tls.ConnectionState, hostname string) bool {
 	if connection == nil {
 		return true
 	}
-	sni := strings.ToLower(strings.TrimSuffix(connection.ServerName, "."))
 	set := m.serving.Load()
+	sni := strings.ToLower(strings.TrimSuffix(connection.ServerName, "."))
+	asked, wanted := set.find(sni), set.find(hostname)
 	if sni == "" { // an IP host's certificate was served
-		return set.names[hostname] != nil && isIP(hostname)
+		if asked = set.names[hostname]; asked == nil || !isIP(hostname) {
+			return false
+		}
 	}
-	if sni == hostname {
-		return true
-	}
-	s := set.find(sni)
-	if s == nil {
+	switch {
+	case asked == nil || wanted == nil:
+		return sni == hostname
+	case asked.clients != wanted.clients || wanted.clients != nil && !wanted.clients.admits(connection):
 		return false
+	case sni == hostname || sni == "":
+		return true
+	case asked.name == "*":
+		return wanted == asked
 	}
-	if s.name == "*" {
-		return set.find(hostname) == s
-	}
-	leaf := s.leaf()
+	leaf := asked.leaf()
 	return leaf != nil && leaf.VerifyHostname(hostname) == nil
 }
 

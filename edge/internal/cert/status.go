@@ -50,6 +50,9 @@ func (s *source) status() Status {
 	} else {
 		s.managed.describe(&st)
 	}
+	if err := s.clients.lastError(); err != nil {
+		st.Error = strings.TrimPrefix(st.Error+"; "+err.Error(), "; ")
+	}
 	left := time.Until(st.NotAfter)
 	st.Red = left <= 0 || st.Error != "" && left < st.NotAfter.Sub(st.NotBefore)/3
 	if s.managed != nil && st.Error == "" && st.Issuer == "" { // the first order is under way
