@@ -1,0 +1,154 @@
+package preflight
+
+import (
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/certmagic"
+)
+
+// asked says what the configuration asks for.
+func (in *inspection) asked(s *subject) Finding {
+	f := Finding{Host: s.name, Check: "configuration", Result: OK}
+	switch {
+	case !s.known:
+		f.Result, f.Seen = Fail, "the configuration has no such host or alias"
+		f.Do = "add it under hosts, or to a host's aliases: edge asks for no other certificates"
+	case s.host.TLS.Off:
+		f.Result, f.Seen, f.Do = Warn, "the host has tls: off: it has no certificate", "remove tls: off to have one"
+	case s.host.TLS.Cert != "":
+		f.Seen = "from " + s.host.TLS.Cert
+	default:
+		var parts []string
+		for _, a := range s.issuers {
+			text := a.issuer.String()
+			if ways := in.Config.ChallengesOf(a.issuer, s.name); len(ways) > 0 {
+				text += " by " + strings.Join(ways, " or ")
+			}
+			parts = append(parts, text)
+		}
+		f.Seen = "from " + strings.Join(parts, ", else ")
+	}
+	return f
+}
+
+// certificate looks for one that there is already.
+func (in *inspection) certificate(s *subject) Finding {
+	f := Finding{Check: "certificate"}
+	files := []string{s.host.TLS.Cert}
+	if s.host.TLS.Cert == "" {
+		files = in.keptFiles(s.name)
+	}
+	var leaf *x509.Certificate
+	var trouble error
+	for _, file := range files {
+		c, err := readLeaf(file)
+		if err == nil {
+			if err = c.VerifyHostname(strings.Replace(s.name, "*.", "any.", 1)); err != nil {
+				err = fmt.Errorf("%s: %w", file, err)
+			}
+		}
+		switch {
+		case err != nil:
+			trouble = err
+		case leaf == nil || c.NotAfter.After(leaf.NotAfter):
+			leaf = c
+		}
+	}
+	switch {
+	case leaf == nil && trouble != nil:
+		f.Result, f.Seen, f.Do = Warn, trouble.Error(), "look with the user that edge runs as; `edge certs` says what it made of the file"
+		if s.host.TLS.Cert != "" {
+			f.Result, f.Do = Fail, "give a PEM file of a certificate for the name"
+		}
+	case leaf == nil:
+		f.Result, f.Seen, f.Do = Warn, "none is kept", "start edge; then `edge certs` says what the CA answered"
+	default:
+		in.age(&f, s, leaf)
+	}
+	return f
+}
+
+// age judges how long a certificate is still good.
+func (in *inspection) age(f *Finding, s *subject, leaf *x509.Certificate) {
+	left, life := leaf.NotAfter.Sub(in.now()), leaf.NotAfter.Sub(leaf.NotBefore)
+	f.Result, f.Seen = OK, fmt.Sprintf("one by %s ends on %s", printable(leaf.Issuer.CommonName), leaf.NotAfter.UTC().Format(time.DateTime+" UTC"))
+	switch {
+	case left <= 0:
+		f.Result, f.Do = Warn, "start edge; then `edge certs` says why it was not renewed"
+		if s.host.TLS.Cert != "" {
+			f.Result, f.Do = Fail, "renew the file"
+		}
+	case left < life/3:
+		f.Result, f.Do = Warn, "look at `edge certs`: it should have been renewed by now"
+		if s.host.TLS.Cert != "" {
+			f.Do = "renew the file"
+		}
+	}
+}
+
+// keptFiles returns the certificates of a name that are kept, whoever issued them.
+func (in *inspection) keptFiles(name string) []string {
+	safe := certmagic.StorageKeys.Safe(name)
+	root := filepath.Join(in.Config.DataDir, "certificates", "certificates")
+	issuers, _ := os.ReadDir(root) // without any there is no certificate
+	var files []string
+	for _, issuer := range issuers {
+		file := filepath.Join(root, issuer.Name(), safe, safe+".crt")
+		if _, err := os.Stat(file); err == nil || !os.IsNotExist(err) {
+			files = append(files, file)
+		}
+	}
+	return files
+}
+
+// maxFile is far more than a certificate with its chain has.
+const maxFile = 1 << 20
+
+func readLeaf(file string) (*x509.Certificate, error) {
+	info, err := os.Stat(file)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxFile {
+		return nil, fmt.Errorf("%s is no PEM file", file)
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	block, _ := pem.Decode(data)
+	if block == nil || block.Type != "CERTIFICATE" {
+		return nil, fmt.Errorf("%s holds no PEM certificate", file)
+	}
+	leaf, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return leaf, nil
+}
+
+// budgets finds orders that a CA would refuse, because there were so many.
+func (in *inspection) budgets(s *subject) []Finding {
+	if in.Budget == nil {
+		return nil
+	}
+	var findings []Finding
+	for _, a := range s.issuers {
+		if !a.acme() {
+			continue
+		}
+		f := Finding{Check: "budget", Result: OK, Seen: a.issuer.String() + ": an order may be sent now"}
+		if at, why := in.Budget.Next(a.issuer.DirectoryURL(), s.name); at.After(in.now()) {
+			f.Result, f.Seen = Fail, fmt.Sprintf("%s: no order before %s: %s", a.issuer, at.UTC().Format(time.DateTime+" UTC"), why)
+			f.Do = "wait; edge asks by itself then. Meanwhile mend what made earlier orders fail"
+		}
+		findings = append(findings, f)
+	}
+	return findings
+}
