@@ -24,15 +24,22 @@ func (m *Manager) newTerms() *tls.Config {
 }
 
 // termsFor returns the terms of a handshake where they are not those of all: for a CA that looks for the answer to a
-// challenge, and for a host that wants a certificate of its visitors.
+// challenge, for a host that wants a certificate of its visitors, and for a name that is no host: no session is to bring
+// anybody in there.
 func (m *Manager) termsFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	if answer := m.challenges.config(hello); answer != nil {
 		return answer, nil
 	}
-	if s := m.serving.Load().asked(hello); s != nil && s.clients != nil {
+	switch s := m.serving.Load().asked(hello); {
+	case s == nil:
+		none := m.terms.Clone()
+		none.SessionTicketsDisabled = true
+		return none, nil
+	case s.clients != nil:
 		return s.clients.config(), nil
+	default:
+		return nil, nil
 	}
-	return nil, nil
 }
 
 // certificate returns nil without an error where there is none: crypto/tls makes unrecognized_name of that.
@@ -89,10 +96,11 @@ func (set *Set) find(name string) *source {
 // handshake got is good for it, too (RFC 9110, section 7.4), and whether the visitor showed the certificate that the
 // host wants. One that was shown to a host is for that host alone.
 func (m *Manager) Covers(connection *tls.ConnectionState, hostname string) bool {
-	if connection == nil {
-		return true
-	}
 	set := m.serving.Load()
+	if connection == nil {
+		s := set.find(hostname)
+		return s == nil || s.clients == nil
+	}
 	sni := strings.ToLower(strings.TrimSuffix(connection.ServerName, "."))
 	asked, wanted := set.find(sni), set.find(hostname)
 	if sni == "" { // an IP host's certificate was served
@@ -103,8 +111,8 @@ func (m *Manager) Covers(connection *tls.ConnectionState, hostname string) bool 
 	switch {
 	case asked == nil || wanted == nil:
 		return sni == hostname
-	case asked.clients != wanted.clients || wanted.clients != nil && !wanted.clients.admits(connection):
-		return false
+	case asked.clients != nil || wanted.clients != nil || len(connection.VerifiedChains) > 0:
+		return asked == wanted && wanted.clients.admits(connection)
 	case sni == hostname || sni == "":
 		return true
 	case asked.name == "*":
