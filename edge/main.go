@@ -89,7 +89,7 @@ and routes requests to sites and target groups by one file, edge.yaml.`,
 		&cobra.Group{ID: "file", Title: "With the configuration:"},
 		&cobra.Group{ID: "server", Title: "With the running server:"},
 	)
-	for _, command := range []*cobra.Command{c.initCommand(), c.runCommand(), c.checkCommand(), c.explainCommand(), c.trustCommand()} {
+	for _, command := range []*cobra.Command{c.initCommand(), c.runCommand(), c.checkCommand(), c.explainCommand(), c.preflightCommand(), c.trustCommand()} {
 		command.GroupID = "file"
 		root.AddCommand(command)
 	}

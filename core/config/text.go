@@ -85,10 +85,10 @@ func specialForm(f form, is string) form {
 		f.parse = func(text string, src *source) (any, error) { return parseTarget(text, src) }
 	case "host":
 		f.wants, f.pattern = `a hostname, *.NAME, an IP address or "*"`, `^\S+$`
-		f.parse = func(text string, _ *source) (any, error) { return parseHost(text) }
+		f.parse = func(text string, _ *source) (any, error) { return ParseHost(text) }
 	case "alias":
 		f.wants, f.pattern = "a hostname, *.NAME or an IP address", `^(\*\.)?[^*\s]+$`
-		f.parse = func(text string, _ *source) (any, error) { return parseHost(text) }
+		f.parse = func(text string, _ *source) (any, error) { return ParseHost(text) }
 	case "email":
 		f.wants, f.pattern = "an e-mail address such as ops@example.com", `^[!#-'*+/-9=?A-Z^-~.-]+@[^\s@]+$`
 		f.parse = func(text string, _ *source) (any, error) { return parseEmail(text) }
@@ -188,8 +188,9 @@ func parseTarget(text string, src *source) (string, error) {
 	return u.Scheme + "://" + strings.ToLower(u.Host), nil
 }
 
-// parseHost returns a host's name as it is looked up: lower case, A-labels, an IP address in its short form.
-func parseHost(text string) (string, error) {
+// ParseHost returns a host's name as the configuration has it once it is read: lower case, A-labels, an IP address in its
+// short form. The error is the reason alone, without the text.
+func ParseHost(text string) (string, error) {
 	if text == "*" {
 		return text, nil
 	}
@@ -259,7 +260,7 @@ func checkName(name string) error {
 // parseEmail looks at an address as far as a CA would: the name behind the @ has to be one.
 func parseEmail(text string) (string, error) {
 	_, domain, _ := strings.Cut(text, "@")
-	ascii, err := parseHost(domain)
+	ascii, err := ParseHost(domain)
 	switch {
 	case err != nil:
 		return "", err

@@ -3,6 +3,7 @@ package preflight
 import (
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/certmagic"
+	"github.com/onehost/edge/edge/internal/cert/budget"
 )
 
 // asked says what the configuration asks for.
@@ -48,7 +50,7 @@ func (in *inspection) certificate(s *subject) Finding {
 	var trouble error
 	for _, file := range files {
 		c, err := readLeaf(file)
-		if err == nil {
+		if err == nil && s.name != "*" {
 			if err = c.VerifyHostname(strings.Replace(s.name, "*.", "any.", 1)); err != nil {
 				err = fmt.Errorf("%s: %w", file, err)
 			}
@@ -133,20 +135,28 @@ func readLeaf(file string) (*x509.Certificate, error) {
 	return leaf, nil
 }
 
-// budgets finds orders that a CA would refuse, because there were so many.
+// budgets finds orders that would overdraw what the CAs allow.
 func (in *inspection) budgets(s *subject) []Finding {
 	if in.Budget == nil {
 		return nil
+	}
+	kind := budget.First
+	if len(in.keptFiles(s.name)) > 0 {
+		kind = budget.Renewal
 	}
 	var findings []Finding
 	for _, a := range s.issuers {
 		if !a.acme() {
 			continue
 		}
-		f := Finding{Check: "budget", Result: OK, Seen: a.issuer.String() + ": an order may be sent now"}
-		if at, why := in.Budget.Next(a.issuer.DirectoryURL(), s.name); at.After(in.now()) {
-			f.Result, f.Seen = Fail, fmt.Sprintf("%s: no order before %s: %s", a.issuer, at.UTC().Format(time.DateTime+" UTC"), why)
-			f.Do = "wait; edge asks by itself then. Meanwhile mend what made earlier orders fail"
+		f := Finding{Check: "budget", Result: OK, Seen: a.issuer.String() + " allows an order now"}
+		err := in.Budget.Check(budget.Issuer{Name: a.issuer.String(), Directory: a.issuer.DirectoryURL()}, s.name, kind)
+		switch _, spent := errors.AsType[*budget.Spent](err); {
+		case spent:
+			f.Result, f.Seen = Fail, err.Error()
+			f.Do = "mend what made earlier orders fail, and wait: edge asks by itself then"
+		case err != nil:
+			f.Result, f.Seen, f.Do = Unknown, err.Error(), "look with the user that edge runs as"
 		}
 		findings = append(findings, f)
 	}

@@ -9,10 +9,12 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/onehost/edge/core/config"
+	"github.com/onehost/edge/edge/internal/cert/budget"
 )
 
 // Timeout is how long a whole inspection may take. What is not known by then is reported as that.
@@ -41,18 +43,11 @@ type Finding struct {
 	Do     string `json:"do,omitempty"` // what to do about it
 }
 
-// A Budget knows what CAs allow.
-type Budget interface {
-	// Next returns when an order for the name may be sent to the CA with this directory, and why not earlier. The zero
-	// time is now.
-	Next(directory, name string) (at time.Time, why string)
-}
-
 // Options are what to look at.
 type Options struct {
 	Config *config.Config
-	Names  []string // hosts and aliases as the configuration has them; none: all that are served over TLS
-	Budget Budget   // nil: nothing is known of it
+	Names  []string       // hosts and aliases as the configuration has them; none: all that are served over TLS
+	Budget *budget.Budget // of the CAs; nil: nothing is known of it
 }
 
 // Failed reports whether one of the findings would prevent a certificate.
@@ -103,6 +98,9 @@ func newInspection(o Options, w world) *inspection {
 	byIssuer := map[string]*authority{}
 	for _, name := range in.Names {
 		host, known := owners[name]
+		if by := coveredBy(name, owners); !known && by != "" {
+			name, host, known = by, owners[by], true
+		}
 		s := &subject{name: name, known: known, host: host}
 		for _, issuer := range o.Config.IssuersOf(host) {
 			if !known || o.Config.Refusal(issuer, name) != "" {
@@ -123,6 +121,17 @@ func newInspection(o Options, w world) *inspection {
 		in.subjects = append(in.subjects, s)
 	}
 	return in
+}
+
+// coveredBy returns the host under whose certificate another name is served, "" if there is none.
+func coveredBy(name string, owners map[string]config.Host) string {
+	_, parent, _ := strings.Cut(name, ".")
+	for _, by := range []string{"*." + parent, "*"} {
+		if _, ok := owners[by]; ok {
+			return by
+		}
+	}
+	return ""
 }
 
 func (in *inspection) run(ctx context.Context) []Finding {

@@ -117,9 +117,7 @@ var edgeLike = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Request-Id", "1")
 	if r.TLS == nil {
 		http.Redirect(w, r, "https://"+r.Host+r.URL.Path, http.StatusPermanentRedirect)
-		return
 	}
-	http.NotFound(w, r)
 })
 
 func portOf(address string) string { _, port, _ := net.SplitHostPort(address); return port }
@@ -303,7 +301,7 @@ func TestWhoAnswersAtThePorts(t *testing.T) {
 		{name: "edge that wants PROXY", on80: shut, on443: shut, want: "unknown closed at once", want4: "unknown closed at once", more: "listen: {proxy_protocol: [10.0.0.0/8]}"},
 		{name: "somebody who is silent", on80: hold, on443: hold, want: "fail nothing answers", want4: "fail nothing answers"},
 		{name: "another protocol", on80: say("SSH-2.0-x\r\n"), on443: say("SSH-2.0-x\r\n"), want: "fail another server", want4: "fail another server"},
-		{name: "another web server", on80: say("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"), on443: say("HTTP/1.1 400 Bad\r\n\r\n"), want: "fail another server", want4: "fail another server"},
+		{name: "another web server", on80: say("HTTP/1.1 200 OK\r\nX-Request-Id: a\r\nContent-Length: 0\r\n\r\n"), on443: say("HTTP/1.1 400 Bad\r\n\r\n"), want: "fail another server", want4: "fail another server"},
 		{name: "edge without a certificate", on80: say("HTTP/1.1 404 Not Found\r\nX-Request-Id: a\r\nContent-Length: 0\r\n\r\n"), on443: func(c net.Conn) { _ = tls.Server(c, noCertificate).Handshake() }, want: "ok edge answers", want4: "ok no certificate for the name yet"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

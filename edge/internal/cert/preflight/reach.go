@@ -35,8 +35,8 @@ const (
 // challenge is where a CA looks for the answer to http-01 (RFC 8555, section 8.3).
 const challenge = "/.well-known/acme-challenge/"
 
-// knock asks at one port of one address for the answer to a challenge that nobody was given. Edge says 404 to it, or on
-// plain HTTP redirects, and always names the request.
+// knock asks at one port of one address for the answer to a challenge that nobody was given. Edge always names the
+// request. On plain HTTP it redirects it, or says 404; over TLS it may say anything.
 func (w world) knock(ctx context.Context, name string, addr netip.Addr, way string) answer {
 	scheme, port := "http", w.httpPort
 	if way == config.TLSALPN01 {
@@ -69,7 +69,7 @@ func (w world) knock(ctx context.Context, name string, addr netip.Addr, way stri
 	}
 	defer resp.Body.Close()
 	redirected := resp.StatusCode >= 301 && resp.StatusCode <= 308
-	if resp.Header.Get("X-Request-Id") != "" && (resp.StatusCode == http.StatusNotFound || redirected) {
+	if resp.Header.Get("X-Request-Id") != "" && (way == config.TLSALPN01 || resp.StatusCode == http.StatusNotFound || redirected) {
 		return byEdge
 	}
 	return byOther
