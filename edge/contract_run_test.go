@@ -109,7 +109,7 @@ func TestRunPrintsWarnings(t *testing.T) {
 	}
 	defer os.RemoveAll(dir)
 	file := filepath.Join(dir, "edge.yaml")
-	os.WriteFile(file, []byte("listen: {http: [], https: 127.0.0.1:0, h3: on}\ntls: {issuers: [local]}\nhosts: {localhost: {default: {respond: {body: x}}}}\n"), 0o644)
+	os.WriteFile(file, []byte("sites: {unused: {root: .}}\nlisten: {http: [], https: 127.0.0.1:0}\ntls: {issuers: [local]}\nhosts: {localhost: {default: {respond: {body: x}}}}\n"), 0o644)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	var errOut safeBuffer
@@ -120,7 +120,7 @@ func TestRunPrintsWarnings(t *testing.T) {
 	if status := <-ended; status != exitDone {
 		t.Errorf("status %d", status)
 	}
-	if !strings.HasPrefix(errOut.String(), file+":1:44: warning: ") || !strings.Contains(errOut.String(), "\n"+strings.Repeat(" ", 43)+"^\n") {
+	if !strings.HasPrefix(errOut.String(), file+":1:9: warning: ") || !strings.Contains(errOut.String(), "\n"+strings.Repeat(" ", 8)+"^\n") {
 		t.Errorf("it says\n%s", errOut.String())
 	}
 	if _, err := os.Stat(filepath.Join(dir, "data", "admin.sock")); !errors.Is(err, os.ErrNotExist) {

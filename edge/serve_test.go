@@ -23,6 +23,8 @@ import (
 	"time"
 
 	"github.com/onehost/edge/edge/internal/cert"
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
 	"go.uber.org/goleak"
 )
 
@@ -135,10 +137,36 @@ func (r *running) reload(body string, replace ...string) {
 }
 
 // protocols are the ways in that tests of behaviour go.
-var protocols = []string{"h1", "h2"}
+var protocols = []string{"h1", "h2", "h3"}
 
 // client returns a client that finds every host here. It does not follow redirects.
 func (r *running) client(protocol string) *http.Client {
+	transport := r.overTCP(protocol)
+	if protocol == "h3" {
+		overQUIC := r.overQUIC()
+		transport.RegisterProtocol("https", overQUIC)
+	}
+	return &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Timeout:       30 * time.Second,
+	}
+}
+
+// overQUIC returns a transport that speaks HTTP/3.
+func (r *running) overQUIC() *http3.Transport {
+	transport := &http3.Transport{
+		TLSClientConfig: &tls.Config{RootCAs: r.roots},
+		Dial: func(ctx context.Context, _ string, terms *tls.Config, config *quic.Config) (*quic.Conn, error) {
+			return quic.DialAddr(ctx, r.listeners.QUIC[0].LocalAddr().String(), terms, config)
+		},
+		DisableCompression: true,
+	}
+	r.t.Cleanup(func() { transport.Close() })
+	return transport
+}
+
+func (r *running) overTCP(protocol string) *http.Transport {
 	dialer := new(net.Dialer)
 	to := func(port string) string {
 		if port == "80" {
@@ -158,11 +186,7 @@ func (r *running) client(protocol string) *http.Client {
 	transport.Protocols.SetHTTP1(true)
 	transport.Protocols.SetHTTP2(protocol == "h2")
 	r.t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{
-		Transport:     transport,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Timeout:       30 * time.Second,
-	}
+	return transport
 }
 
 // fetched is an answer, read whole.
