@@ -82,6 +82,10 @@ func TestPublicCAsCannotComeToAPrivateAddress(t *testing.T) {
 	if !found || f.Result != Fail || !strings.Contains(f.Seen, "private") {
 		t.Errorf("%+v", f)
 	}
+	serve(t, &in.world, edgeLike)
+	if findings, open := in.knocks(t.Context(), in.subjects[0]); open {
+		t.Errorf("a way that only this host can take is open: %+v", findings)
+	}
 }
 
 func TestCAsThatCannotBeAsked(t *testing.T) {
