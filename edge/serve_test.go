@@ -260,7 +260,13 @@ func (h *told) WithAttrs(attrs []slog.Attr) slog.Handler {
 // wait returns when as many lines as count have all the parts.
 func (h *heard) wait(t *testing.T, count int, parts ...string) {
 	t.Helper()
-	deadline := time.After(30 * time.Second)
+	h.waitFor(t, 30*time.Second, count, parts...)
+}
+
+// waitFor is wait with a deadline of its own.
+func (h *heard) waitFor(t *testing.T, most time.Duration, count int, parts ...string) {
+	t.Helper()
+	deadline := time.After(most)
 	for {
 		h.mu.Lock()
 		found, more := 0, h.more
