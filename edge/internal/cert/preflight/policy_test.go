@@ -90,8 +90,8 @@ func TestCAAOfSeveralIssuers(t *testing.T) {
 }
 
 func TestWildcardsNeedAZoneAtRoute53(t *testing.T) {
-	ns := startDNS(t, "example.com NS ns-1.awsdns-12.co.uk.", "example.org NS ns1.elsewhere.example.", "a.sub.example.com A 127.0.0.1", `w.example.com CAA 0 issuewild "cb.example"`)
-	ns.records["alias.example.com. NS"] = []string{"alias.example.com. 60 IN CNAME elsewhere.example.", "elsewhere.example. 60 IN NS ns1.elsewhere.example."}
+	ns := startDNS(t, "example.com NS ns-1.awsdns-12.co.uk.", "example.org NS ns1.elsewhere.example.", "a.sub.example.com A 127.0.0.1",
+		"alias.example.com. NS <- alias.example.com. 60 IN CNAME elsewhere.example.", "alias.example.com. NS <- elsewhere.example. 60 IN NS ns1.elsewhere.example.", `w.example.com CAA 0 issuewild "cb.example"`)
 	for name, want := range map[string]string{
 		"*.alias.example.com": "ok zone example.com",
 		"*.example.com":       "ok zone example.com",

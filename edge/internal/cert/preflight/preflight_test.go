@@ -37,6 +37,10 @@ func startDNS(t *testing.T, records ...string) *nameServer {
 	t.Helper()
 	s := &nameServer{records: map[string][]string{}, broken: map[string]bool{}}
 	for _, r := range records {
+		if question, answer, ok := strings.Cut(r, " <- "); ok { // an answer of another name's
+			s.records[question] = append(s.records[question], answer)
+			continue
+		}
 		name, rest, _ := strings.Cut(r, " ")
 		kind, _, _ := strings.Cut(rest, " ")
 		if kind == "SERVFAIL" {
