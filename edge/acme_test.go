@@ -5,7 +5,9 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -327,5 +329,49 @@ func TestAnotherIssuerTakesOverWithoutAGap(t *testing.T) {
 	s.roots = second.Roots(t)
 	if _, err := s.leaf("a.test"); err != nil {
 		t.Errorf("from the new issuer: %v", err)
+	}
+}
+
+// The local CA stands in while the CA that is preferred to it is away, which is asked again as if there were no certificate.
+func TestTheLocalCAStandsIn(t *testing.T) {
+	t.Parallel()
+	ca := acmetest.Start(t, acmetest.Options{Strict: true})
+	ca.Down()
+	head := strings.Replace(acmeHead, `"ROOT"}`, `"ROOT"}, local`, 1)
+	s := serveACME(t, ca, head, answering("a.test"))
+	s.log.wait(t, 1, issued, "host=a.test", "issuer=local")
+	s.log.wait(t, 2, "no certificate", "host=a.test", "can't be reached")
+	ca.Up(t)
+	s.log.wait(t, 1, issued, "host=a.test", "issuer="+ca.Directory)
+	if _, err := s.leaf("a.test"); err != nil {
+		t.Error(err)
+	}
+	if st := s.Certificates()[0]; st.Source != ca.Directory || st.Error != "" {
+		t.Errorf("%+v", st)
+	}
+}
+
+// A CA that wants each of its certificates renewed at once does not get an order for each of its answers.
+func TestACAThatWantsCertificatesRenewedForEver(t *testing.T) {
+	t.Parallel()
+	ca := acmetest.Start(t, acmetest.Options{Strict: true, RenewalInfoEvery: time.Second})
+	ca.OnRequest(func(r acmetest.Request) acmetest.Action {
+		if r.Kind != acmetest.KindRenewalInfo {
+			return nil
+		}
+		return func(http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Retry-After", "1")
+				io.WriteString(w, acmetest.RenewalWindow(time.Now().Add(-time.Hour), time.Now().Add(-time.Minute)))
+			})
+		}
+	})
+	s := serveACME(t, ca, acmeHead, answering("a.test"))
+	s.log.wait(t, 2, issued, "host=a.test")
+	s.log.wait(t, 2, "the CA says when to renew", "host=a.test")
+	asked := len(ca.Requests(acmetest.KindRenewalInfo))
+	await(t, "more answers of the CA", func() bool { return len(ca.Requests(acmetest.KindRenewalInfo)) > asked+1 })
+	if n := ca.OrdersTaken("a.test"); n > 2 {
+		t.Errorf("%d orders", n)
 	}
 }

@@ -184,6 +184,9 @@ func (m *Manager) clientsOf(t config.HostTLS) (*clientCA, error) {
 func (m *Manager) issuersOf(ctx context.Context, all issuers, cfg *config.Config, host config.Host, name string) ([]*issuer, error) {
 	var from []*issuer
 	for _, configured := range cfg.IssuersOf(host) {
+		if cfg.Refusal(configured, name) != "" {
+			continue // it can never give one; cfg says so when it is checked
+		}
 		if configured.Name == config.Local {
 			from = append(from, m.local)
 			continue

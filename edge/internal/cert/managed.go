@@ -30,6 +30,8 @@ type managed struct {
 	mu      sync.Mutex // guards what follows
 	renewal renewal
 	tries   map[string]try // by issuer; "" is the storage
+	given   time.Time      // when an issuer gave the last certificate
+	rest    time.Time      // no order before then
 }
 
 // holding is a certificate with where it came from.
@@ -139,7 +141,11 @@ func (n *managed) look(ctx context.Context, asked bool) (time.Time, error) {
 // passed over, unless asked says that somebody wants to know now.
 func (n *managed) get(ctx context.Context, asked bool) error {
 	var failed []error
+	h := n.serving.Load()
 	for _, from := range n.issuers {
+		if h != nil && h.from == from && !asked && n.fresh() {
+			break // it stands in for a better issuer, and need not be asked again
+		}
 		if before := n.tried(from.name); !asked && time.Now().Before(before.next) {
 			failed = append(failed, errors.New(from.name+": "+before.reason))
 			continue
@@ -159,7 +165,12 @@ func (n *managed) get(ctx context.Context, asked bool) error {
 	return errors.Join(failed...)
 }
 
-// got serves what an issuer has given.
+// restAfter is how long no order follows the second certificate in such a time, or in a tenth of its life: a clock that is
+// wrong, or a CA that wants each of its certificates renewed at once, must not become a storm of orders.
+const restAfter = time.Minute
+
+// got serves what an issuer has given. The local CA only stands in for one that is preferred to it: that is asked again as it
+// would be without a certificate.
 func (n *managed) got(ctx context.Context) error {
 	if err := n.load(ctx); err != nil {
 		return err
@@ -167,12 +178,25 @@ func (n *managed) got(ctx context.Context) error {
 	h := n.serving.Load()
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	clear(n.tries)
-	if h.from == nil || !time.Now().Before(n.renewal.at) { // never again at once: a clock that is wrong must not become a storm of orders
-		n.tries[""] = try{count: 1, reason: "what was issued is due already: is the clock right?", next: time.Now().Add(time.Minute)}
+	for issuer := range n.tries {
+		if h.from.acme != nil || issuer == h.from.name {
+			delete(n.tries, issuer)
+		}
 	}
+	now, rest := time.Now(), min(restAfter, life(h.pair.Leaf)/10)
+	if now.Sub(n.given) < rest || !now.Before(n.renewal.at) {
+		n.rest = now.Add(rest)
+	}
+	n.given = now
 	n.log.Info("a certificate was issued", "issuer", h.from.name, "serial", h.pair.Leaf.SerialNumber.Text(16), "ends", h.pair.Leaf.NotAfter.UTC())
 	return nil
+}
+
+// fresh reports whether the certificate is not due yet.
+func (n *managed) fresh() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return time.Now().Before(n.renewal.at)
 }
 
 func (n *managed) getFrom(ctx context.Context, from *issuer) error {
@@ -212,17 +236,17 @@ func (n *managed) tried(issuer string) try {
 func (n *managed) due() time.Time {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	var next time.Time
+	next := time.Time{} // at once
+	if h := n.serving.Load(); h != nil && h.from != nil {
+		next = n.renewal.at
+	}
+	first := true
 	for _, t := range n.tries {
-		if next.IsZero() || t.next.Before(next) {
-			next = t.next
+		if first || t.next.Before(next) {
+			next, first = t.next, false
 		}
 	}
-	h := n.serving.Load()
-	if len(n.tries) == 0 && h != nil && h.from != nil {
-		return n.renewal.at
-	}
-	return next
+	return latest(next, n.rest)
 }
 
 // retry has what failed tried again at once: the operator may have mended the cause.
