@@ -361,6 +361,7 @@ func TestACAThatWantsCertificatesRenewedForEver(t *testing.T) {
 		}
 		return func(http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "application/json")
 				w.Header().Set("Retry-After", "1")
 				io.WriteString(w, acmetest.RenewalWindow(time.Now().Add(-time.Hour), time.Now().Add(-time.Minute)))
 			})
