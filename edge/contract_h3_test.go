@@ -2,15 +2,19 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os/exec"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -223,5 +227,43 @@ func TestH3ConnectionsOutliveAReload(t *testing.T) {
 		if err := context.Cause(c.Context()); !errors.As(err, &said) || said.ErrorCode != quic.ApplicationErrorCode(http3.ErrCodeNoError) {
 			t.Errorf("the %s connection ends with %v", name, err)
 		}
+	}
+}
+
+// TestChromiumSpeaksH3 has a browser open a page that tells by which protocol it came, and what else it fetched from there.
+func TestChromiumSpeaksH3(t *testing.T) {
+	chromium, err := exec.LookPath("chromium")
+	if err != nil {
+		t.Skip("SKIPPED: no chromium on this machine (apt-get install chromium)")
+	}
+	page := `<!doctype html><title>h3</title><link rel=stylesheet href=/style.css><pre></pre><script>onload = () => {
+		document.querySelector("pre").textContent = ["navigation", "resource"].flatMap(kind => performance.getEntriesByType(kind)).map(e => new URL(e.name).pathname + " " + e.nextHopProtocol).join("\n")
+	}</script>`
+	s := serve(t, `
+sites: {app: {root: ROOT, csp: off}}
+hosts: {localhost: {default: {site: app}}}
+`, "ROOT", folder(t, "index.html", page, "style.css", strings.Repeat("p { color: red }\n", 10_000)))
+	leaf, err := s.leaf("localhost")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := sha256.Sum256(leaf.RawSubjectPublicKeyInfo)
+	_, port, _ := net.SplitHostPort(s.listeners.QUIC[0].LocalAddr().String())
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	browser := exec.CommandContext(ctx, chromium, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+		"--user-data-dir="+t.TempDir(), "--enable-quic", "--origin-to-force-quic-on=localhost:"+port, "--host-resolver-rules=MAP localhost 127.0.0.1",
+		"--ignore-certificate-errors-spki-list="+base64.StdEncoding.EncodeToString(key[:]), "--timeout=20000", "--dump-dom", "https://localhost:"+port+"/")
+	browser.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	browser.Cancel = func() error { return syscall.Kill(-browser.Process.Pid, syscall.SIGKILL) }
+	browser.WaitDelay = 5 * time.Second
+	var complaints strings.Builder
+	browser.Stderr = &complaints
+	shown, err := browser.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, complaints.String())
+	}
+	if want := "<pre>/ h3\n/style.css h3</pre>"; !strings.Contains(string(shown), want) {
+		t.Errorf("the browser shows\n%s\nand complains\n%s", shown, complaints.String())
 	}
 }
