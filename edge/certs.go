@@ -13,17 +13,22 @@ const orderTimeout = 6 * time.Minute
 
 func (c *cli) certsCommand() *cobra.Command {
 	command := c.jsonFlag(&cobra.Command{
-		Use:     "certs",
-		Short:   "show each host's certificate: issuer, end, next renewal, last error",
-		Example: "  edge certs --json",
+		Use:   "certs",
+		Short: "show each host's certificate: issuer, end, next renewal, last error",
+		Long: `certs shows what each host and alias is served under: who signed it, when it ends, when
+it is renewed, and the issuer of the configuration, or the file, that it is from. ERROR is
+why the next one could not be got, in the words of each CA, and is empty again once one
+came. What else may be in the way, edge preflight says.`,
+		Example: "  edge certs\n  edge certs --json | jq '.[] | select(.error)'",
 		Args:    exactly(),
 		RunE:    func(command *cobra.Command, _ []string) error { return c.certs(command.Context()) },
 	})
 	command.AddCommand(&cobra.Command{
 		Use:   "renew HOST",
 		Short: "get a new certificate for a host at once",
-		Long: "Gets a new certificate for a host (or an alias) at once, whether or not one is due, and waits for it.\n" +
-			"What the CA refuses is said in its words. Its rate limits hold: edge does not spend more than they allow.",
+		Long: `renew gets a new certificate for a host or an alias at once, whether or not one is due, and
+waits for it. What the CA refuses is said in its words. The CA's rate limits hold: what they
+do not allow is not asked for. It exits with 1 when there is no new certificate.`,
 		Example: "  edge certs renew www.example.com",
 		Args:    exactly("HOST"),
 		RunE:    func(command *cobra.Command, args []string) error { return c.renew(command.Context(), args[0]) },

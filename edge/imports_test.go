@@ -29,7 +29,11 @@ var importRules = []importRule{
 	{below: "plugins/sdk", not: []string{"core", "edge"}, why: "a plugin author pulls in none of our stores"},
 	{below: "web", not: []string{"core", "edge", "plugins", "deploy"}, why: "web is files"},
 	{except: []string{"edge"}, not: []string{"edge"}, why: "nothing imports edge"},
-	{except: []string{"edge/internal/cert"}, not: []string{"github.com/caddyserver/certmagic", "github.com/mholt/acmez"}, why: "only cert knows certmagic"},
+	{except: []string{"edge/internal/cert"}, not: []string{"github.com/caddyserver/certmagic", "github.com/mholt/acmez", "github.com/libdns", "github.com/miekg/dns"}, why: "only cert knows certmagic, ACME and DNS"},
+	{except: []string{"edge/internal/cert/route53"}, not: []string{"github.com/aws", "github.com/libdns"}, why: "a room knows the AWS service that it is for, and route53 is for Route 53"},
+	{except: []string{"edge/internal/front"}, not: []string{"github.com/quic-go"}, why: "only a front knows QUIC"},
+	{except: []string{"edge/internal/cert/acmetest", "edge/internal/cert/route53/route53test"}, not: []string{"edge/internal/cert/acmetest", "edge/internal/cert/route53/route53test"}, why: "a CA and a DNS to test with are for tests"},
+	{except: []string{"edge/internal/exchange/exchangetest"}, not: []string{"edge/internal/exchange/exchangetest"}, why: "exchanges to test with are for tests"},
 	{except: []string{"core/jobs"}, not: []string{"github.com/robfig/cron"}, why: "only jobs knows cron"},
 	{except: []string{"plugins/sdk", "plugins/host"}, not: []string{"github.com/hashicorp/go-plugin"}, why: "only the SDK and the host know go-plugin"},
 	{except: []string{"edge/internal/front"}, not: []string{"golang.org/x/net/http2/hpack"}, why: "protocols are the fronts' business"},
@@ -99,12 +103,18 @@ func TestImportRulesCanFail(t *testing.T) {
 	for _, bad := range [][2]string{
 		{"core/config", "edge/internal/cert"}, {"plugins/sdk/x", "core/store"}, {"web", "core/config"}, {"deploy/x", "edge/internal/site"},
 		{"edge", "github.com/caddyserver/certmagic"}, {"edge/internal/rules", "edge/internal/proxy"},
+		{"edge/internal/cert", "github.com/aws/aws-sdk-go-v2/config"}, {"edge/internal/listen", "github.com/quic-go/quic-go"},
+		{"edge/internal/cert", "edge/internal/cert/acmetest"}, {"edge/internal/cert/route53", "edge/internal/cert/route53/route53test"},
 	} {
 		if !broken(bad[0], bad[1]) {
 			t.Errorf("%s may import %s", bad[0], bad[1])
 		}
 	}
-	for _, good := range [][2]string{{"edge", "core/config"}, {"edge/internal/cert", "github.com/caddyserver/certmagic"}, {"edge/internal/proxy", "edge/internal/target"}} {
+	for _, good := range [][2]string{
+		{"edge", "core/config"}, {"edge/internal/cert", "github.com/caddyserver/certmagic"}, {"edge/internal/proxy", "edge/internal/target"},
+		{"edge/internal/cert/route53", "github.com/aws/aws-sdk-go-v2/config"}, {"edge/internal/front", "github.com/quic-go/quic-go/http3"},
+		{"edge/internal/cert/route53/route53test", "edge/internal/cert/acmetest"},
+	} {
 		if broken(good[0], good[1]) {
 			t.Errorf("%s may not import %s", good[0], good[1])
 		}

@@ -74,8 +74,9 @@ func (c *cli) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "edge",
 		Short: "HTTPS, routing, sites and health-checked targets for the hosts of a small SaaS, in one program",
-		Long: `edge terminates HTTPS for your hosts, with certificates of your own or of a local CA,
-and routes requests to sites and target groups by one file, edge.yaml.`,
+		Long: `edge terminates HTTPS (HTTP/1.1, HTTP/2, HTTP/3) for your hosts and routes requests to
+sites and target groups, by one file, edge.yaml. Certificates come from Let's Encrypt or
+another CA that speaks ACME, from a local CA, or from files of yours.`,
 		Version:           version().Version,
 		Example:           "  edge init && edge run",
 		SilenceErrors:     true,

@@ -13,9 +13,13 @@ import (
 
 func (c *cli) statusCommand() *cobra.Command {
 	return c.jsonFlag(&cobra.Command{
-		Use:     "status",
-		Short:   "show what the running server is doing",
-		Example: "  edge status --json",
+		Use:   "status",
+		Short: "show what the running server is doing",
+		Long: `status shows the running server: its state, listeners, connections, hosts and targets.
+A line attention is what needs a person: a host that has no certificate, or one of which
+less than a third of its life is left while the next can't be got. In JSON, red is true
+then. It exits with 0 as long as the server answers.`,
+		Example: "  edge status\n  edge status --json | jq -e '.red | not'",
 		Args:    exactly(),
 		RunE:    func(command *cobra.Command, _ []string) error { return c.status(command.Context()) },
 	})
