@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/onehost/edge/edge/internal/cert"
 	"github.com/spf13/cobra"
 )
 
@@ -16,9 +17,9 @@ func (c *cli) certsCommand() *cobra.Command {
 		Use:   "certs",
 		Short: "show each host's certificate: issuer, end, next renewal, last error",
 		Long: `certs shows what each host and alias is served under: who signed it, when it ends, when
-it is renewed, and the issuer of the configuration, or the file, that it is from. ERROR is
-why the next one could not be got, in the words of each CA, and is empty again once one
-came. What else may be in the way, edge preflight says.`,
+it is renewed, and the issuer of the configuration, or the file, that it is from. Below the
+table stands why the next one could not be got, in the words of each CA, until one came.
+What else may be in the way, edge preflight says.`,
 		Example: "  edge certs\n  edge certs --json | jq '.[] | select(.error)'",
 		Args:    exactly(),
 		RunE:    func(command *cobra.Command, _ []string) error { return c.certs(command.Context()) },
@@ -66,32 +67,71 @@ func (c *cli) certs(ctx context.Context) error {
 	if c.json {
 		return c.printJSON(all)
 	}
+	certsTable(all).print(c.out)
+	return c.printErrors(all)
+}
+
+// certsTable has what fits into a line for each name.
+func certsTable(all []cert.Status) *table {
 	t := new(table)
-	t.head("HOST", "ISSUER", "ENDS", "RENEWAL", "SOURCE", "ERROR")
+	t.head("HOST", "ISSUER", "ENDS", "RENEWAL", "SOURCE")
 	for _, st := range all {
-		left := time.Until(st.NotAfter)
-		ends := cell{st.NotAfter.Format(time.DateOnly) + " (in " + span(left) + ")", green}
-		switch life := st.NotAfter.Sub(st.NotBefore); {
-		case st.Issuer == "":
-			ends = cell{"no certificate", red}
-		case left < 0:
-			ends = cell{st.NotAfter.Format(time.DateOnly) + " (over)", red}
-		case left < life/3:
-			ends.paint = yellow
+		name := cell{text: st.Host}
+		if st.Error != "" {
+			name.paint = red
 		}
-		renewal := "by its owner"
-		switch {
-		case !st.NextTry.IsZero():
-			renewal = "tried again in " + span(time.Until(st.NextTry))
-		case !st.NextRenewal.IsZero() && time.Until(st.NextRenewal) < 48*time.Hour:
-			renewal = "in " + span(time.Until(st.NextRenewal))
-		case !st.NextRenewal.IsZero():
-			renewal = st.NextRenewal.Format(time.DateOnly)
-		case st.Issuer == "":
-			renewal = "under way"
-		}
-		t.row(plain("%s", st.Host), plain("%s", st.Issuer), ends, plain("%s", renewal), plain("%s", st.Source), cell{st.Error, red})
+		t.row(name, plain("%s", st.Issuer), endCell(st), plain("%s", renewalText(st)), plain("%s", st.Source))
 	}
-	t.print(c.out)
+	return t
+}
+
+// endCell says when a certificate ends, and how soon that is.
+func endCell(st cert.Status) cell {
+	date, left := st.NotAfter.Format(time.DateOnly), time.Until(st.NotAfter)
+	switch {
+	case st.NotAfter.IsZero() && st.Error == "":
+		return cell{"none yet", yellow}
+	case st.NotAfter.IsZero():
+		return cell{"no certificate", red}
+	case left < 0:
+		return cell{date + " (over)", red}
+	case left < st.NotAfter.Sub(st.NotBefore)/3:
+		return cell{date + " (" + span(left) + ")", yellow}
+	default:
+		return cell{date + " (" + span(left) + ")", green}
+	}
+}
+
+// renewalText says when the next certificate is asked for, and by whom if that is not edge.
+func renewalText(st cert.Status) string {
+	switch {
+	case !st.NextTry.IsZero():
+		return "retry in " + span(time.Until(st.NextTry))
+	case st.NextRenewal.IsZero() && st.NotAfter.IsZero():
+		return "under way"
+	case st.NextRenewal.IsZero():
+		return "by its owner"
+	case time.Until(st.NextRenewal) < 48*time.Hour:
+		return "in " + span(time.Until(st.NextRenewal))
+	default:
+		return st.NextRenewal.Format(time.DateOnly)
+	}
+}
+
+// printErrors writes a line for each name whose certificate could not be had: what CAs say is too long for a column.
+func (c *cli) printErrors(all []cert.Status) error {
+	errs := new(table)
+	for _, st := range all {
+		if st.Error != "" {
+			errs.row(cell{st.Host + ": " + st.Error, red})
+		}
+	}
+	if len(errs.rows) == 0 {
+		return nil
+	}
+	if _, err := fmt.Fprintln(c.out); err != nil {
+		return err
+	}
+	errs.print(c.out)
 	return nil
 }

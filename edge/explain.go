@@ -3,6 +3,7 @@ package main
 import (
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/onehost/edge/core/config"
@@ -17,8 +18,9 @@ func (c *cli) explainCommand() *cobra.Command {
 		Use:   "explain URL",
 		Short: "say which host, certificate, rule, action and limits a request gets",
 		Long: `explain says what would happen to a request, by the same table that serves: the host,
-the certificate, why each earlier rule did not match, the rule with its place in the
-file, the action and the limits in force. It asks no server.`,
+who issues its certificate and how the name is proved, why each earlier rule did not
+match, the rule with its place in the file, the action and the limits in force. It asks
+no server.`,
 		Example: "  edge explain https://example.com/old/page\n  edge explain -X POST -H 'X-Beta: 1' https://api.example.com/v1/goals",
 		Args:    exactly("a URL, such as https://example.com/path"),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -56,7 +58,7 @@ func (c *cli) explain(ask question) error {
 		return err
 	}
 	explained := table.Explain(request)
-	explained.Certificate = certificateOf(cfg, explained.Host)
+	describeTLS(&explained, cfg, request.Hostname)
 	if c.json {
 		return c.printJSON(explained)
 	}
@@ -64,20 +66,49 @@ func (c *cli) explain(ask question) error {
 	return err
 }
 
-// certificateOf says where a host's certificate comes from: its file, or its issuers. A host with tls: off has none.
-func certificateOf(cfg *config.Config, name string) string {
-	host, known := cfg.Hosts[name]
-	switch {
-	case !known || host.TLS.Off:
-		return ""
-	case host.TLS.Cert != "":
-		return host.TLS.Cert
+// describeTLS says what the table does not know: where the certificate of a name comes from, what its visitors have to show, and
+// which protocols lead there. A host with tls: off has none of it.
+func describeTLS(e *rules.Explanation, cfg *config.Config, hostname string) {
+	host, known := cfg.Hosts[e.Host]
+	if !known || host.TLS.Off {
+		return
 	}
-	var issuers []string
+	if host.TLS.Cert != "" {
+		e.Certificate = host.TLS.Cert
+	} else {
+		e.Issuers = issuersOf(cfg, host, nameOfCertificate(e.Host, host, hostname))
+		said := make([]string, len(e.Issuers))
+		for i, issuer := range e.Issuers {
+			said[i] = issuer.String()
+		}
+		e.Certificate = "issued by " + strings.Join(said, ", else ")
+	}
+	e.ClientCA = host.TLS.ClientCA
+	if len(cfg.Listen.HTTPS) > 0 {
+		e.Protocols = []string{"h1", "h2"}
+		if cfg.Listen.H3 {
+			e.Protocols = append(e.Protocols, "h3")
+		}
+	}
+}
+
+// nameOfCertificate is the name that a visitor's certificate is for: an alias has one of its own.
+func nameOfCertificate(name string, host config.Host, asked string) string {
+	if slices.Contains(host.Aliases, asked) {
+		return asked
+	}
+	return name
+}
+
+// issuersOf returns those that can issue a certificate for a name, in order of preference.
+func issuersOf(cfg *config.Config, host config.Host, name string) []rules.Issuer {
+	var issuers []rules.Issuer
 	for _, i := range cfg.IssuersOf(host) {
-		issuers = append(issuers, i.String())
+		if cfg.Refusal(i, name) == "" {
+			issuers = append(issuers, rules.Issuer{Name: i.String(), Challenges: cfg.ChallengesOf(i, name)})
+		}
 	}
-	return "issued by " + strings.Join(issuers, ", else ")
+	return issuers
 }
 
 // request returns the request in the shape in which the chain would hand it to the rules.

@@ -18,9 +18,12 @@ type Explanation struct {
 	Method    string `json:"method"`
 	Host      string `json:"host,omitempty"` // the configured host, "" if there is none for the URL
 	HostPlace string `json:"host_place,omitempty"`
-	// Certificate is what the host is served under. The table does not know; who asks it may.
+	// Certificate is what the host is served under. The table does not know, nor what else there is about TLS; who asks it may.
 	Certificate string     `json:"certificate,omitempty"`
-	Note        string     `json:"note,omitempty"` // what happens before or instead of a rule
+	Issuers     []Issuer   `json:"issuers,omitempty"`   // who may issue it, in order of preference
+	ClientCA    string     `json:"client_ca,omitempty"` // the file of the authorities that vouch for visitors
+	Protocols   []string   `json:"protocols,omitempty"` // h1, h2, h3
+	Note        string     `json:"note,omitempty"`      // what happens before or instead of a rule
 	Rule        string     `json:"rule,omitempty"`
 	Place       string     `json:"place,omitempty"` // FILE:LINE of the rule
 	Action      string     `json:"action,omitempty"`
@@ -33,6 +36,20 @@ type Explanation struct {
 	CORS        string     `json:"cors,omitempty"`
 	Rewrite     string     `json:"rewrite,omitempty"`
 	Headers     []string   `json:"headers,omitempty"`
+}
+
+// Issuer is who issues certificates, by name or directory, and the challenges by which the name can be proved: none for a local CA.
+type Issuer struct {
+	Name       string   `json:"name"`
+	Challenges []string `json:"challenges,omitempty"`
+}
+
+// String returns "letsencrypt (http-01, tls-alpn-01)".
+func (i Issuer) String() string {
+	if len(i.Challenges) == 0 {
+		return i.Name
+	}
+	return i.Name + " (" + strings.Join(i.Challenges, ", ") + ")"
 }
 
 // NotTaken is a rule that did not get the request.
@@ -209,6 +226,10 @@ func (e Explanation) WriteTo(w io.Writer) (int64, error) {
 	fmt.Fprintf(&b, "%s %s\n", e.Method, e.URL)
 	line("host", e.Host, e.HostPlace)
 	line("certificate", e.Certificate, "")
+	if e.ClientCA != "" {
+		line("client_ca", "visitors show a certificate that "+e.ClientCA+" vouches for", "")
+	}
+	line("protocols", strings.Join(e.Protocols, ", "), "")
 	line("note", e.Note, "")
 	line("rule", e.Rule, e.Place)
 	line("action", e.Action, "")
