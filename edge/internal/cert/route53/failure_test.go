@@ -1,14 +1,18 @@
 package route53
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -81,6 +85,62 @@ func TestAHostWithoutCredentialsIsToldSo(t *testing.T) {
 	}
 	if took := time.Since(begun); took > 3*time.Second {
 		t.Errorf("it took %v", took)
+	}
+}
+
+// metadataV1 is an instance's metadata service that knows no tokens (IMDSv1), and the role that the instance has, if any.
+func metadataV1(t *testing.T, role string) (url string, asked *atomic.Int32) {
+	t.Helper()
+	asked = new(atomic.Int32)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch rest, ok := strings.CutPrefix(r.URL.Path, "/latest/meta-data/iam/security-credentials/"); {
+		case !ok, role == "":
+			http.NotFound(w, r)
+		case rest == "":
+			fmt.Fprint(w, role)
+		default:
+			asked.Add(1)
+			fmt.Fprintf(w, `{"Code": "Success", "AccessKeyId": "id", "SecretAccessKey": "secret", "Token": "token", "Expiration": %q}`,
+				time.Now().Add(6*time.Hour).UTC().Format(time.RFC3339))
+		}
+	}))
+	t.Cleanup(server.Close)
+	return server.URL, asked
+}
+
+func TestWhoHasCredentialsIsReadyAndKeepsThem(t *testing.T) {
+	url, asked := metadataV1(t, "edge")
+	noCredentials(t, url)
+	s := newSolver(t, Options{})
+	for range 3 {
+		if err := s.Ready(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	if n := asked.Load(); n != 1 {
+		t.Errorf("the metadata service was asked %d times", n)
+	}
+}
+
+func TestWhoHasNoCredentialsIsNotReadyAndSaysWhatIsMissing(t *testing.T) {
+	url, _ := metadataV1(t, "")
+	noCredentials(t, url)
+	err := newSolver(t, Options{}).Ready(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "no AWS credentials: give the instance a role") {
+		t.Error(err)
+	}
+}
+
+func TestWhatTheSDKSaysGoesToTheLogAtDebug(t *testing.T) {
+	url, _ := metadataV1(t, "edge")
+	noCredentials(t, url)
+	var said bytes.Buffer
+	s := newSolver(t, Options{Log: slog.New(slog.NewTextHandler(&said, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+	if err := s.Ready(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if log := said.String(); !strings.Contains(log, "level=DEBUG") || !strings.Contains(log, "falling back to IMDSv1") {
+		t.Errorf("the log has %q", log)
 	}
 }
 

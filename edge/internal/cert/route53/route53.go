@@ -45,12 +45,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/config"
 	api "github.com/aws/aws-sdk-go-v2/service/route53"
+	"github.com/aws/smithy-go/logging"
 	"github.com/libdns/libdns"
 )
 
 const (
 	callTimeout       = time.Minute      // of one call of the API, with its retries
-	credentialTimeout = 10 * time.Second // the instance's metadata service answers in milliseconds, or it is not there
+	credentialTimeout = 5 * time.Second  // the instance's metadata service answers in milliseconds, or it is not there
 	callAttempts      = 6                // of one call: Route 53 takes five requests a second of an account, from whomever they come
 	callBackoff       = 10 * time.Second // the longest pause between two of them
 )
@@ -61,7 +62,7 @@ type Options struct {
 	// the most specific public one of the account.
 	HostedZoneID string
 
-	// Log is told what is changed. Nil is slog's default.
+	// Log is told what is changed and, at debug, what the SDK has to say. Nil is slog's default.
 	Log *slog.Logger
 }
 
@@ -85,21 +86,29 @@ var (
 
 // NewProvider reads the SDK's configuration, which asks nothing of the network: credentials and zones are asked for when they are needed.
 func NewProvider(ctx context.Context, o Options) (*Provider, error) {
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
 	cfg, err := config.LoadDefaultConfig(ctx,
 		config.WithDefaultRegion("us-east-1"),
 		config.WithRetryer(retryer),
+		config.WithLogger(asDebug(o.Log)),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("route53: the AWS configuration of this host cannot be used: %w", err)
-	}
-	if o.Log == nil {
-		o.Log = slog.Default()
 	}
 	return &Provider{
 		client: api.NewFromConfig(cfg), credentials: cfg.Credentials, log: o.Log, turns: make(map[string]turn),
 		zones:       zones{turn: newTurn(), only: strings.TrimPrefix(o.HostedZoneID, "/hostedzone/")},
 		changePause: changePause, syncInterval: syncInterval, credentialTimeout: credentialTimeout,
 	}, nil
+}
+
+// asDebug passes on what the SDK would write to stderr by itself. What matters of it comes back as an error as well.
+func asDebug(log *slog.Logger) logging.Logger {
+	return logging.LoggerFunc(func(_ logging.Classification, format string, args ...any) {
+		log.Debug("route53: the AWS SDK says: " + strings.TrimSpace(fmt.Sprintf(format, args...)))
+	})
 }
 
 // retryer slows down when Route 53 says so, and keeps no budget of retries: how long a call may take is bounded by time.

@@ -44,6 +44,10 @@ func NewSolver(ctx context.Context, o Options) (*Solver, error) {
 	return &Solver{provider: p, presented: make(map[presentedKey]presented)}, nil
 }
 
+// Ready reports whether there are AWS credentials to answer challenges with, within five seconds, so that no order is begun for which none can
+// be answered; the error says what is missing. Credentials are kept by the SDK until shortly before they end: asking again costs nothing.
+func (s *Solver) Ready(ctx context.Context) error { return s.provider.haveCredentials(ctx) }
+
 // Present publishes the answer to a challenge. Wait waits until it is served.
 func (s *Solver) Present(ctx context.Context, c acme.Challenge) error {
 	key := keyOf(c)
