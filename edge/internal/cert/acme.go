@@ -1,6 +1,7 @@
 package cert
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
@@ -63,6 +64,9 @@ func (ca *acmeCA) IssuerKey() string {
 // renewing is the key of a context's value: the certificate that an order is to follow.
 type renewing struct{}
 
+// errRenewed says that another process has replaced the certificate while this one waited for the right to.
+var errRenewed = errors.New("another process has renewed it")
+
 // Issue implements certmagic.Issuer: it orders a certificate for the one name of csr. When the CA can't validate by one
 // type of challenge, the next one is tried, in an order of its own.
 func (ca *acmeCA) Issue(ctx context.Context, csr *x509.CertificateRequest) (*certmagic.IssuedCertificate, error) {
@@ -98,7 +102,11 @@ func (ca *acmeCA) order(ctx context.Context, csr *x509.CertificateRequest, chall
 		return acme.Certificate{}, err
 	}
 	kind := budget.First
-	if before, ok := ctx.Value(renewing{}).(*x509.Certificate); ok {
+	before, renews := ctx.Value(renewing{}).(*x509.Certificate)
+	if renews {
+		if kept, err := readStored(ctx, ca.storage, ca.IssuerKey(), params.Identifiers[0].Value); err == nil && !kept.pair.Leaf.Equal(before) {
+			return acme.Certificate{}, errRenewed
+		}
 		kind = budget.Renewal
 		if !ca.silent.Load() && time.Now().Before(before.NotAfter) { // the CA then knows what it renews (RFC 9773, section 5)
 			kind, params.Replaces = budget.Replacement, before
@@ -124,7 +132,44 @@ func (ca *acmeCA) order(ctx context.Context, csr *x509.CertificateRequest, chall
 	if err != nil {
 		return acme.Certificate{}, err
 	}
-	return chains[0], nil
+	return chains[0], usable(chains[0].ChainPEM, csr, before)
+}
+
+// maxChain bounds a chain, in bytes: it is sent in every handshake, and OpenSSL takes no more than 100 KiB. One of five
+// certificates has about 8.
+const maxChain = 64 << 10
+
+// usable tells what is wrong with what a CA gave for csr. Its dates are looked at only where it would take the place of a
+// certificate that is good now: when it is the clock here that is wrong, visitors may be content with it.
+func usable(chainPEM []byte, csr *x509.CertificateRequest, before *x509.Certificate) error {
+	if len(chainPEM) > maxChain {
+		return fmt.Errorf("the CA gave a chain of %d KiB, too large to be sent in handshakes", len(chainPEM)>>10)
+	}
+	leaf, err := firstCertificate(chainPEM)
+	if err != nil {
+		return fmt.Errorf("what the CA gave is no certificate: %w", err)
+	}
+	if !bytes.Equal(leaf.RawSubjectPublicKeyInfo, csr.RawSubjectPublicKeyInfo) {
+		return errors.New("the CA gave a certificate for another key")
+	}
+	names := slices.Clone(csr.DNSNames)
+	for _, ip := range csr.IPAddresses {
+		names = append(names, ip.String())
+	}
+	for _, name := range names {
+		if err := isFor(leaf, name); err != nil {
+			return fmt.Errorf("what the CA gave is of no use: %w", err)
+		}
+	}
+	if now := time.Now(); before != nil && isValid(before, now) && !isValid(leaf, now) {
+		return fmt.Errorf("the CA gave a certificate from %s until %s, and it is %s here: is the clock right?",
+			leaf.NotBefore.UTC().Format(time.DateTime), leaf.NotAfter.UTC().Format(time.DateTime), now.UTC().Format(time.DateTime))
+	}
+	return nil
+}
+
+func isValid(leaf *x509.Certificate, at time.Time) bool {
+	return !at.Before(leaf.NotBefore) && !at.After(leaf.NotAfter)
 }
 
 // finalized knows whether an order came so far that the CA was asked to sign.
@@ -156,7 +201,7 @@ func settle(ctx context.Context, spend *budget.Spend, chains []acme.Certificate,
 		return spend.Failed(1)
 	case isProblem(err, acme.ProblemTypeRateLimited):
 		until := time.Now().Add(time.Hour)
-		if asked, ok := ctx.Value(pauses{}).(*pause); ok && !asked.until.IsZero() {
+		if asked, ok := ctx.Value(attempts{}).(*attempt); ok && !asked.until.IsZero() {
 			until = asked.until
 		}
 		return spend.RateLimited(until)
@@ -167,11 +212,11 @@ func settle(ctx context.Context, spend *budget.Spend, chains []acme.Certificate,
 
 func (ca *acmeCA) client() *acmez.Client {
 	return &acmez.Client{Client: &acme.Client{
-		Directory:   ca.issuer.Directory,
-		UserAgent:   "edge",
-		HTTPClient:  ca.http,
-		Logger:      slog.New(quietly{ca.log.Handler()}),
-		PollTimeout: orderTimeout,
+		Directory:    ca.issuer.Directory,
+		UserAgent:    "edge",
+		HTTPClient:   ca.http,
+		Logger:       slog.New(quietly{ca.log.Handler()}),
+		PollInterval: shortestPoll, PollTimeout: orderTimeout,
 	}}
 }
 

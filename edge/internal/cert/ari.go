@@ -46,12 +46,11 @@ func (ca *acmeCA) renewalInfo(ctx context.Context, leaf *x509.Certificate) (rene
 	}
 	body, header, err := ca.get(ctx, strings.TrimSuffix(base, "/")+"/"+id)
 	if err != nil {
+		ca.renewals.Store(nil) // the directory may say another place by now
 		return renewalWindow{}, err
 	}
 	window, err := parseRenewalWindow(body)
-	var wanted pause
-	wanted.note(header.Get("Retry-After"))
-	window.again = wanted.until
+	window.again, _ = retryAfter(header)
 	return window, err
 }
 

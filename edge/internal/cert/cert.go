@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -30,7 +31,6 @@ const (
 	FileCheckInterval = 2 * time.Second
 
 	defaultCheckInterval = 10 * time.Minute
-	maxAttempts          = 64 // certificates that may be asked for at once
 )
 
 // A Manager keeps the certificates of all configured names.
@@ -47,13 +47,11 @@ type Manager struct {
 	challenges *challenges
 	tickets    *tickets
 	terms      *tls.Config // of handshakes
-	slots      chan struct{}
 
 	closing sync.Once
 
-	mu      sync.Mutex // guards what follows
-	issuers issuers    // of the sets in service and planned last
-	local   *issuer
+	mu    sync.Mutex // guards what follows
+	local *issuer
 }
 
 // New returns a Manager that keeps what it makes below dataDir. Close ends it.
@@ -64,7 +62,7 @@ func New(dataDir string, log *slog.Logger) (*Manager, error) {
 	}
 	m := &Manager{
 		log: log, dataDir: dataDir, storage: kept, budget: budget.New(filepath.Join(dataDir, "budget"), log), refusals: refusals{log: log}, challenges: newChallenges(),
-		tickets: openTickets(filepath.Join(dataDir, "keys"), log), used: make(chan struct{}, 1), slots: make(chan struct{}, maxAttempts),
+		tickets: openTickets(filepath.Join(dataDir, "keys"), log), used: make(chan struct{}, 1),
 	}
 	m.terms = m.newTerms()
 	m.cache = certmagic.NewCache(certmagic.CacheOptions{
@@ -128,7 +126,6 @@ func (m *Manager) Plan(ctx context.Context, cfg *config.Config) (*Set, error) {
 	if err := errors.Join(failed...); err != nil {
 		return nil, err
 	}
-	m.issuers = set.issuers
 	return set, nil
 }
 
@@ -213,7 +210,7 @@ func (m *Manager) openLocal(cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	m.local = &issuer{name: config.Local, magic: m.magic(ca)}
+	m.local = newIssuer(config.Local, m.magic(ca), nil)
 	return nil
 }
 
@@ -249,12 +246,38 @@ func (m *Manager) manage(ctx context.Context, name string, from []*issuer, every
 	if n.certificate() == nil && from[0].acme == nil {
 		return n, n.get(ctx, true)
 	}
-	if n.certificate() == nil && before != nil { // until the new issuers have given one
-		if pair := before.certificate(); pair != nil {
+	if h := n.serving.Load(); h == nil || !isValid(h.pair.Leaf, time.Now()) { // until the new issuers have given one
+		if pair := m.standIn(ctx, name, before); pair != nil {
 			n.serving.Store(&holding{pair: pair})
 		}
 	}
 	return n, nil
+}
+
+// standIn returns a certificate that is good for name, though not from the issuers that it has now: what is served, or what another CA
+// gave before edge was started. Nil if there is none. Those of a local CA that was replaced are none.
+func (m *Manager) standIn(ctx context.Context, name string, served *source) *tls.Certificate {
+	now := time.Now()
+	if served != nil {
+		if pair := served.certificate(); pair != nil && isValid(pair.Leaf, now) && isFor(pair.Leaf, name) == nil {
+			return pair
+		}
+	}
+	folders, err := m.storage.List(ctx, "certificates", false)
+	if err != nil {
+		return nil
+	}
+	var last *holding
+	for _, folder := range folders {
+		kept, err := readStored(ctx, m.storage, path.Base(folder), name)
+		if err == nil && isValid(kept.pair.Leaf, now) && !strings.HasPrefix(path.Base(folder), localKey) && (last == nil || kept.kept.After(last.kept)) {
+			last = kept
+		}
+	}
+	if last == nil {
+		return nil
+	}
+	return last.pair
 }
 
 // Use serves the certificates of set from now on. What failed is tried again: the operator may have mended the cause.

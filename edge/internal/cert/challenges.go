@@ -49,7 +49,7 @@ func (c *challenges) config(hello *tls.ClientHelloInfo) *tls.Config {
 	if answer == nil {
 		return nil
 	}
-	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{*answer}, NextProtos: hello.SupportedProtos}
+	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{*answer}, NextProtos: hello.SupportedProtos, SessionTicketsDisabled: true}
 }
 
 // http01 and tlsALPN01 are the solvers that put answers there.

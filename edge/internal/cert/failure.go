@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/mholt/acmez/v3/acme"
 )
@@ -18,8 +19,9 @@ import (
 // maxAnswer bounds what is read of a CA's answer, in bytes.
 const maxAnswer = 1 << 20
 
-// transport sends requests to a CA. It bounds the answers, marks errors of the way as such, and keeps what acmez drops:
-// how long the CA asks to be left alone.
+// transport sends requests to a CA, over https alone (RFC 8555, section 6.1), wherever its directory or a redirect may
+// lead. It bounds the answers, marks errors of the way as such, and keeps what acmez drops: whether the CA was asked to do
+// anything, and how long it asks to be left alone.
 type transport struct{ next http.RoundTripper }
 
 // requestError is an error of the way to a CA and back.
@@ -28,15 +30,47 @@ type requestError struct{ error }
 func (e *requestError) Unwrap() error { return e.error }
 
 func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.URL.Scheme != "https" {
+		return nil, &requestError{fmt.Errorf("%s://%s: a CA is spoken to over https", req.URL.Scheme, req.URL.Host)}
+	}
+	of, ok := req.Context().Value(attempts{}).(*attempt)
+	if !ok {
+		of = new(attempt)
+	}
+	of.posted = of.posted || req.Method == http.MethodPost
 	resp, err := t.next.RoundTrip(req)
 	if err != nil {
 		return nil, &requestError{err}
 	}
-	if pause, ok := req.Context().Value(pauses{}).(*pause); ok && resp.StatusCode >= 400 {
-		pause.note(resp.Header.Get("Retry-After"))
+	switch {
+	case resp.StatusCode >= 400:
+		of.pause(resp)
+	case req.Method == http.MethodPost:
+		pace(resp.Header)
+	}
+	if resp.StatusCode >= 500 && !strings.HasPrefix(resp.Header.Get("Content-Type"), "application/problem+json") {
+		resp.Body.Close()
+		return nil, &requestError{fmt.Errorf("%s answers %s", req.URL.Host, resp.Status)} // from what stands before the CA
 	}
 	resp.Body = bounded{resp.Body, io.LimitReader(resp.Body, maxAnswer)}
 	return resp, nil
+}
+
+// How often a CA is asked how an order stands. Acmez does as it is told, be it to ask without a pause or in a century.
+const (
+	shortestPoll = time.Second
+	longestPoll  = 15 * time.Second
+)
+
+// pace keeps the time until the next question in bounds.
+func pace(header http.Header) {
+	until, ok := retryAfter(header)
+	if !ok {
+		header.Del("Retry-After")
+		return
+	}
+	wait := min(max(time.Until(until), shortestPoll), longestPoll)
+	header.Set("Retry-After", strconv.Itoa(int(wait.Seconds())))
 }
 
 // bounded is the beginning of a body.
@@ -53,21 +87,41 @@ func (b bounded) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// pause is how long CAs asked to be left alone in one attempt (Retry-After, RFC 9110, section 10.2.3).
-type pause struct{ until time.Time }
+// attempt is what is learnt on the way of one attempt at one CA.
+type attempt struct {
+	posted bool      // the CA was asked to do something: it costs it work, and maybe us our budget
+	until  time.Time // when the CA may be asked again, as it said (Retry-After, RFC 9110, section 10.2.3); zero: it did not
+}
 
-type pauses struct{}
+// attempts is the key of a context's value: the *attempt that it is for.
+type attempts struct{}
 
-func (p *pause) note(retryAfter string) {
-	if seconds, err := strconv.Atoi(retryAfter); err == nil && seconds > 0 {
-		p.until = time.Now().Add(min(time.Duration(seconds), longestPause/time.Second) * time.Second)
-	} else if date, err := http.ParseTime(retryAfter); err == nil {
-		p.until = earliest(date, time.Now().Add(longestPause))
+// The longest that a CA may ask to be left alone: when it limits us, as long as the longest window of Let's Encrypt's
+// limits; in other trouble, as long as a renewal can wait.
+const (
+	longestLimit = 7 * 24 * time.Hour
+	longestPause = time.Hour
+)
+
+func (a *attempt) pause(resp *http.Response) {
+	longest := longestPause
+	if resp.StatusCode == http.StatusTooManyRequests {
+		longest = longestLimit
+	}
+	if until, ok := retryAfter(resp.Header); ok {
+		a.until = earliest(until, time.Now().Add(longest))
 	}
 }
 
-// longestPause bounds what a CA may ask for: the longest window of Let's Encrypt's limits.
-const longestPause = 7 * 24 * time.Hour
+// retryAfter is the time that a header names, if it does.
+func retryAfter(header http.Header) (time.Time, bool) {
+	said := header.Get("Retry-After")
+	if seconds, err := strconv.ParseUint(said, 10, 31); err == nil || errors.Is(err, strconv.ErrRange) {
+		return time.Now().Add(time.Duration(seconds) * time.Second), true
+	}
+	date, err := http.ParseTime(said)
+	return date, err == nil
+}
 
 // isProblem reports whether the CA itself answered with a problem of one of the types (RFC 8555, section 6.7).
 func isProblem(err error, types ...string) bool {
@@ -136,10 +190,11 @@ func inWordsOfCA(err error) string {
 	return oneLine(said)
 }
 
-// oneLine makes foreign text fit for a log and a terminal: no control characters, and not more than a CA needs to be clear.
+// oneLine makes foreign text fit for a log and a terminal: nothing that moves a cursor (C1 controls do so, too) or turns the
+// direction of writing, and not more than a CA needs to be clear.
 func oneLine(s string) string {
 	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+		if !unicode.IsPrint(r) {
 			return ' '
 		}
 		return r

@@ -128,7 +128,7 @@ func checkIssuers(cfg *config.Config) []config.Problem {
 	var problems []config.Problem
 	check := func(all []config.Issuer, at ...any) {
 		for i, issuer := range all {
-			if _, err := httpClient(issuer.CA); err != nil {
+			if _, err := readRoots(issuer.CA); err != nil {
 				problems = append(problems, cfg.Problem(err.Error(), append(at, i, "ca")...))
 			}
 		}

@@ -34,7 +34,14 @@ const zeroSSLBinding = "https://api.zerossl.com/acme/eab-credentials-email"
 type issuer struct {
 	name  string // as the sysadmin knows it: letsencrypt, local, or the directory's URL
 	magic *certmagic.Config
-	acme  *acmeCA // nil for the local CA
+	acme  *acmeCA       // nil for the local CA
+	slots chan struct{} // one for each attempt that may be under way
+}
+
+const maxAttempts = 64 // at one CA at once
+
+func newIssuer(name string, magic *certmagic.Config, ca *acmeCA) *issuer {
+	return &issuer{name: name, magic: magic, acme: ca, slots: make(chan struct{}, maxAttempts)}
 }
 
 // issuers are made once for each way that the configuration describes, and kept while it does: accounts and what is
@@ -47,30 +54,30 @@ func (m *Manager) acmeIssuer(ctx context.Context, all issuers, from config.Issue
 	if len(challenges) == 0 {
 		return nil, fmt.Errorf("%s: no challenge can be answered for %s", from, name)
 	}
-	description, err := json.Marshal([]any{from, cfg.TLS.Email, cfg.TLS.DNS, challenges})
+	roots, err := readRoots(from.CA)
+	if err != nil {
+		return nil, err
+	}
+	description, err := json.Marshal([]any{from, roots, cfg.TLS.Email, cfg.TLS.DNS, challenges})
 	if err != nil {
 		return nil, err
 	}
 	key := string(description)
-	if known, ok := m.issuers[key]; ok {
+	if known, ok := m.serving.Load().issuers[key]; ok {
 		all[key] = known
 	}
 	if known, ok := all[key]; ok {
 		return known, nil
 	}
-	ca, err := m.newCA(ctx, from, cfg, challenges)
+	ca, err := m.newCA(ctx, from, cfg, challenges, httpClient(roots))
 	if err != nil {
 		return nil, err
 	}
-	all[key] = &issuer{name: from.String(), magic: m.magic(ca), acme: ca}
+	all[key] = newIssuer(from.String(), m.magic(ca), ca)
 	return all[key], nil
 }
 
-func (m *Manager) newCA(ctx context.Context, from config.Issuer, cfg *config.Config, challenges []string) (*acmeCA, error) {
-	client, err := httpClient(from.CA)
-	if err != nil {
-		return nil, err
-	}
+func (m *Manager) newCA(ctx context.Context, from config.Issuer, cfg *config.Config, challenges []string, client *http.Client) (*acmeCA, error) {
 	ca := &acmeCA{
 		issuer: budget.Issuer{Name: from.String(), Directory: from.DirectoryURL()}, email: cfg.TLS.Email, challenges: challenges, solvers: make(map[string]acmez.Solver),
 		storage: m.storage, budget: m.budget, http: client, log: m.log,
@@ -85,9 +92,11 @@ func (m *Manager) newCA(ctx context.Context, from config.Issuer, cfg *config.Con
 		}
 	}
 	for _, kind := range challenges {
-		if ca.solvers[kind], err = m.solver(ctx, kind, cfg); err != nil {
+		solver, err := m.solver(ctx, kind, cfg)
+		if err != nil {
 			return nil, err
 		}
+		ca.solvers[kind] = solver
 	}
 	return ca, nil
 }
@@ -119,8 +128,20 @@ func (m *Manager) magic(ca certmagic.Issuer) *certmagic.Config {
 	})
 }
 
-// httpClient speaks to a CA. A private CA's own TLS is verified with the roots in caFile, a public one's ("") with the system's.
-func httpClient(caFile string) (*http.Client, error) {
+// readRoots reads the certificates that a private CA's own TLS is verified with; nil for a public one ("").
+func readRoots(file string) ([]byte, error) {
+	if file == "" {
+		return nil, nil
+	}
+	roots, err := readBounded(file)
+	if err == nil && !x509.NewCertPool().AppendCertsFromPEM(roots) {
+		err = fmt.Errorf("%s holds no PEM certificate", file)
+	}
+	return roots, err
+}
+
+// httpClient speaks to a CA whose own TLS is verified with roots, or with the system's if there are none.
+func httpClient(roots []byte) *http.Client {
 	t := &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
@@ -129,18 +150,11 @@ func httpClient(caFile string) (*http.Client, error) {
 		IdleConnTimeout:       30 * time.Second,
 		ForceAttemptHTTP2:     true,
 	}
-	if caFile != "" {
-		pem, err := readBounded(caFile)
-		if err != nil {
-			return nil, err
-		}
-		roots := x509.NewCertPool()
-		if !roots.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("%s holds no PEM certificate", caFile)
-		}
-		t.TLSClientConfig = &tls.Config{RootCAs: roots}
+	if roots != nil {
+		t.TLSClientConfig = &tls.Config{RootCAs: x509.NewCertPool()}
+		t.TLSClientConfig.RootCAs.AppendCertsFromPEM(roots)
 	}
-	return &http.Client{Transport: transport{t}, Timeout: time.Minute}, nil
+	return &http.Client{Transport: transport{t}, Timeout: time.Minute}
 }
 
 // bindingByEmail asks endpoint for the credentials of a new account (https://zerossl.com/documentation/acme/generate-eab-credentials-email/).
@@ -175,13 +189,25 @@ func bindingByEmail(ctx context.Context, client *http.Client, endpoint, email st
 
 // stored returns the certificate of name that this issuer gave and that is kept; the error is fs.ErrNotExist when there
 // is none. Files that are there and can't be used are a *damagedError.
-func (i *issuer) stored(ctx context.Context, storage certmagic.Storage, name string) (*tls.Certificate, error) {
-	key := i.magic.Issuers[0].IssuerKey()
-	certPEM, err := storage.Load(ctx, certmagic.StorageKeys.SiteCert(key, name))
+func (i *issuer) stored(ctx context.Context, storage certmagic.Storage, name string) (*holding, error) {
+	kept, err := readStored(ctx, storage, i.magic.Issuers[0].IssuerKey(), name)
+	if err == nil {
+		kept.from = i
+	}
+	return kept, err
+}
+
+func readStored(ctx context.Context, storage certmagic.Storage, issuerKey, name string) (*holding, error) {
+	certFile := certmagic.StorageKeys.SiteCert(issuerKey, name)
+	certPEM, err := storage.Load(ctx, certFile)
 	if err != nil {
 		return nil, err
 	}
-	keyPEM, err := storage.Load(ctx, certmagic.StorageKeys.SitePrivateKey(key, name))
+	info, err := storage.Stat(ctx, certFile)
+	if err != nil {
+		return nil, err
+	}
+	keyPEM, err := storage.Load(ctx, certmagic.StorageKeys.SitePrivateKey(issuerKey, name))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
@@ -191,10 +217,21 @@ func (i *issuer) stored(ctx context.Context, storage certmagic.Storage, name str
 			err = isFor(pair.Leaf, name)
 		}
 		if err == nil {
-			return &pair, nil
+			return &holding{pair: &pair, kept: info.Modified}, nil
 		}
 	}
-	return nil, &damagedError{folder: certmagic.StorageKeys.CertsSitePrefix(key, name), reason: err}
+	return nil, &damagedError{folder: certmagic.StorageKeys.CertsSitePrefix(issuerKey, name), reason: err}
+}
+
+// mendDescription removes what certmagic keeps of a certificate besides it and its key if that is damaged: certmagic could not
+// renew the certificate with it, and can without.
+func (i *issuer) mendDescription(ctx context.Context, storage certmagic.Storage, name string) error {
+	file := certmagic.StorageKeys.SiteMeta(i.magic.Issuers[0].IssuerKey(), name)
+	data, err := storage.Load(ctx, file)
+	if err != nil || json.Unmarshal(data, new(certmagic.CertificateResource)) == nil {
+		return nil // what can't be read, certmagic will say
+	}
+	return storage.Delete(ctx, file)
 }
 
 // damagedError is what can't be served of what is kept.

@@ -17,7 +17,7 @@ func TestCredentialsByEmail(t *testing.T) {
 		`<html>`:           "eab credentials: 200 OK",
 		`{"success":true,"eab_kid":"` + strings.Repeat("k", maxAnswer): "eab credentials",
 	} {
-		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if got := r.FormValue("email"); got != "ops+edge@example.com" {
 				t.Errorf("email %q", got)
 			}

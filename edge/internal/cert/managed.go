@@ -1,6 +1,7 @@
 package cert
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -19,7 +20,6 @@ type managed struct {
 	name    string
 	issuers []*issuer // in order of preference
 	storage certmagic.Storage
-	slots   chan struct{} // one for each attempt that may be under way, of all names
 	every   time.Duration // how often to look, at least
 	log     *slog.Logger
 
@@ -37,19 +37,21 @@ type managed struct {
 // holding is a certificate with where it came from.
 type holding struct {
 	pair *tls.Certificate
-	from *issuer // nil when it stands in for one that the present issuers have not given yet
+	from *issuer   // nil when it stands in for one that the present issuers have not given yet
+	kept time.Time // since when
 }
 
 // A try is what came of asking one issuer, in vain, since the last certificate.
 type try struct {
-	count  int
+	count  int // of attempts
+	posted int // of those in which the CA was asked to do something
 	reason string
 	next   time.Time // when to ask it again
 }
 
 func (m *Manager) newManaged(name string, from []*issuer, every time.Duration) *managed {
 	return &managed{
-		name: name, issuers: from, storage: m.storage, slots: m.slots, every: every,
+		name: name, issuers: from, storage: m.storage, every: every,
 		log:   m.log.With("host", name),
 		asked: make(chan chan error), poked: make(chan struct{}, 1), tries: make(map[string]try),
 	}
@@ -63,12 +65,13 @@ func (n *managed) certificate() *tls.Certificate {
 	return nil
 }
 
-// load takes up the newest certificate that is kept. Nothing of the network is needed for it.
+// load takes up the best certificate that is kept. Nothing of the network is needed for it.
 func (n *managed) load(ctx context.Context) error {
-	var newest *holding
+	var best *holding
 	var failed []error
+	now := time.Now()
 	for _, from := range n.issuers {
-		pair, err := from.stored(ctx, n.storage, n.name)
+		kept, err := from.stored(ctx, n.storage, n.name)
 		if damaged, ok := errors.AsType[*damagedError](err); ok {
 			n.log.Error("a certificate that is kept is damaged; it is set aside as certificates/damaged/"+damaged.folder, "err", damaged)
 			err = setAside(ctx, n.storage, damaged)
@@ -76,18 +79,55 @@ func (n *managed) load(ctx context.Context) error {
 		switch {
 		case err != nil && !errors.Is(err, fs.ErrNotExist):
 			failed = append(failed, err)
-		case pair != nil && (newest == nil || pair.Leaf.NotBefore.After(newest.pair.Leaf.NotBefore)):
-			newest = &holding{pair, from}
+		case kept != nil && kept.better(best, now):
+			best = kept
 		}
 	}
-	before := n.serving.Load()
-	if newest != nil && (before == nil || before.from == nil || !slices.Equal(before.pair.Certificate[0], newest.pair.Certificate[0])) {
-		n.serving.Store(newest)
+	if before := n.serving.Load(); best != nil && best.replaces(before, now) {
+		n.serving.Store(best)
 		n.mu.Lock()
-		n.renewal = renewalOf(newest.pair.Leaf)
+		n.renewal = renewalOf(best.pair.Leaf)
+		if best.from.acme != nil { // perhaps another process got it: what failed before is over
+			clear(n.tries)
+		}
 		n.mu.Unlock()
 	}
 	return errors.Join(failed...)
+}
+
+// better reports whether h is rather served than o: while one is good and the other is not, or not for long any more, that
+// one; a CA's rather than the local one's; the one that came last. (That is not always the one that begins last.)
+func (h *holding) better(o *holding, now time.Time) bool {
+	if o == nil {
+		return true
+	}
+	order := func(a, b bool) int {
+		switch {
+		case a == b:
+			return 0
+		case a:
+			return 1
+		}
+		return -1
+	}
+	return cmp.Or(
+		order(isValid(h.pair.Leaf, now), isValid(o.pair.Leaf, now)),
+		order(now.Before(renewalOf(h.pair.Leaf).at), now.Before(renewalOf(o.pair.Leaf).at)),
+		order(h.from.acme != nil, o.from.acme != nil),
+		h.kept.Compare(o.kept),
+	) > 0
+}
+
+// replaces reports whether h, the best of what is kept, takes the place of what is served. What only stands in stays while
+// it is good and h is not.
+func (h *holding) replaces(served *holding, now time.Time) bool {
+	switch {
+	case served == nil:
+		return true
+	case served.from == nil:
+		return isValid(h.pair.Leaf, now) || !isValid(served.pair.Leaf, now)
+	}
+	return !slices.Equal(served.pair.Certificate[0], h.pair.Certificate[0])
 }
 
 // run keeps the certificate fresh until ctx is done.
@@ -117,24 +157,16 @@ func (n *managed) run(ctx context.Context) {
 func (n *managed) look(ctx context.Context, asked bool) (time.Time, error) {
 	later := time.Now().Add(n.every)
 	err := n.load(ctx)
-	n.note("", err, time.Time{})
+	n.note("", err, attempt{})
 	if err != nil {
-		return n.due(), err
+		return earliest(n.due(), later), err
 	}
 	n.refreshRenewal(ctx)
 	if due := n.due(); !asked && time.Now().Before(due) {
 		return earliest(due, later), nil
 	}
-	select {
-	case n.slots <- struct{}{}:
-		defer func() { <-n.slots }()
-	case <-ctx.Done():
-		return later, ctx.Err()
-	}
-	if err := n.get(ctx, asked); err != nil {
-		return n.due(), err
-	}
-	return earliest(n.due(), later), nil
+	err = n.get(ctx, asked)
+	return earliest(n.due(), later), err
 }
 
 // get asks the issuers, one after the other, until one gives a certificate. One that is to be left alone for a while is
@@ -142,27 +174,41 @@ func (n *managed) look(ctx context.Context, asked bool) (time.Time, error) {
 func (n *managed) get(ctx context.Context, asked bool) error {
 	var failed []error
 	h := n.serving.Load()
-	for _, from := range n.issuers {
-		if h != nil && h.from == from && !asked && n.fresh() {
-			break // it stands in for a better issuer, and need not be asked again
+	for i, from := range n.issuers {
+		if h != nil && (h.from == from && !asked && n.fresh() || i > 0 && from.acme == nil && isValid(h.pair.Leaf, time.Now())) {
+			break // the local CA stands in where there is nothing good to serve, and need not be asked again
 		}
 		if before := n.tried(from.name); !asked && time.Now().Before(before.next) {
 			failed = append(failed, errors.New(from.name+": "+before.reason))
 			continue
 		}
-		var wanted pause
-		err := n.getFrom(context.WithValue(ctx, pauses{}, &wanted), from)
+		var a attempt
+		err := n.getFrom(context.WithValue(ctx, attempts{}, &a), from)
 		if err == nil {
-			return n.got(ctx)
+			err = n.got(ctx)
 		}
-		if ctx.Err() != nil {
-			return ctx.Err()
+		if err == nil || ctx.Err() != nil {
+			return cmp.Or(err, ctx.Err())
 		}
-		n.note(from.name, err, wanted.until)
+		n.note(from.name, err, a)
+		n.tell(ctx, from.name)
 		failed = append(failed, errors.New(from.name+": "+reason(err)))
-		n.log.Warn("no certificate", "issuer", from.name, "reason", reason(err), "next", n.tried(from.name).next.UTC())
 	}
 	return errors.Join(failed...)
+}
+
+// seldom is how far apart attempts are of which each is worth a warning.
+const seldom = 5 * time.Minute
+
+// tell logs that an issuer was asked in vain: of attempts in quick succession the first, the second, the fourth and so on, lest a
+// thousand hosts fill the disk while a CA is down.
+func (n *managed) tell(ctx context.Context, issuer string) {
+	t := n.tried(issuer)
+	level := slog.LevelDebug
+	if t.count&(t.count-1) == 0 || time.Until(t.next) >= seldom {
+		level = slog.LevelWarn
+	}
+	n.log.Log(ctx, level, "no certificate", "issuer", issuer, "reason", t.reason, "attempts", t.count, "next", t.next.UTC())
 }
 
 // restAfter is how long no order follows the second certificate in such a time, or in a tenth of its life: a clock that is
@@ -176,12 +222,13 @@ func (n *managed) got(ctx context.Context) error {
 		return err
 	}
 	h := n.serving.Load()
+	if h == nil || h.from == nil {
+		return errors.New("what was issued is no better than what is served: is the clock right?")
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for issuer := range n.tries {
-		if h.from.acme != nil || issuer == h.from.name {
-			delete(n.tries, issuer)
-		}
+	if delete(n.tries, h.from.name); h.from.acme != nil {
+		clear(n.tries)
 	}
 	now, rest := time.Now(), min(restAfter, life(h.pair.Leaf)/10)
 	if now.Sub(n.given) < rest || !now.Before(n.renewal.at) {
@@ -199,20 +246,34 @@ func (n *managed) fresh() bool {
 	return time.Now().Before(n.renewal.at)
 }
 
+// getFrom has one issuer give a certificate. Each CA has a certain number of names under way: one that hangs does not hold up
+// the names of others.
 func (n *managed) getFrom(ctx context.Context, from *issuer) error {
-	switch kept, err := from.stored(ctx, n.storage, n.name); {
+	select {
+	case from.slots <- struct{}{}:
+		defer func() { <-from.slots }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	kept, err := from.stored(ctx, n.storage, n.name)
+	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return from.magic.ObtainCertSync(ctx, n.name)
 	case err != nil:
 		return err
-	default:
-		ctx = context.WithValue(ctx, renewing{}, kept.Leaf)
-		return from.magic.RenewCertSync(ctx, n.name, true)
 	}
+	if err := from.mendDescription(ctx, n.storage, n.name); err != nil {
+		return err
+	}
+	ctx = context.WithValue(ctx, renewing{}, kept.pair.Leaf)
+	if err := from.magic.RenewCertSync(ctx, n.name, true); !errors.Is(err, errRenewed) {
+		return err
+	}
+	return nil
 }
 
-// note keeps what came of asking an issuer, or of reading the storage (""): err, and until when the CA wants to be left alone.
-func (n *managed) note(issuer string, err error, until time.Time) {
+// note keeps what came of an attempt at an issuer, or of reading the storage ("").
+func (n *managed) note(issuer string, err error, a attempt) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if err == nil {
@@ -221,8 +282,13 @@ func (n *managed) note(issuer string, err error, until time.Time) {
 	}
 	t := n.tries[issuer]
 	t.count++
+	posted := 0
+	if a.posted {
+		t.posted++
+		posted = t.posted
+	}
 	t.reason = reason(err)
-	t.next = latest(time.Now().Add(backoff(err, t.count)), until)
+	t.next = latest(time.Now().Add(backoff(err, t.count, posted)), a.until)
 	n.tries[issuer] = t
 }
 

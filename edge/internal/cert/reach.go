@@ -18,9 +18,10 @@ const (
 // reach knows whether a CA can be reached. While it can't, nothing is asked of it but its directory, which costs no
 // budget, so that it can be asked often and the first order goes out within seconds of the CA's return.
 type reach struct {
-	mu   sync.Mutex
-	lost error // why the CA could not be reached the last time, nil if it could
-	last time.Time
+	mu    sync.Mutex
+	asked bool  // ever
+	lost  error // why the CA could not be reached the last time, nil if it could
+	last  time.Time
 }
 
 // errUnreachable is why nothing was asked of a CA.
@@ -29,16 +30,20 @@ type errUnreachable struct{ reason error }
 func (e *errUnreachable) Error() string { return "the CA can't be reached: " + e.reason.Error() }
 func (e *errUnreachable) Unwrap() error { return e.reason }
 
-// wait returns nil when the CA could be reached the last time or can be now.
+// wait returns nil when the CA could be reached the last time or can be now. It is looked for before it is asked anything,
+// too: acmez has the clients of all CAs wait while one reads its directory.
 func (r *reach) wait(ctx context.Context, ca *acmeCA) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.lost == nil {
+	if r.asked && r.lost == nil {
 		return nil
 	}
 	if time.Since(r.last) >= probeInterval {
-		r.lost = ca.probe(ctx)
-		r.last = time.Now()
+		err := ca.probe(ctx)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		r.asked, r.lost, r.last = true, err, time.Now()
 	}
 	if r.lost == nil {
 		return nil
@@ -48,7 +53,7 @@ func (r *reach) wait(ctx context.Context, ca *acmeCA) error {
 
 // heard notes whether an error means that the CA did not answer.
 func (r *reach) heard(err error) {
-	if !isUnreachable(err) {
+	if !isUnreachable(err) || errors.Is(err, context.Canceled) { // by us: the host is gone, or edge stops
 		return
 	}
 	r.mu.Lock()

@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/mholt/acmez/v3/acme"
 	"github.com/onehost/edge/edge/internal/cert/budget"
 )
 
@@ -76,18 +75,20 @@ func (w renewalWindow) timeFor(leaf *x509.Certificate) time.Time {
 	return earliest(at, leaf.NotAfter.Add(-life(leaf)/20)).UTC().Truncate(time.Second)
 }
 
-// backoff is how long to wait after the count-th attempt in vain.
-func backoff(err error, count int) time.Duration {
-	var problem acme.Problem
+// backoff is how long to wait after the count-th attempt in vain. posted is how many of them asked the CA to do something, 0 if
+// the last did not: each costs it work and counts against us there, whatever it, or what stands before it, said then.
+func backoff(err error, count, posted int) time.Duration {
 	var wait time.Duration
 	switch spent, isSpent := errors.AsType[*budget.Spent](err); {
 	case isSpent:
 		wait = time.Until(spent.Until)
-	case isUnreachable(err): // costs the CA nothing: it is asked for its directory until it is back
+	case posted == 1 && isUnreachable(err): // it went away in the middle of the order: it is asked for its directory until it is back
+		wait = time.Second
+	case posted > 0: // Let's Encrypt takes five failed validations of a name an hour, and counts orders
+		wait = min(10*time.Second<<min(2*(posted-1), 16), time.Hour)
+	case isUnreachable(err): // nothing was asked but the directory
 		wait = min(time.Second<<min(count-1, 8), 5*time.Second)
-	case errors.As(err, &problem): // the CA said no. Let's Encrypt takes five failed validations of a name an hour, and counts orders
-		wait = min(10*time.Second<<min(2*(count-1), 16), time.Hour)
-	default: // from here, as from the disk: nothing was asked of the CA
+	default: // from here, as from the disk
 		wait = min(5*time.Second<<min(count-1, 8), time.Minute)
 	}
 	return wait + rand.N(max(wait, 0)/5+1)

@@ -90,24 +90,26 @@ func TestBackoff(t *testing.T) {
 	refused := acme.Problem{Type: acme.ProblemTypeUnauthorized, Status: 403}
 	disk := errors.New("no space left on device")
 	for _, test := range []struct {
-		err         error
-		count       int
-		least, most time.Duration
+		err           error
+		count, posted int
+		least, most   time.Duration
 	}{
-		{lost, 1, time.Second, 2 * time.Second},
-		{lost, 1000, 5 * time.Second, 6 * time.Second}, // got within seconds of the CA's return
-		{&errUnreachable{lost}, 5, 5 * time.Second, 6 * time.Second},
-		{acme.Problem{Status: 503}, 9, 5 * time.Second, 6 * time.Second},
-		{refused, 1, 10 * time.Second, 12 * time.Second},
-		{refused, 3, 160 * time.Second, 192 * time.Second},
-		{refused, 1000, time.Hour, 72 * time.Minute},
-		{orders{{"http-01", fmt.Errorf("solving: %w", refused)}}, 1, 10 * time.Second, 12 * time.Second},
-		{disk, 1, 5 * time.Second, 6 * time.Second},
-		{disk, 1000, time.Minute, 72 * time.Second},
-		{&budget.Spent{Until: time.Now().Add(10 * time.Hour)}, 1, 9 * time.Hour, 12 * time.Hour},
+		{lost, 1, 0, time.Second, 2 * time.Second},
+		{lost, 1000, 0, 5 * time.Second, 6 * time.Second}, // got within seconds of the CA's return
+		{&errUnreachable{lost}, 5, 0, 5 * time.Second, 6 * time.Second},
+		{lost, 1, 1, time.Second, 2 * time.Second}, // gone in the middle of an order, once
+		{lost, 2, 2, 40 * time.Second, 48 * time.Second},
+		{refused, 1, 1, 10 * time.Second, 12 * time.Second},
+		{refused, 3, 3, 160 * time.Second, 192 * time.Second},
+		{refused, 1000, 1000, time.Hour, 72 * time.Minute},
+		{orders{{"http-01", fmt.Errorf("solving: %w", refused)}}, 1, 1, 10 * time.Second, 12 * time.Second},
+		{errors.New("order took too long"), 9, 9, time.Hour, 72 * time.Minute}, // whatever came of it, the CA was asked
+		{disk, 1, 0, 5 * time.Second, 6 * time.Second},
+		{disk, 1000, 0, time.Minute, 72 * time.Second},
+		{&budget.Spent{Until: time.Now().Add(10 * time.Hour)}, 1, 1, 9 * time.Hour, 12 * time.Hour},
 	} {
-		if got := backoff(test.err, test.count); got < test.least || got > test.most {
-			t.Errorf("%v, %d times: %v, want %v to %v", test.err, test.count, got, test.least, test.most)
+		if got := backoff(test.err, test.count, test.posted); got < test.least || got > test.most {
+			t.Errorf("%v, %d times, %d of them posted: %v, want %v to %v", test.err, test.count, test.posted, got, test.least, test.most)
 		}
 	}
 }
@@ -128,23 +130,39 @@ func TestReasonsAreInTheWordsOfTheCA(t *testing.T) {
 }
 
 func TestACAMayAskToBeLeftAlone(t *testing.T) {
+	answer := func(status int, value string) *http.Response {
+		return &http.Response{StatusCode: status, Header: http.Header{"Retry-After": {value}}}
+	}
 	for _, value := range []string{"", "soon", "-5", "0"} {
-		var p pause
-		if p.note(value); !p.until.IsZero() {
-			t.Errorf("%q: until %v", value, p.until)
+		var a attempt
+		if a.pause(answer(503, value)); a.until.After(time.Now()) {
+			t.Errorf("%q: until %v", value, a.until)
 		}
 	}
-	for value, want := range map[string]time.Duration{"3600": time.Hour, "99999999999": 7 * 24 * time.Hour} {
-		var p pause
-		p.note(value)
-		if got := time.Until(p.until); got > want || got < want-time.Minute {
-			t.Errorf("%q: %v", value, got)
+	date := time.Now().Add(300 * 24 * time.Hour).UTC().Format(http.TimeFormat)
+	for _, test := range []struct {
+		status int
+		value  string
+		want   time.Duration
+	}{
+		{429, "3600", time.Hour}, {429, "99999999999", 7 * 24 * time.Hour}, {429, date, 7 * 24 * time.Hour},
+		{503, "60", time.Minute}, {503, "99999999999", time.Hour}, {503, date, time.Hour},
+	} {
+		var a attempt
+		a.pause(answer(test.status, test.value))
+		if got := time.Until(a.until); got > test.want || got < test.want-time.Minute {
+			t.Errorf("%d %q: %v", test.status, test.value, got)
 		}
 	}
-	var p pause
-	p.note(time.Now().Add(30 * 24 * time.Hour).UTC().Format(http.TimeFormat))
-	if got := time.Until(p.until); got > 7*24*time.Hour {
-		t.Errorf("a date far away: %v", got)
+}
+
+// A CA says how often it is asked how an order stands: neither without a pause nor after the order was given up.
+func TestOrdersArePolledAtAPaceOfOurs(t *testing.T) {
+	for said, want := range map[string]string{"0": "1", "-1": "", "2": "2", "86400": "15", "99999999999": "15", "soon": "", "": "", "Mon, 02 Jan 2006 15:04:05 GMT": "1"} {
+		header := http.Header{"Retry-After": {said}}
+		if pace(header); header.Get("Retry-After") != want && !(want == "2" && header.Get("Retry-After") == "1") {
+			t.Errorf("%q: %q, want %q", said, header.Get("Retry-After"), want)
+		}
 	}
 }
 

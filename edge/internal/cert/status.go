@@ -38,20 +38,20 @@ func (m *Manager) Status() []Status {
 func (s *source) status() Status {
 	st := Status{Host: s.name}
 	if leaf := s.leaf(); leaf != nil {
-		st.Issuer = leaf.Issuer.CommonName
+		st.Issuer = oneLine(leaf.Issuer.CommonName)
 		st.Serial = leaf.SerialNumber.Text(16)
 		st.NotBefore, st.NotAfter = leaf.NotBefore.UTC(), leaf.NotAfter.UTC()
 	}
 	if s.files != nil {
 		st.Source = s.files.certFile
 		if err := s.files.lastError(); err != nil {
-			st.Error = err.Error()
+			st.Error = oneLine(err.Error())
 		}
 	} else {
 		s.managed.describe(&st)
 	}
 	if err := s.clients.lastError(); err != nil {
-		st.Error = strings.TrimPrefix(st.Error+"; "+err.Error(), "; ")
+		st.Error = strings.TrimPrefix(st.Error+"; "+oneLine(err.Error()), "; ")
 	}
 	left := time.Until(st.NotAfter)
 	st.Red = left <= 0 || st.Error != "" && left < st.NotAfter.Sub(st.NotBefore)/3
