@@ -33,6 +33,9 @@ func (g *generation) find(hostname string) *hostState {
 // locate sees to it that the exchange came to its host the right way. It reports false when it has answered.
 func (c *Chain) locate(p *passage) bool {
 	if (p.TLS != nil || p.Scheme == "https") && !c.served(p) {
+		if p.TLS != nil && strings.EqualFold(p.TLS.ServerName, p.Hostname) {
+			p.BeforeHead(newHandshake{})
+		}
 		return c.refuse(p.Exchange, http.StatusMisdirectedRequest, reasonMisdirected)
 	}
 	if p.TLS == nil && strings.HasPrefix(p.RawPath, challengePath) && c.challenged(p.Exchange) {
@@ -47,6 +50,13 @@ func (c *Chain) locate(p *passage) bool {
 	}
 	return true
 }
+
+// newHandshake ends the connection of who came to the right name, and whose handshake is not the one that the host asks for by
+// now: client_ca has changed. On this connection no request would ever be answered in another way, and clients keep theirs.
+type newHandshake struct{}
+
+// BeforeHead has the front close it: HTTP/2 and HTTP/3 say it by GOAWAY.
+func (newHandshake) BeforeHead(x *exchange.Exchange) { x.Response.Fields.Set("Connection", "close") }
 
 // challenged answers a CA, and reports whether it was one.
 func (c *Chain) challenged(x *exchange.Exchange) bool {

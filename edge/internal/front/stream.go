@@ -204,6 +204,9 @@ func (st *stream) SendHead(r *exchange.Response, bodiless bool) error {
 	defer st.head.Unlock()
 	h := st.w.Header()
 	st.addFields(h, "", r.Fields)
+	if r.Fields.HasToken("Connection", "close") {
+		st.of.dismiss()
+	}
 	if _, ok := h["Content-Type"]; !ok {
 		h["Content-Type"] = nil // or one is guessed
 	}
