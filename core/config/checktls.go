@@ -1,6 +1,7 @@
 package config
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -19,6 +20,38 @@ func (k *checker) tls() {
 		k.fail(at.to("check_interval"), "check_interval is from 1s to 1d")
 	}
 	k.issuers(k.TLS.Issuers, at.to("issuers"))
+	k.email(at.to("email"))
+}
+
+// email warns of an address that a public CA refuses as the contact of an account. CAs of one's own take what they like.
+func (k *checker) email(at path) {
+	_, domain, _ := strings.Cut(k.TLS.Email, "@")
+	if k.bad(at) || !reservedForExamples(domain) {
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(k.Hosts)) {
+		for _, i := range k.IssuersOf(k.Hosts[name]) {
+			if i.Name != "" && i.public() {
+				k.warn(at, "nobody has mail at %s, so that %s may refuse it as a contact and give no certificate; write an address of your own", k.Show(domain, at...), i.Name)
+				return
+			}
+		}
+	}
+}
+
+// reservedForExamples reports whether nobody can have mail at a domain (RFC 2606, sections 2 and 3; RFC 6761, section 6).
+// Let's Encrypt refuses the first three by name (boulder's pull request 3748), and the others since no public suffix ends them.
+func reservedForExamples(domain string) bool {
+	domain = strings.ToLower(domain)
+	switch domain {
+	case "example.com", "example.net", "example.org":
+		return true
+	}
+	switch domain[strings.LastIndexByte(domain, '.')+1:] {
+	case "example", "test", "invalid", "localhost":
+		return true
+	}
+	return false
 }
 
 func (k *checker) issuers(issuers []Issuer, at path) {

@@ -1,7 +1,11 @@
 package config
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 )
 
@@ -48,6 +52,37 @@ func TestChallengesThatCanWork(t *testing.T) {
 		{"the local CA asks for none", &all, Issuer{Name: Local}, "a.example.com", nil},
 	} {
 		equal(t, tt.name, tt.c.ChallengesOf(tt.issuer, tt.host), tt.want)
+	}
+}
+
+func TestAnAddressThatPublicCAsRefuseIsWarnedOf(t *testing.T) {
+	for _, tt := range []struct {
+		email, tls string
+		warned     bool
+	}{
+		{"you@example.com", "", true},
+		{"you@EXAMPLE.org", "", true},
+		{"you@example.net", "issuers: [zerossl]", true},
+		{"you@shop.example", "issuers: [local, letsencrypt-staging]", true},
+		{"you@shop.test", "", true},
+		{"you@shop.invalid", "", true},
+		{"you@shop.localhost", "", true},
+		{"you@mail.example.com", "", false},
+		{"you@myexample.com", "", false},
+		{"you@example.com.au", "", false},
+		{"you@example.com", "issuers: [local]", false},
+		{"you@example.com", "issuers: [{directory: 'https://ca.internal/dir'}]", false},
+	} {
+		file := filepath.Join(t.TempDir(), "edge.yaml")
+		text := fmt.Sprintf("tls: {email: %s, %s}\nhosts: {a.example.com: {default: {respond: {}}}}\n", tt.email, tt.tls)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, problems := Load(file, Env{})
+		warned := len(problems) == 1 && strings.HasPrefix(problems[0].Error(), file+":1:14: warning: ") && strings.Contains(problems[0].Message, "nobody has mail at")
+		if c == nil || warned != tt.warned || !warned && len(problems) > 0 {
+			t.Errorf("%s, %s: %v", tt.email, tt.tls, problems)
+		}
 	}
 }
 

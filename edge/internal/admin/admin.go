@@ -61,7 +61,7 @@ type Status struct {
 
 // Listener is a socket that accepts visitors or operators.
 type Listener struct {
-	Name    string `json:"name"` // http, https, metrics, admin
+	Name    string `json:"name"` // http, https, h3, metrics, admin
 	Address string `json:"address"`
 }
 
