@@ -52,33 +52,41 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// TestDrainHasAnEnd stops a server whose target never answers: the request is cut off when shutdown has passed.
+// TestDrainHasAnEnd stops a server whose target never answers: the request is cut off when shutdown has passed, which nobody
+// takes for the visitor's doing.
 func TestDrainHasAnEnd(t *testing.T) {
-	arrived := make(chan struct{})
-	never := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/slow" {
-			close(arrived)
-			<-r.Context().Done()
-		}
-	}))
-	defer never.Close()
-	s := serve(t, oneGroup, "APP", never.URL, "NOTE", "", "shutdown: 5s", "shutdown: 300ms")
-	client := s.client("h1")
-	ended := make(chan error, 1)
-	go func() {
-		answer, err := client.Get("https://api.localhost/slow")
-		if err == nil {
-			answer.Body.Close()
-		}
-		ended <- err
-	}()
-	<-arrived
-	began := time.Now()
-	if err := s.stop(); err != nil {
-		t.Error(err)
+	for _, protocol := range protocols {
+		t.Run(protocol, func(t *testing.T) {
+			arrived := make(chan struct{})
+			never := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/slow" {
+					close(arrived)
+					<-r.Context().Done()
+				}
+			}))
+			defer never.Close()
+			s := serve(t, oneGroup, "APP", never.URL, "NOTE", "", "shutdown: 5s", "shutdown: 300ms")
+			client := s.client(protocol)
+			ended := make(chan error, 1)
+			go func() {
+				answer, err := client.Get("https://api.localhost/slow")
+				if err == nil {
+					answer.Body.Close()
+				}
+				ended <- err
+			}()
+			<-arrived
+			began := time.Now()
+			if err := s.stop(); err != nil {
+				t.Error(err)
+			}
+			if took := time.Since(began); took > 4*time.Second {
+				t.Errorf("it took %v", took)
+			}
+			if err := <-ended; err == nil {
+				t.Error("a visitor who was cut off got an answer")
+			}
+			s.logged(t, `"path":"/slow","status":0,.*"error_reason":"shutdown"`)
+		})
 	}
-	if took := time.Since(began); took > 4*time.Second {
-		t.Errorf("it took %v", took)
-	}
-	<-ended
 }

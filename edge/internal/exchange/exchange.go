@@ -94,7 +94,7 @@ type Request struct {
 	Length int64     // bytes of body: 0 none, -1 not known beforehand
 	Body   io.Reader // never nil; returns io.EOF at its end. Only the exchange's goroutine, or one that it waits for, may read it
 
-	Upgrade        string // what the visitor wants to switch to, in lower case ("websocket"), or ""
+	Upgrade        string // what the visitor wants to switch to, in lower case ("websocket"), or "". An extended CONNECT (RFC 9220) is a GET with it
 	AcceptTrailers bool   // TE: trailers was sent
 
 	TLS    *tls.ConnectionState // nil on plain http
@@ -141,7 +141,7 @@ type Stream interface {
 	Write(p []byte) (int, error)
 	// Flush sends what Write has buffered.
 	Flush() error
-	// Upgrade ends HTTP on this connection after SendHead of a 101 and gives it to the caller until that closes it.
+	// Upgrade ends HTTP on this connection, or stream, after SendHead of a 101 and gives it to the caller until that closes it.
 	// What the visitor had already sent is read first. It is ErrNoUpgrade where the protocol has no such thing.
 	Upgrade() (io.ReadWriteCloser, error)
 	// Context is done when the visitor has gone away or the front gives up the exchange.

@@ -63,8 +63,10 @@ type Server struct {
 	h2      *h2
 	h3      *h3
 
-	ctx     context.Context // ends when what is left is cut off
-	cut     context.CancelFunc
+	ctx     context.Context // ends with Drain, when connections have ended
+	end     context.CancelFunc
+	work    context.Context // of handlers: ends just before their connections are cut off
+	cut     context.CancelCauseFunc
 	clock   clock
 	pools   pools
 	streams sync.Pool     // of *stream
@@ -90,7 +92,8 @@ func New(o Options) *Server {
 		o.Log = slog.Default()
 	}
 	limits := o.Limits.withDefaults()
-	ctx, cut := context.WithCancel(context.Background())
+	ctx, end := context.WithCancel(context.Background())
+	work, cut := context.WithCancelCause(ctx)
 	s := &Server{
 		handler: o.Handler,
 		tls:     o.TLS,
@@ -98,6 +101,8 @@ func New(o Options) *Server {
 		log:     o.Log,
 		refused: o.Refused,
 		ctx:     ctx,
+		end:     end,
+		work:    work,
 		cut:     cut,
 		slots:   make(chan struct{}, limits.Connections),
 		lines:   make(map[connection]struct{}),
@@ -118,10 +123,9 @@ func (s *Server) Serve(ln net.Listener, secure bool) error {
 	if secure && s.tls == nil {
 		return errors.New("front: a secure listener needs a TLS configuration")
 	}
-	if s.ctx.Err() != nil {
-		return nil //nolint:nilerr // after Drain there is nothing to serve, which is no error
+	if !s.start() {
+		return nil
 	}
-	s.starts.Do(func() { s.guards.Go(s.guard) })
 	var pause backoff
 	for {
 		conn, err := ln.Accept()
@@ -152,6 +156,24 @@ func (s *Server) Serve(ln net.Listener, secure bool) error {
 		s.accepted.Add(1)
 		go s.serve(l, secure)
 	}
+}
+
+// start begins to look after connections. It reports false after Drain: there is nothing to serve then, which is no error.
+func (s *Server) start() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx.Err() != nil {
+		return false
+	}
+	s.starts.Do(func() { s.guards.Go(s.guard) })
+	return true
+}
+
+// stop is the counterpart of start.
+func (s *Server) stop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.end()
 }
 
 // slot waits until another connection may be open. Meanwhile new ones wait in the kernel's backlog, which is what
@@ -205,14 +227,16 @@ func (s *Server) serve(l *line, secure bool) {
 		s.handshakeFailed(l, err)
 		return
 	}
-	state := conn.ConnectionState()
-	if state.NegotiatedProtocol == "h2" {
+	switch state := conn.ConnectionState(); state.NegotiatedProtocol {
+	case "h2":
 		l.protocol.Store(uint32(exchange.HTTP2))
 		s.h2.serve(l, conn)
-		return
+	case "", "http/1.1":
+		l.protocol.Store(uint32(exchange.HTTP11))
+		newH1(s, l, conn, &state).serve()
+	default: // acme-tls/1: with the handshake all is said (RFC 8737, section 3)
+		_ = conn.Close()
 	}
-	l.protocol.Store(uint32(exchange.HTTP11))
-	newH1(s, l, conn, &state).serve()
 }
 
 // handshakeFailed counts it, and tells who spoke plain HTTP to a TLS port what is wrong, as every server does.
@@ -329,7 +353,7 @@ func (s *Server) Drain(ctx context.Context) error {
 	}
 	s.mu.Unlock()
 	defer s.guards.Wait()
-	defer s.cut()
+	defer s.stop()
 	select {
 	case <-s.empty:
 		return nil
@@ -341,18 +365,26 @@ func (s *Server) Drain(ctx context.Context) error {
 // afterCut is how long a handler has to notice that its visitor was cut off.
 const afterCut = 2 * time.Second
 
+// cutOff tells handlers before visitors, so that none takes what happens to his visitor for the visitor's own doing.
 func (s *Server) cutOff(why error) error {
 	s.mu.Lock()
 	left := len(s.lines)
+	s.cut(exchange.ErrShutdown)
 	for l := range s.lines {
 		l.reset()
 	}
 	s.mu.Unlock()
-	s.cut()
 	select {
 	case <-s.empty:
 		return fmt.Errorf("front: %d connections cut off: %w", left, why)
 	case <-time.After(afterCut):
 		return fmt.Errorf("front: %d connections cut off and some of their handlers still run: %w", left, why)
+	}
+}
+
+// abortIfCut breaks off an answer whose handler has ended it because the server's time is over: it must not look whole.
+func (s *Server) abortIfCut(x *exchange.Exchange) {
+	if s.work.Err() != nil {
+		x.Abort(exchange.ErrShutdown)
 	}
 }

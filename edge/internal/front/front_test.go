@@ -2,11 +2,12 @@ package front
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"strings"
 	"syscall"
 	"testing"
@@ -54,26 +55,43 @@ func TestDrain(t *testing.T) {
 	})
 }
 
+// Whether a handler asks why or only reads, it hears that the server's time was over; and no visitor gets what looks like a
+// whole answer.
 func TestDrainCutsWhatIsLeft(t *testing.T) {
 	t.Parallel()
-	working, ended := make(chan bool), make(chan bool)
-	h := start(t, true, Limits{}, func(x *exchange.Exchange) {
-		ctx := x.Context()
-		working <- true
-		<-ctx.Done()
-		close(ended)
-	})
-	v := h.visit()
-	v.send(get())
-	<-working
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
-	defer cancel()
-	if err := h.server.Drain(ctx); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "1 connections") {
-		t.Errorf("Drain: %v", err)
-	}
-	<-ended
-	if _, err := http.ReadResponse(v.r, nil); err == nil {
-		t.Error("a connection that was cut got an answer")
+	for _, protocol := range []exchange.Protocol{exchange.HTTP11, exchange.HTTP2, exchange.HTTP3} {
+		for _, doing := range []string{"waiting", "reading"} {
+			t.Run(fmt.Sprint(protocol, " ", doing), func(t *testing.T) {
+				t.Parallel()
+				working, ended := make(chan bool), make(chan error, 1)
+				h := start(t, true, Limits{}, func(x *exchange.Exchange) {
+					x.Flush()
+					close(working)
+					if doing == "reading" {
+						io.ReadAll(x.Body)
+					} else {
+						<-x.Context().Done()
+					}
+					ended <- context.Cause(x.Context())
+				})
+				more, sent := io.Pipe()
+				defer sent.Close()
+				answer := make(chan seen, 1)
+				go func() { answer <- h.ask(t, protocol, "POST", "/", more, nil, nil) }()
+				<-working
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+				defer cancel()
+				if err := h.server.Drain(ctx); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "1 connections") {
+					t.Errorf("Drain: %v", err)
+				}
+				if err := <-ended; !errors.Is(err, exchange.ErrShutdown) {
+					t.Errorf("the handler hears of %v", err)
+				}
+				if a := <-answer; !a.Broken {
+					t.Errorf("a visitor who was cut off got %+v", a)
+				}
+			})
+		}
 	}
 }
 
@@ -245,6 +263,36 @@ func (v *visitor) expectRefusal(t *testing.T, h *host, status int, reason string
 		t.Errorf("answered %d, noted %+v, want %d %s", r.StatusCode, got, status, reason)
 	}
 	v.expectEnd()
+}
+
+// A CA that checks a name by TLS-ALPN-01 has seen all that it wants with the handshake, and nobody may say anything to it.
+func TestConnectionOfAnACMEChallenge(t *testing.T) {
+	t.Parallel()
+	config := testTLS(t).Clone()
+	config.NextProtos = append(config.NextProtos, "acme-tls/1")
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := New(Options{Handler: exchange.HandlerFunc(echo), TLS: config})
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(ln, true) }()
+	c, err := tls.Dial("tcp", ln.Addr().String(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"acme-tls/1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+	if b, err := io.ReadAll(c); err != nil || len(b) > 0 {
+		t.Errorf("it is told %q, %v", b, err)
+	}
+	c.Close()
+	ln.Close()
+	if err := errors.Join(<-served, s.Drain(t.Context())); err != nil {
+		t.Error(err)
+	}
+	if counts := s.Connections(); counts != (Counts{Accepted: 1}) {
+		t.Errorf("%+v", counts)
+	}
 }
 
 func TestHandshakeTimeout(t *testing.T) {

@@ -124,7 +124,7 @@ func (l *line) check(tick int64) {
 		if now-max(since, l.moved.Load()) >= l.idle.Load()+tick {
 			l.tooSlow()
 		}
-	case phaseExpired:
+	case phaseWaiting, phaseExpired:
 	}
 }
 

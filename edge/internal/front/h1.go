@@ -148,6 +148,7 @@ func (h *h1) exchange() bool {
 	}
 	x.Record.Start = time.Now()
 	h.s.handler.ServeExchange(x)
+	h.s.abortIfCut(x)
 	x.Finish()
 	defer h.endContext()
 	if h.upgraded != nil {
@@ -212,7 +213,7 @@ func (h *h1) Context() context.Context {
 	c.Lock()
 	defer c.Unlock()
 	if c.Context == nil {
-		c.Context, c.cancel = context.WithCancelCause(h.s.ctx)
+		c.Context, c.cancel = context.WithCancelCause(h.s.work)
 		if c.over != nil {
 			c.cancel(c.over)
 		}

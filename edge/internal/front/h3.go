@@ -80,10 +80,9 @@ func (s *Server) ServeQUIC(pc net.PacketConn) error {
 	if s.tls == nil {
 		return errors.New("front: HTTP/3 needs a TLS configuration")
 	}
-	if s.ctx.Err() != nil {
+	if !s.start() {
 		return nil
 	}
-	s.starts.Do(func() { s.guards.Go(s.guard) })
 	// quic-go would print to standard error what warnOfBuffer says to the log.
 	if err := os.Setenv("QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING", "true"); err != nil {
 		return fmt.Errorf("front: %w", err)
@@ -220,7 +219,7 @@ func (h *h3) serve(conn *quic.Conn) {
 	l.conn = conn
 	l.local = addrPort(conn.LocalAddr())
 	l.seat.protocol.Store(uint32(exchange.HTTP3))
-	if !l.turn(phaseHandshake, phaseResting) {
+	if !l.turn(phaseHandshake, phaseWaiting) {
 		l.close(http3.ErrCodeNoError)
 		return
 	}
@@ -237,6 +236,9 @@ func (h *h3) serve(conn *quic.Conn) {
 	if !l.admitted && !h.s.admit(&l.seat) {
 		h.s.overShare.Add(1)
 		l.close(http3.ErrCodeExcessiveLoad)
+		return
+	}
+	if !l.turn(phaseWaiting, phaseResting) { // told to go meanwhile
 		return
 	}
 	_ = l.base.ServeQUICConn(conn) // why it ended concerns nobody: its streams have been told

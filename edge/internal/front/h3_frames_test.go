@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -161,10 +162,10 @@ func h3Head(fields ...string) []byte {
 			regular = append(regular, fields[i:i+2]...)
 			continue
 		}
-		for j := 0; j < len(pseudo); j += 2 {
-			if pseudo[j] == fields[i] {
-				pseudo[j+1] = fields[i+1]
-			}
+		if j := slices.Index(pseudo, fields[i]); j >= 0 {
+			pseudo[j+1] = fields[i+1]
+		} else {
+			pseudo = append(pseudo, fields[i:i+2]...)
 		}
 	}
 	return h3Block(append(pseudo, regular...)...)
@@ -193,6 +194,13 @@ type h3answer struct {
 
 func (r *h3request) answer() (a h3answer) {
 	r.t.Helper()
+	a.frames(r)
+	return a
+}
+
+// frames reads on to the end.
+func (a *h3answer) frames(r *h3request) {
+	r.t.Helper()
 	in := quicvarint.NewReader(r.Stream)
 	for {
 		kind, payload, err := readH3Frame(in)
@@ -203,10 +211,10 @@ func (r *h3request) answer() (a h3answer) {
 		switch {
 		case errors.As(err, &reset):
 			a.reset = http3.ErrCode(reset.ErrorCode)
-			return a
+			return
 		case errors.Is(err, io.EOF):
 			a.whole = a.status != ""
-			return a
+			return
 		case err != nil:
 			r.t.Fatalf("reading an answer: %v", err)
 		case kind == h3Headers:

@@ -112,8 +112,11 @@ func (l *h3line) delivery() int64 {
 
 // drain is of [connection]. The connection ends when its last answer has been delivered.
 func (l *h3line) drain() {
-	if p, _ := l.phase(); p == phaseMultiplexed || p == phaseResting {
+	switch p, _ := l.phase(); p { //nolint:exhaustive // the others end by themselves
+	case phaseMultiplexed, phaseResting:
 		l.goAway()
+	case phaseWaiting:
+		l.expire(p)
 	}
 }
 

@@ -38,8 +38,9 @@ const (
 	ReasonMissingHost          = "missing_host"
 	ReasonMultipleHost         = "multiple_host"
 	ReasonBadHost              = "bad_host"
-	ReasonHostMismatch         = "host_mismatch"  // the target's scheme or authority is not what Host and the connection say
-	ReasonMethodRefused        = "method_refused" // TRACE, CONNECT
+	ReasonHostMismatch         = "host_mismatch"    // the target's scheme or authority is not what Host and the connection say
+	ReasonMethodRefused        = "method_refused"   // TRACE, CONNECT
+	ReasonUnknownProtocol      = "unknown_protocol" // an extended CONNECT for anything but websocket
 	ReasonUnknownExpectation   = "unknown_expectation"
 	ReasonBadTrailer           = "bad_trailer" // Trailer announces a framing field
 	ReasonRequestLineTooLong   = "request_line_too_long"

@@ -19,6 +19,7 @@ type phase uint8
 
 const (
 	phaseHandshake   phase = iota // TLS: Limits.Handshake
+	phaseWaiting                  // h3 after its handshake, for one of Server.slots
 	phaseHead                     // a request's head: Limits.ReadHead
 	phaseIdle                     // the next request: Limits.KeepAlive; closed by Drain
 	phaseExchange                 // a handler is at work: progress and silence

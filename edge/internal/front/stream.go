@@ -26,6 +26,9 @@ type stream struct {
 	w    http.ResponseWriter
 	r    *http.Request
 	body *streamBody
+	to   io.Writer // w, or what is under it after Upgrade
+
+	switched *switchedStream // nil before Upgrade
 
 	writeErr error
 	declared bool // the body's length
@@ -35,6 +38,7 @@ type stream struct {
 	idle     atomic.Int64 // how long silence may last, in milliseconds
 	answered atomic.Int64 // when bytes of the answer were last sent; 0: none yet
 	slow     atomic.Bool  // guard ended reading or writing because too little moved
+	given    atomic.Bool  // by Upgrade: that one direction has ended is for the owner to notice
 
 	head struct { // the body may be read by another goroutine than answers
 		sync.Mutex
@@ -56,11 +60,13 @@ type deadliner interface {
 
 func (st *stream) reset(of *streams, w http.ResponseWriter, r *http.Request) {
 	st.x.Reset(st)
-	st.of, st.w, st.r, st.body, st.writeErr = of, w, r, nil, nil
+	st.of, st.w, st.r, st.to = of, w, r, w
+	st.body, st.switched, st.writeErr = nil, nil, nil
 	st.reading.reset()
 	st.writing.reset()
 	st.declared, st.grpc = false, false
 	st.slow.Store(false)
+	st.given.Store(false)
 	st.answered.Store(0)
 	st.SetIdle(0)
 	st.x.TLS = r.TLS
@@ -92,7 +98,14 @@ func (st *stream) serve() (whole bool) {
 	x.Record.Start = time.Now()
 	defer st.recover()
 	st.of.s.handler.ServeExchange(x)
+	st.of.s.abortIfCut(x)
 	_ = x.Finish() // is in Aborted as well
+	if st.switched != nil {
+		if x.Aborted() == nil {
+			<-st.switched.done
+		}
+		return true // the stream's end is its owner's business, or st.end's
+	}
 	if x.Aborted() != nil {
 		if x.HeadSent() && st.writeErr == nil {
 			_ = st.Flush() // the visitor gets what there is
@@ -130,6 +143,9 @@ func (st *stream) lookForBody() (refusal, error) {
 
 // end cuts off what may outlive the exchange.
 func (st *stream) end() {
+	if st.switched != nil {
+		_ = st.switched.Close()
+	}
 	if st.body != nil {
 		st.body.end()
 	}
@@ -149,11 +165,12 @@ func (st *stream) Context() context.Context {
 	c.Lock()
 	defer c.Unlock()
 	if c.Context == nil {
-		server := st.of.s.ctx
+		server := st.of.s.work
 		ctx, cancel := context.WithCancelCause(server)
 		c.Context, c.cancel = ctx, cancel
 		c.stop = context.AfterFunc(st.r.Context(), func() {
 			switch {
+			case st.given.Load():
 			case server.Err() != nil:
 				cancel(context.Cause(server))
 			case st.slow.Load():
@@ -213,13 +230,17 @@ func (st *stream) SendHead(r *exchange.Response, bodiless bool) error {
 	if _, ok := h["Date"]; !ok {
 		h["Date"] = []string{*st.of.s.clock.date.Load()}
 	}
-	if r.Length >= 0 && r.Status != http.StatusNoContent && r.Status != http.StatusNotModified {
+	status := r.Status
+	if st.r.Method == http.MethodConnect {
+		status = switchStatus(r)
+	}
+	if r.Length >= 0 && r.Status >= 200 && r.Status != http.StatusNoContent && r.Status != http.StatusNotModified {
 		h["Content-Length"] = []string{strconv.FormatInt(r.Length, 10)}
 	} else if bodiless {
 		h["Content-Length"] = nil // or quic-go says 0
 	}
 	st.head.waits = false
-	st.w.WriteHeader(r.Status)
+	st.w.WriteHeader(status)
 	return nil
 }
 
@@ -258,7 +279,7 @@ func (st *stream) Write(p []byte) (written int, err error) {
 	for len(p) > 0 {
 		part := p[:min(len(p), size)]
 		st.writing.begin(&st.of.s.clock, len(part))
-		n, err := st.w.Write(part)
+		n, err := st.to.Write(part)
 		st.writing.end(n)
 		written += n
 		if err != nil {
@@ -313,9 +334,6 @@ func (st *stream) writeFailed(err error) error {
 	st.writeErr = err
 	return err
 }
-
-// Upgrade is of [exchange.Stream]. Extended CONNECT (RFC 8441, RFC 9220) is not taken: browsers open WebSockets by HTTP/1.1.
-func (st *stream) Upgrade() (io.ReadWriteCloser, error) { return nil, exchange.ErrNoUpgrade }
 
 // SetIdle is of [exchange.Stream].
 func (st *stream) SetIdle(d time.Duration) {

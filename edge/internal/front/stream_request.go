@@ -28,10 +28,15 @@ type streamHead struct {
 func (h *streamHead) parse() refusal {
 	r, from := h.request, h.from
 	r.Protocol, r.Scheme, r.Method = h.protocol, "https", from.Method
+	if h.isExtendedConnect() {
+		if why := h.extendedConnect(); why != accepted {
+			return why
+		}
+	}
 	switch {
 	case !isTokenString(from.Method):
 		return bad(ReasonBadMethod)
-	case from.Method == http.MethodConnect, from.Method == http.MethodTrace:
+	case r.Method == http.MethodConnect, r.Method == http.MethodTrace:
 		return refusal{http.StatusMethodNotAllowed, ReasonMethodRefused}
 	case from.TLS == nil: // :scheme is not https, but the connection is
 		return bad(ReasonHostMismatch)
@@ -128,6 +133,9 @@ func (h *streamHead) field(name, value string) refusal {
 // compare one with a stream that ends with its head; all three are malformed (RFC 9113, section 8.1.1).
 func (h *streamHead) body() refusal {
 	r := h.request
+	if r.Upgrade != "" {
+		return accepted // a stream that stays open and has no body
+	}
 	r.Length = h.from.ContentLength
 	declared := head{request: &exchange.Request{}}
 	for _, value := range h.from.Header["Content-Length"] {

@@ -20,11 +20,6 @@ const maxAttempts = 3
 // maxStale is how many connections may be found not to be fit for use, for one request, beside those attempts.
 const maxStale = 32
 
-// webSocket is the one protocol that a visitor may switch to. Any other Upgrade would be a way round the rules (h2c).
-const webSocket = "websocket"
-
-func wantsSwitch(x *exchange.Exchange) bool { return x.Request.Upgrade == webSocket }
-
 // Options is what a Proxy works with.
 type Options struct {
 	// PublicPort is what visitors reach https under, for X-Forwarded-Port; 0: the port that they are connected to.

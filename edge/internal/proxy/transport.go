@@ -70,6 +70,7 @@ func (w *httpWay) switches() bool { return !w.h2c }
 func (w *httpWay) send(a *attempt) (*answer, error) {
 	t := &trip{a: a, start: time.Now()}
 	r := w.request(a)
+	key := addWebSocketKey(a.x, r.Header)
 	resp, err := w.transport.RoundTrip(r.WithContext(httptrace.WithClientTrace(a.ctx, t.hooks()))) //nolint:bodyclose // deliver does
 	a.progress = t.end()
 	if err != nil {
@@ -87,7 +88,7 @@ func (w *httpWay) send(a *attempt) (*answer, error) {
 			ans.announced.Add(name, "")
 		}
 	}
-	if resp.StatusCode == http.StatusSwitchingProtocols && exchange.EqualName(resp.Header.Get("Upgrade"), webSocket) {
+	if isSwitch(resp) && key.isAccepted(&ans.fields) {
 		ans.switched, _ = resp.Body.(io.ReadWriteCloser)
 	}
 	if resp.StatusCode == http.StatusNoContent || resp.StatusCode == http.StatusNotModified {

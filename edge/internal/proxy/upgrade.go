@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"sync"
+
+	"github.com/onehost/edge/edge/internal/exchange"
 )
 
 // switchProtocols answers 101 and carries bytes both ways until both sides have ended, one of them has failed, nothing
@@ -35,6 +37,8 @@ func (p *Proxy) switchProtocols(a *attempt, switched io.ReadWriteCloser) *failur
 		a.x.Record.ErrorReason = "target_drained"
 	case errors.Is(cause, errTargetSilent):
 		a.x.Record.ErrorReason = "idle"
+	case errors.Is(cause, exchange.ErrShutdown):
+		a.x.Record.ErrorReason = "shutdown"
 	}
 	return nil
 }
