@@ -32,7 +32,12 @@ waits for it. What the CA refuses is said in its words. The CA's rate limits hol
 do not allow is not asked for. It exits with 1 when there is no new certificate.`,
 		Example: "  edge certs renew www.example.com",
 		Args:    exactly("HOST"),
-		RunE:    func(command *cobra.Command, args []string) error { return c.renew(command.Context(), args[0]) },
+		RunE: func(command *cobra.Command, args []string) error {
+			if args[0] == "" {
+				return usage("HOST is empty")
+			}
+			return c.renew(command.Context(), args[0])
+		},
 	})
 	return command
 }

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -16,6 +18,7 @@ import (
 	"github.com/onehost/edge/edge/internal/cert"
 	"github.com/onehost/edge/edge/internal/cert/acmetest"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	"golang.org/x/sys/unix"
 )
 
 // TestCertificatesAreReadableAtAnyWidth has what CAs say stand below the table, which fits a narrow terminal.
@@ -79,7 +82,7 @@ func TestCommandsAboutTheFirstOrder(t *testing.T) {
 	edge := func(want int, args ...string) string {
 		t.Helper()
 		status, out, errOut := command(t, append(args, "--admin", s.server.admin.Addr().String())...)
-		if status != want || (want == exitDone) != (errOut == "") {
+		if status != want || status != exitDone && errOut == "" { // progress goes there, too
 			t.Errorf("edge %s: %d\n%s%s", strings.Join(args, " "), status, out, errOut)
 		}
 		return out + errOut
@@ -110,7 +113,7 @@ func TestCommandsAboutTheFirstOrder(t *testing.T) {
 		t.Error(err, after)
 	}
 
-	if out := edge(exitDone, "certs", "renew", "a.test"); out != "a.test has a new certificate\n" {
+	if out := edge(exitDone, "certs", "renew", "a.test"); !strings.HasPrefix(out, "a.test has a new certificate\n") {
 		t.Error(out)
 	}
 	if n := ca.Orders("a.test"); n != 2 {
@@ -298,4 +301,55 @@ func TestTheKeyOfAnAccountIsNotShown(t *testing.T) {
 	if strings.Contains(said, secret) || strings.Contains(said, "another key") {
 		t.Error("the key is shown:\n" + said)
 	}
+}
+
+// TestColourIsForTerminals runs edge certs with its output on a terminal, with and without NO_COLOR (no-color.org), and into a pipe.
+func TestColourIsForTerminals(t *testing.T) {
+	s := serve(t, "hosts: {localhost: {default: {respond: {body: x}}}}\n")
+	terminal, shown := openTerminal(t)
+	t.Setenv("TERM", "xterm")
+	for noColor, colour := range map[string]bool{"": true, "1": false} {
+		t.Setenv("NO_COLOR", noColor)
+		if status := execute(t.Context(), []string{"certs", "-c", s.file}, terminal, io.Discard); status != exitDone {
+			t.Fatal(status)
+		}
+		said := ""
+		for range 2 { // lines
+			line, err := shown.ReadString('\n')
+			if err != nil {
+				t.Fatal(err)
+			}
+			said += line
+		}
+		if strings.Contains(said, "\x1b[") != colour || !strings.Contains(said, "localhost") {
+			t.Errorf("NO_COLOR=%s: %q", noColor, said)
+		}
+	}
+	t.Setenv("NO_COLOR", "")
+	if _, out, _ := command(t, "certs", "-c", s.file); strings.Contains(out, "\x1b") {
+		t.Errorf("into a pipe: %q", out)
+	}
+}
+
+// openTerminal returns a pseudo terminal (pty(7)), and what is shown on it.
+func openTerminal(t *testing.T) (terminal *os.File, shown *bufio.Reader) {
+	t.Helper()
+	screen, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Skip("SKIPPED: no pseudo terminals here: ", err)
+	}
+	t.Cleanup(func() { screen.Close() })
+	n, err := unix.IoctlGetInt(int(screen.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.IoctlSetPointerInt(int(screen.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	terminal, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { terminal.Close() })
+	return terminal, bufio.NewReader(screen)
 }
