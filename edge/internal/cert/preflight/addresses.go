@@ -85,10 +85,17 @@ func (a addresses) whose(addr netip.Addr) owner {
 	return unclear
 }
 
-// sharedSpace is that of carriers that translate addresses (RFC 6598).
-var sharedSpace = netip.MustParsePrefix("100.64.0.0/10")
+// apart are addresses that are set apart for other uses than the internet's (IANA's special-purpose registries, RFC 6890), beside
+// those that net/netip knows: carriers that translate (RFC 6598), protocols, documentation (RFC 5737, 3849, 9637), measuring (RFC 2544)
+// and the reserved rest.
+var apart = []netip.Prefix{
+	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
+	netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.51.100.0/24"), netip.MustParsePrefix("203.0.113.0/24"),
+	netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("240.0.0.0/4"),
+	netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("3fff::/20"),
+}
 
 // public reports whether an address can be reached from the whole internet.
 func public(addr netip.Addr) bool {
-	return addr.IsGlobalUnicast() && !addr.IsPrivate() && !sharedSpace.Contains(addr)
+	return addr.IsGlobalUnicast() && !addr.IsPrivate() && !slices.ContainsFunc(apart, func(p netip.Prefix) bool { return p.Contains(addr) })
 }

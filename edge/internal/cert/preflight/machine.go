@@ -44,7 +44,7 @@ func (in *inspection) clock() Finding {
 		case off > clockSlack:
 			f.Result, f.Seen, f.Do = Warn, fmt.Sprintf("%s %s that of %s", off, direction, a.issuer), "have NTP keep it: `timedatectl set-ntp true`"
 		default:
-			f.Seen += ", and as that of " + a.issuer.String()
+			f.Seen += "; right now it agrees with " + a.issuer.String()
 		}
 		return f
 	}

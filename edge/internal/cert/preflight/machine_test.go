@@ -32,16 +32,16 @@ func TestWhoseAnAddressIs(t *testing.T) {
 		addr string
 		want owner
 	}{
-		{"of an interface", addresses{local: addrs("192.0.2.1")}, "192.0.2.1", ours},
-		{"of the instance, which EC2 translates", addresses{local: addrs("10.0.0.1"), public: addrs("192.0.2.1")}, "192.0.2.1", ours},
-		{"not that of the instance", addresses{local: addrs("10.0.0.1"), public: addrs("192.0.2.1")}, "192.0.2.2", elsewhere},
-		{"not that of the interface", addresses{local: addrs("192.0.2.1")}, "192.0.2.2", elsewhere},
-		{"behind a router", addresses{local: addrs("10.0.0.1", "127.0.0.1")}, "192.0.2.2", unclear},
-		{"behind a carrier's router", addresses{local: addrs("100.64.1.1")}, "192.0.2.2", unclear},
+		{"of an interface", addresses{local: addrs("9.9.9.1")}, "9.9.9.1", ours},
+		{"of the instance, which EC2 translates", addresses{local: addrs("10.0.0.1"), public: addrs("9.9.9.1")}, "9.9.9.1", ours},
+		{"not that of the instance", addresses{local: addrs("10.0.0.1"), public: addrs("9.9.9.1")}, "9.9.9.2", elsewhere},
+		{"not that of the interface", addresses{local: addrs("9.9.9.1")}, "9.9.9.2", elsewhere},
+		{"behind a router", addresses{local: addrs("10.0.0.1", "127.0.0.1")}, "9.9.9.2", unclear},
+		{"behind a carrier's router", addresses{local: addrs("100.64.1.1")}, "9.9.9.2", unclear},
 		{"private, and not ours", addresses{local: addrs("10.0.0.1")}, "10.0.0.2", elsewhere},
-		{"IPv6 without having any", addresses{local: addrs("192.0.2.1", "fe80::1")}, "2001:db8::1", elsewhere},
+		{"IPv6 without having any", addresses{local: addrs("9.9.9.1", "fe80::1")}, "2001:db8::1", elsewhere},
 		{"another IPv6", addresses{local: addrs("2001:db8::2")}, "2001:db8::1", elsewhere},
-		{"nothing known", addresses{err: errors.New("x")}, "192.0.2.1", unclear},
+		{"nothing known", addresses{err: errors.New("x")}, "9.9.9.1", unclear},
 	} {
 		if got := tt.own.whose(netip.MustParseAddr(tt.addr)); got != tt.want {
 			t.Errorf("%s: %s", tt.name, got)
@@ -127,9 +127,9 @@ func TestTheClock(t *testing.T) {
 		err  error
 		want string
 	}{
-		{0, true, nil, "ok kept by NTP, and as that of"},
-		{0, false, nil, "warn not kept by NTP"},
-		{0, false, errors.New("forbidden"), "ok not known: forbidden, and as that of"},
+		{0, true, nil, "ok kept by NTP; right now it agrees with https://"},
+		{0, false, nil, "warn not kept by NTP; right now it agrees with https://"},
+		{0, false, errors.New("forbidden"), "ok not known: forbidden; right now it agrees with"},
 		{10 * time.Minute, true, nil, "warn 10m0s ahead of that of"},
 		{-10 * time.Minute, true, nil, "warn 10m0s behind that of"},
 		{-2 * time.Hour, true, nil, "fail 2h0m0s behind that of"},

@@ -37,7 +37,7 @@ const (
 // A Finding is what one check saw.
 type Finding struct {
 	Host   string `json:"host,omitempty"` // a host's name or an alias; "" if it is about this machine or a CA
-	Check  string `json:"check"`          // configuration, name, address, port 80, port 443, zone, caa, certificate, budget, ca, clock, storage
+	Check  string `json:"check"`          // configuration, name, address, port 80, port 443, zone, credentials, caa, certificate, budget, ca, account, clock, storage
 	Result Result `json:"result"`
 	Seen   string `json:"seen"`
 	Do     string `json:"do,omitempty"` // what to do about it
@@ -69,6 +69,8 @@ type inspection struct {
 	authorities []*authority
 	ownOnce     sync.Once
 	own         addresses
+	awsOnce     sync.Once
+	awsErr      error // why there are no AWS credentials
 }
 
 // A subject is a name that is to have a certificate.
@@ -155,8 +157,12 @@ func (in *inspection) run(ctx context.Context) []Finding {
 
 	findings := []Finding{storage}
 	for _, a := range in.authorities {
-		if a.acme() {
-			findings = append(findings, a.found)
+		if !a.acme() {
+			continue
+		}
+		findings = append(findings, a.found)
+		if f, there := in.account(a); there {
+			findings = append(findings, f)
 		}
 	}
 	findings = append(findings, in.clock())
@@ -175,8 +181,12 @@ func (in *inspection) inspect(ctx context.Context, s *subject) []Finding {
 	}
 	findings = append(findings, in.certificate(s))
 	findings = append(findings, in.budgets(s)...)
-	for i := range findings {
+	leaf, _ := in.longest(s)
+	for i, f := range findings {
 		findings[i].Host = s.name
+		if f.Result == Fail {
+			findings[i].Seen += in.consequence(leaf)
+		}
 	}
 	return findings
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"log"
 	"math"
@@ -14,6 +15,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -110,6 +112,7 @@ func testWorld(ns *nameServer) world {
 		interfaces: func() ([]netip.Addr, error) {
 			return []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.0.0.2")}, nil
 		},
+		aws:  func(context.Context) error { return nil },
 		now:  time.Now,
 		ntp:  func() (bool, error) { return true, nil },
 		room: func(string) (uint64, uint64, error) { return math.MaxUint64, math.MaxUint64, nil },
@@ -226,7 +229,7 @@ func TestAHostThatIsWellHasNothingToMend(t *testing.T) {
 	expect(t, findings, "configuration", "ok by http-01 or tls-alpn-01")
 	expect(t, findings, "storage", "ok MiB left")
 	expect(t, findings, "ca", "ok answers in")
-	expect(t, findings, "clock", "ok kept by NTP, and as that of")
+	expect(t, findings, "clock", "ok kept by NTP; right now it agrees with")
 	expect(t, findings, "name", "ok 127.0.0.1")
 	expect(t, findings, "address")
 	expect(t, findings, "port 80", "ok edge answers")
@@ -257,6 +260,70 @@ func TestAnotherWayToProveANameMakesAFailureAWarning(t *testing.T) {
 	expect(t, findings, "address", "warn it can be proved another way")
 	if Failed(findings) {
 		t.Error(findings)
+	}
+}
+
+func TestMissingCredentialsAreFoundForDNS01(t *testing.T) {
+	w := testWorld(startDNS(t, "a.example.com A 127.0.0.1", "example.com NS ns-1.awsdns-1.com."))
+	serve(t, &w, edgeLike)
+	looked := 0
+	w.aws = func(context.Context) error { looked++; return errors.New("there are no AWS credentials") }
+	const dns = "tls: {dns: {route53: {}}}"
+	findings := inspect(t, oneHost(t, "a.example.com", dns), w)
+	expect(t, findings, "credentials", "warn no AWS credentials (it can be proved another way)")
+	findings = inspect(t, oneHost(t, "*.example.com", dns), w)
+	expect(t, findings, "credentials", "fail no AWS credentials")
+	if looked != 2 || !Failed(findings) {
+		t.Errorf("looked %d times: %+v", looked, findings)
+	}
+	w.httpPort, w.httpsPort = "1", "1" // then no way is open
+	expect(t, inspect(t, oneHost(t, "a.example.com", dns), w), "port 80", "fail refused")
+	looked = 0
+	expect(t, inspect(t, oneHost(t, "a.example.com", ""), w), "credentials")
+	if looked > 0 {
+		t.Error("looked for credentials without dns-01")
+	}
+	w.aws = func(context.Context) error { return nil }
+	expect(t, inspect(t, oneHost(t, "*.example.com", dns), w), "credentials", "ok there are")
+}
+
+func TestTheSDKIsAskedForCredentials(t *testing.T) {
+	for name, value := range map[string]string{
+		"AWS_PROFILE": "", "AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull, "AWS_EC2_METADATA_DISABLED": "true",
+		"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret",
+	} {
+		t.Setenv(name, value)
+	}
+	if err := thisWorld().aws(t.Context()); err != nil {
+		t.Error(err)
+	}
+	t.Setenv("AWS_ACCESS_KEY_ID", "")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "")
+	if err := thisWorld().aws(t.Context()); err == nil || !strings.Contains(err.Error(), "no AWS credentials") {
+		t.Error(err)
+	}
+}
+
+func TestARecordToCreateHasAnAddressThatIsPublic(t *testing.T) {
+	ns := startDNS(t)
+	for own, want := range map[string]string{
+		"9.9.9.9":             "A record with the public address of this host, 9.9.9.9",
+		"10.0.0.1 2620:fe::9": "AAAA record with the public address of this host, 2620:fe::9",
+		"10.0.0.1":            "it has only private ones itself",
+		"192.0.2.2":           "it has only private ones itself", // for documentation (RFC 5737)
+	} {
+		w := testWorld(ns)
+		w.interfaces = func() (list []netip.Addr, err error) {
+			for _, text := range strings.Fields(own) {
+				list = append(list, netip.MustParseAddr(text))
+			}
+			return list, nil
+		}
+		findings := inspect(t, oneHost(t, "a.example.com", ""), w)
+		i := slices.IndexFunc(findings, func(f Finding) bool { return f.Check == "name" })
+		if do := findings[i].Do; !strings.Contains(do, want) {
+			t.Errorf("%s: %q, want %q", own, do, want)
+		}
 	}
 }
 

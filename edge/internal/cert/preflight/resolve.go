@@ -100,7 +100,7 @@ func (in *inspection) resolved(ctx context.Context, s *subject) ([]netip.Addr, F
 	switch {
 	case errors.Is(err, errNoName), err == nil && len(addresses) == 0:
 		f.Result, f.Seen = Fail, "the DNS has no address for it"
-		f.Do = "create an A record with the public address of this host" + in.publicAddress(ctx)
+		f.Do = in.recordToCreate(ctx)
 	case errors.As(err, new(*refusedError)):
 		f.Result, f.Seen = Fail, err.Error()
 		f.Do = "look at the delegation and DNSSEC of the domain (dnsviz.net shows both): a CA gets the same answer"
@@ -112,14 +112,18 @@ func (in *inspection) resolved(ctx context.Context, s *subject) ([]netip.Addr, F
 	return addresses, f
 }
 
-// publicAddress is the address that a new record would have, where that is known.
-func (in *inspection) publicAddress(ctx context.Context) string {
-	for _, addr := range slices.Concat(in.ownAddresses(ctx).public, in.ownAddresses(ctx).local) {
-		if addr.Is4() && public(addr) {
-			return ", " + addr.String()
-		}
+// recordToCreate says which record the name should have, as far as that is known: behind a router the host can't know it.
+func (in *inspection) recordToCreate(ctx context.Context) string {
+	own := in.ownAddresses(ctx)
+	candidates := slices.DeleteFunc(slices.Concat(own.public, own.local), func(a netip.Addr) bool { return !public(a) })
+	if i := slices.IndexFunc(candidates, netip.Addr.Is4); i >= 0 {
+		return "create an A record with the public address of this host, " + candidates[i].String()
 	}
-	return ""
+	if len(candidates) > 0 {
+		return "create an AAAA record with the public address of this host, " + candidates[0].String()
+	}
+	return "create an A record with the address at which the internet reaches this host: it has only private ones itself, so that of the router " +
+		"or load balancer that passes ports 80 and 443 on to it; for a name within a private network use issuer local"
 }
 
 func join[T fmt.Stringer](list []T) string {

@@ -22,8 +22,9 @@ func (in *inspection) ways(ctx context.Context, s *subject) []Finding {
 		findings, open = in.knocks(ctx, s)
 	}
 	if slices.Contains(s.ways, config.DNS01) {
-		f := in.zone(ctx, s.name)
-		findings, open = append(findings, f), open || f.Result == OK
+		zone, credentials := in.zone(ctx, s.name), in.credentials(ctx)
+		findings = append(findings, zone, credentials)
+		open = open || zone.Result == OK && credentials.Result == OK
 	}
 	for i, f := range findings {
 		if open && f.Result == Fail {
@@ -84,7 +85,7 @@ func (in *inspection) strange(own addresses, s *subject, addr netip.Addr, reache
 	whose := own.whose(addr)
 	switch {
 	case atPublicCA && !public(addr):
-		f.Result, f.Seen = Fail, fmt.Sprintf("%s is a private address: a public CA can't come to it", addr)
+		f.Result, f.Seen = Fail, fmt.Sprintf("%s is a private address, or one for documentation: a public CA can't come to it", addr)
 		f.Do = "point the name at a public address, or prove it by dns-01 (tls.dns), or use issuer local"
 	case whose == elsewhere && reached:
 		f.Result, f.Seen = Warn, fmt.Sprintf("%s is not an address of this host, and edge, or what looks like it, answers there", addr)
@@ -165,6 +166,18 @@ func (in *inspection) port(own addresses, addrs []netip.Addr, answers []answer, 
 
 // rank orders results from good to bad.
 func rank(r Result) int { return slices.Index([]Result{OK, Unknown, Warn, Fail}, r) }
+
+// credentials finds out, once, whether the records of dns-01 could be written.
+func (in *inspection) credentials(ctx context.Context) Finding {
+	in.awsOnce.Do(func() { in.awsErr = in.aws(ctx) })
+	if in.awsErr != nil {
+		return Finding{
+			Check: "credentials", Result: Fail, Seen: in.awsErr.Error(),
+			Do: "give the instance a role that may change the zone; if edge's unit has credentials in its environment, run preflight in the same one",
+		}
+	}
+	return Finding{Check: "credentials", Result: OK, Seen: "there are AWS credentials to write the records of dns-01 with"}
+}
 
 // zone finds out whether the records of dns-01 would be seen: whether Route 53 serves the zone that the name is in.
 func (in *inspection) zone(ctx context.Context, name string) Finding {

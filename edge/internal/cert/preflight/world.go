@@ -1,11 +1,14 @@
 package preflight
 
 import (
+	"context"
+	"log/slog"
 	"net"
 	"net/netip"
 	"time"
 
 	"github.com/miekg/dns"
+	"github.com/onehost/edge/edge/internal/cert/route53"
 )
 
 // A world is what an inspection looks at from outside of the configuration.
@@ -16,6 +19,7 @@ type world struct {
 	httpsPort  string        // and for tls-alpn-01 (RFC 8737, section 3)
 	patience   time.Duration // with one connection
 	interfaces func() ([]netip.Addr, error)
+	aws        func(context.Context) error // why there are no AWS credentials
 	now        func() time.Time
 	ntp        func() (synchronised bool, err error)
 	room       func(dir string) (bytes, inodes uint64, err error)
@@ -28,10 +32,20 @@ func thisWorld() world {
 		httpPort:  "80", httpsPort: "443",
 		patience:   4 * time.Second,
 		interfaces: interfaceAddresses,
+		aws:        awsCredentials,
 		now:        time.Now,
 		ntp:        kernelSynchronised,
 		room:       room,
 	}
+}
+
+// awsCredentials finds out, as an order by dns-01 would, whether there are any.
+func awsCredentials(ctx context.Context) error {
+	solver, err := route53.NewSolver(ctx, route53.Options{Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return err
+	}
+	return solver.Ready(ctx)
 }
 
 // maxResolvers is how many servers the C library asks (resolv.conf(5), MAXNS).
