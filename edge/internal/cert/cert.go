@@ -138,7 +138,7 @@ func (m *Manager) planHost(ctx context.Context, set *Set, cfg *config.Config, na
 			return err
 		}
 	}
-	clients, err := m.clientsOf(host.TLS)
+	clients, err := m.clientsOf(set, host.TLS)
 	if err != nil {
 		return err
 	}
@@ -169,10 +169,18 @@ func (m *Manager) pairOf(t config.HostTLS) (*pair, error) {
 	return openPair(t.Cert, t.Key)
 }
 
-// clientsOf returns who vouches for the visitors of a host, nil if nobody has to.
-func (m *Manager) clientsOf(t config.HostTLS) (*clientCA, error) {
+// clientsOf returns who vouches for the visitors of a host, nil if nobody has to. Hosts with the same file share what was read
+// of it; a visitor's certificate is for one of them all the same (Covers).
+func (m *Manager) clientsOf(planned *Set, t config.HostTLS) (*clientCA, error) {
 	if t.ClientCA == "" {
 		return nil, nil
+	}
+	for _, set := range []*Set{planned, m.serving.Load()} {
+		for _, s := range set.names {
+			if s.clients != nil && s.clients.file == t.ClientCA {
+				return s.clients, s.clients.refresh()
+			}
+		}
 	}
 	return openClientCA(t.ClientCA, m.terms)
 }

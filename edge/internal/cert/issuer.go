@@ -227,9 +227,13 @@ func readStored(ctx context.Context, storage certmagic.Storage, issuerKey, name 
 // renew the certificate with it, and can without.
 func (i *issuer) mendDescription(ctx context.Context, storage certmagic.Storage, name string) error {
 	file := certmagic.StorageKeys.SiteMeta(i.magic.Issuers[0].IssuerKey(), name)
-	data, err := storage.Load(ctx, file)
-	if err != nil || json.Unmarshal(data, new(certmagic.CertificateResource)) == nil {
-		return nil // what can't be read, certmagic will say
+	switch data, err := storage.Load(ctx, file); {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case json.Unmarshal(data, new(certmagic.CertificateResource)) == nil:
+		return nil
 	}
 	return storage.Delete(ctx, file)
 }
