@@ -351,7 +351,7 @@ func TestRunReadsClientCAs(t *testing.T) {
 		m := newTestManager(t, t.TempDir())
 		file := filepath.Join(t.TempDir(), "ca.pem")
 		os.WriteFile(file, newAuthority(t, "a").pem(), 0o600)
-		ca, err := m.clientsOf(config.HostTLS{ClientCA: file})
+		ca, err := m.clientsOf(new(Set), config.HostTLS{ClientCA: file})
 		if err != nil {
 			t.Fatal(err)
 		}
