@@ -341,6 +341,9 @@ func TestTheLocalCAStandsIn(t *testing.T) {
 	s := serveACME(t, ca, head, answering("a.test"))
 	s.log.wait(t, 1, issued, "host=a.test", "issuer=local")
 	s.log.wait(t, 2, "no certificate", "host=a.test", "can't be reached")
+	if st := s.Status(); !st.Red || !strings.Contains(strings.Join(st.Attention, ""), "can't be reached") {
+		t.Errorf("nobody is told: %+v", st)
+	}
 	ca.Up(t)
 	s.log.wait(t, 1, issued, "host=a.test", "issuer="+ca.Directory)
 	if _, err := s.leaf("a.test"); err != nil {

@@ -181,7 +181,7 @@ func TestExplainSaysWhereCertificatesComeFrom(t *testing.T) {
 	authority := newClientAuthority(t, "clients")
 	file := configure(t, `data_dir: ./data
 listen: {http: 127.0.0.1:0, https: 127.0.0.1:0, H3}
-tls: {email: ops@example.com, dns: {route53: {}}}
+tls: {email: ops@mail.example.com, dns: {route53: {}}}
 hosts:
   example.com: {aliases: [www.example.com], default: {respond: {body: x}}}
   "*.example.com": {tls: {issuers: [letsencrypt, zerossl, local]}, default: {respond: {body: x}}}

@@ -112,6 +112,11 @@ func (ca *acmeCA) order(ctx context.Context, csr *x509.CertificateRequest, chall
 			kind, params.Replaces = budget.Replacement, before
 		}
 	}
+	if solver, ok := ca.solvers[challenge].(interface{ Ready(context.Context) error }); ok {
+		if err := solver.Ready(ctx); err != nil { // before the CA is troubled
+			return acme.Certificate{}, err
+		}
+	}
 	spend, err := ca.budget.Order(ca.issuer, params.Identifiers[0].Value, kind)
 	if err != nil {
 		return acme.Certificate{}, err

@@ -7,12 +7,14 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/certmagic"
+	"github.com/onehost/edge/edge/internal/cert/budget"
 )
 
 // managed is a name whose certificate edge gets, keeps and renews.
@@ -43,10 +45,12 @@ type holding struct {
 
 // A try is what came of asking one issuer, in vain, since the last certificate.
 type try struct {
-	count  int // of attempts
-	posted int // of those in which the CA was asked to do something
-	reason string
-	next   time.Time // when to ask it again
+	count   int // of attempts
+	posted  int // of those in which the CA was asked to do something
+	reason  string
+	refused string    // what the issuer itself said the last time
+	last    time.Time // when it was asked
+	next    time.Time // when to ask it again
 }
 
 func (m *Manager) newManaged(name string, from []*issuer, every time.Duration) *managed {
@@ -87,7 +91,8 @@ func (n *managed) load(ctx context.Context) error {
 		n.serving.Store(best)
 		n.mu.Lock()
 		n.renewal = renewalOf(best.pair.Leaf)
-		if best.from.acme != nil { // perhaps another process got it: what failed before is over
+		n.renewal.ask = now.Add(rand.N(n.every)) // not for a thousand names at the same moment
+		if best.from.acme != nil {               // perhaps another process got it: what failed before is over
 			clear(n.tries)
 		}
 		n.mu.Unlock()
@@ -159,27 +164,35 @@ func (n *managed) look(ctx context.Context, asked bool) (time.Time, error) {
 	err := n.load(ctx)
 	n.note("", err, attempt{})
 	if err != nil {
-		return earliest(n.due(), later), err
+		return n.next(later), err
 	}
 	n.refreshRenewal(ctx)
-	if due := n.due(); !asked && time.Now().Before(due) {
-		return earliest(due, later), nil
+	if asked || !time.Now().Before(n.due()) {
+		err = n.get(ctx, asked)
 	}
-	err = n.get(ctx, asked)
-	return earliest(n.due(), later), err
+	return n.next(later), err
+}
+
+// next is when to look again: when the certificate is due, or its CA is to be asked, but not after later.
+func (n *managed) next(later time.Time) time.Time {
+	next := earliest(n.due(), later)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.renewal.ask.After(time.Now()) {
+		next = earliest(next, n.renewal.ask)
+	}
+	return next
 }
 
 // get asks the issuers, one after the other, until one gives a certificate. One that is to be left alone for a while is
 // passed over, unless asked says that somebody wants to know now.
 func (n *managed) get(ctx context.Context, asked bool) error {
 	var failed []error
-	h := n.serving.Load()
 	for i, from := range n.issuers {
-		if h != nil && (h.from == from && !asked && n.fresh() || i > 0 && from.acme == nil && isValid(h.pair.Leaf, time.Now())) {
-			break // the local CA stands in where there is nothing good to serve, and need not be asked again
-		}
-		if before := n.tried(from.name); !asked && time.Now().Before(before.next) {
-			failed = append(failed, errors.New(from.name+": "+before.reason))
+		if !n.wants(i, asked) {
+			if before := n.tried(from.name); before.count > 0 {
+				failed = append(failed, errors.New(from.name+": "+before.reason))
+			}
 			continue
 		}
 		var a attempt
@@ -239,11 +252,37 @@ func (n *managed) got(ctx context.Context) error {
 	return nil
 }
 
-// fresh reports whether the certificate is not due yet.
-func (n *managed) fresh() bool {
+// wants reports whether the i-th issuer is to be asked now.
+func (n *managed) wants(i int, asked bool) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return time.Now().Before(n.renewal.at)
+	if asked { // by a person: only the local CA need not stand in for what is good
+		return !n.standsBack(i)
+	}
+	return !time.Now().Before(n.turn(i))
+}
+
+// standsBack reports whether the i-th issuer is the local CA behind others, and what they gave is still good.
+func (n *managed) standsBack(i int) bool {
+	h := n.serving.Load()
+	return i > 0 && n.issuers[i].acme == nil && h != nil && h.from != n.issuers[i] && isValid(h.pair.Leaf, time.Now())
+}
+
+// turn is when the i-th issuer has to be asked: when the certificate is due, at once when there is none or the local CA stands
+// in for the issuer, and not before it may be asked again.
+func (n *managed) turn(i int) time.Time {
+	var at time.Time // at once
+	h, from := n.serving.Load(), n.issuers[i]
+	if h != nil && h.from != nil {
+		at = n.renewal.at
+		if standIn := slices.Index(n.issuers, h.from); h.from.acme == nil && i < standIn {
+			at = time.Time{}
+		}
+	}
+	if n.standsBack(i) {
+		at = h.pair.Leaf.NotAfter
+	}
+	return latest(at, n.tries[from.name].next)
 }
 
 // getFrom has one issuer give a certificate. Each CA has a certain number of names under way: one that hangs does not hold up
@@ -287,8 +326,13 @@ func (n *managed) note(issuer string, err error, a attempt) {
 		t.posted++
 		posted = t.posted
 	}
-	t.reason = reason(err)
-	t.next = latest(time.Now().Add(backoff(err, t.count, posted)), a.until)
+	if _, spent := errors.AsType[*budget.Spent](err); spent && t.refused != "" {
+		t.reason = t.refused + "; " + reason(err) // why orders fail matters more than that there are no more
+	} else {
+		t.reason, t.refused = reason(err), reason(err)
+	}
+	t.last = time.Now()
+	t.next = latest(t.last.Add(backoff(err, t.count, posted)), a.until)
 	n.tries[issuer] = t
 }
 
@@ -298,24 +342,25 @@ func (n *managed) tried(issuer string) try {
 	return n.tries[issuer]
 }
 
-// due is when the certificate has to be got.
+// due is when the next issuer has to be asked, or the storage to be read again.
 func (n *managed) due() time.Time {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	next := time.Time{} // at once
-	if h := n.serving.Load(); h != nil && h.from != nil {
-		next = n.renewal.at
+	if t, failed := n.tries[""]; failed {
+		return t.next
 	}
-	first := true
-	for _, t := range n.tries {
-		if first || t.next.Before(next) {
-			next, first = t.next, false
-		}
+	next := n.turn(0)
+	for i := range n.issuers {
+		next = earliest(next, n.turn(i))
 	}
 	return latest(next, n.rest)
 }
 
-// retry has what failed tried again at once: the operator may have mended the cause.
+// shortestRetry is how soon after an attempt, in which a CA was asked to do something, a reload has the next one made: what
+// reloads in a loop may do so.
+const shortestRetry = 10 * time.Second
+
+// retry has what failed tried again soon: the operator may have mended the cause.
 func (n *managed) retry() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -323,7 +368,11 @@ func (n *managed) retry() {
 		return
 	}
 	for issuer, t := range n.tries {
-		t.next = time.Time{}
+		soon := time.Time{}
+		if t.posted > 0 {
+			soon = t.last.Add(shortestRetry)
+		}
+		t.next = earliest(t.next, soon)
 		n.tries[issuer] = t
 	}
 	select {

@@ -22,7 +22,7 @@ type Status struct {
 	Explanation string    `json:"renewal_explanation,omitempty"` // URL of the CA's page on why then (RFC 9773)
 	Error       string    `json:"error,omitempty"`               // why it could not be read, got or renewed the last time, each issuer in its own words
 	NextTry     time.Time `json:"next_try,omitzero"`             // after an error
-	Red         bool      `json:"red"`                           // needs a person: nothing is served, or less than a third of its life is left, and getting the next one fails
+	Red         bool      `json:"red"`                           // needs a person: nothing good is served, the local CA stands in for another issuer, less than a third of its life is left and getting the next one fails, or client_ca can't be read
 }
 
 // Status returns what is known of every served name, in order.
@@ -54,7 +54,7 @@ func (s *source) status() Status {
 		st.Error = strings.TrimPrefix(st.Error+"; "+oneLine(err.Error()), "; ")
 	}
 	left := time.Until(st.NotAfter)
-	st.Red = left <= 0 || st.Error != "" && left < st.NotAfter.Sub(st.NotBefore)/3
+	st.Red = st.Red || s.clients.lastError() != nil || left <= 0 || st.Error != "" && left < st.NotAfter.Sub(st.NotBefore)/3
 	if s.managed != nil && st.Error == "" && st.Issuer == "" { // the first order is under way
 		st.Red = false
 	}
@@ -82,6 +82,9 @@ func (n *managed) describe(st *Status) {
 		}
 	}
 	st.Error = strings.Join(said, "; ")
+	if h := n.serving.Load(); h != nil && h.from != nil && h.from.acme == nil && h.from != n.issuers[0] {
+		st.Red = true // visitors are warned of it
+	}
 	if st.Error != "" && st.NextTry.After(st.NextRenewal) || st.NextRenewal.Before(time.Now()) {
 		st.NextRenewal = st.NextTry
 	}
