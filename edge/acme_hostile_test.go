@@ -144,3 +144,23 @@ func TestTheWordsOfACAAreOnlyWords(t *testing.T) {
 		}
 	}
 }
+
+// Reloads have what failed tried again, and are no way to have a CA asked without end.
+func TestReloadsInALoopAreNoStormOfOrders(t *testing.T) {
+	t.Parallel()
+	ca := acmetest.Start(t, acmetest.Options{})
+	ca.FailNext(1000, acmetest.KindNewOrder, acmetest.Problem(http.StatusForbidden, "rejectedIdentifier", "no", time.Hour))
+	s := serveACME(t, ca, acmeHead, answering("a.test"))
+	s.log.wait(t, 1, "no certificate", "host=a.test")
+	for range 50 {
+		if outcome, err := s.Reload(t.Context()); err != nil || !outcome.Applied {
+			t.Fatal(outcome, err)
+		}
+	}
+	if n := len(ca.Requests(acmetest.KindNewOrder)); n > 2 {
+		t.Errorf("50 reloads led to %d orders", n)
+	}
+	if wait := time.Until(s.Certificates()[0].NextTry); wait > 12*time.Second {
+		t.Errorf("it is tried again in %v", wait)
+	}
+}
