@@ -244,7 +244,7 @@ func TestAnOperatorAsksForACertificate(t *testing.T) {
 	if status, _, errOut := command(t, "certs", "renew", "a.test", socket); status != 1 || !strings.Contains(errOut, "not on a Monday") {
 		t.Errorf("%d %s", status, errOut)
 	}
-	if status, _, errOut := command(t, "certs", "renew", "c.test", socket); status != 1 || !strings.Contains(errOut, "no such host") {
+	if status, _, errOut := command(t, "certs", "renew", "c.test", socket); status != 1 || !strings.Contains(errOut, "no host with a certificate") {
 		t.Errorf("%d %s", status, errOut)
 	}
 }

@@ -113,8 +113,13 @@ func needRestart(before, after *config.Config) []config.Problem {
 	var problems []config.Problem
 	refuse := func(name string, value any) {
 		was := strings.Trim(fmt.Sprint(value), "[]")
-		if was == "" {
+		switch was {
+		case "":
 			was = "not set"
+		case "true":
+			was = "on"
+		case "false":
+			was = "off"
 		}
 		var path []any
 		for part := range strings.SplitSeq(name, ".") {

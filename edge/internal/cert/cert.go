@@ -350,15 +350,22 @@ func (m *Manager) keepFresh(ctx context.Context, work *sync.WaitGroup, before ma
 
 // Errors of Renew.
 var (
-	ErrNoHost     = errors.New("no such host, or it has no TLS")
+	ErrNoHost     = errors.New("no host with a certificate")
 	ErrNotManaged = errors.New("its certificate is in files that edge does not renew")
 )
 
 // Renew gets a new certificate for a configured name at once, whether or not one is due, and returns what became of it.
 // The CA's rate budget still holds.
 func (m *Manager) Renew(ctx context.Context, name string) error {
-	s := m.serving.Load().names[strings.ToLower(name)]
+	set := m.serving.Load()
+	host, err := config.ParseHost(name)
+	if err != nil {
+		return fmt.Errorf("%s: %w: %w", name, ErrNoHost, err)
+	}
+	s := set.names[host]
 	switch {
+	case s == nil && set.find(host) != nil:
+		return fmt.Errorf("%s: %w of its own: it is served under that of %s", name, ErrNoHost, set.find(host).name)
 	case s == nil:
 		return fmt.Errorf("%s: %w", name, ErrNoHost)
 	case s.managed == nil:

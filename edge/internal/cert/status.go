@@ -16,8 +16,8 @@ type Status struct {
 	Issuer      string    `json:"issuer"`           // common name of who signed it; "" when there is no certificate
 	Source      string    `json:"source"`           // the issuer as the configuration names it (letsencrypt, local, a directory's URL), or the certificate's file
 	Serial      string    `json:"serial,omitempty"` // hexadecimal
-	NotBefore   time.Time `json:"not_before"`
-	NotAfter    time.Time `json:"not_after"`
+	NotBefore   time.Time `json:"not_before,omitzero"`
+	NotAfter    time.Time `json:"not_after,omitzero"`
 	NextRenewal time.Time `json:"next_renewal,omitzero"`         // when it will be replaced; zero for files, which edge does not renew
 	Explanation string    `json:"renewal_explanation,omitempty"` // URL of the CA's page on why then (RFC 9773)
 	Error       string    `json:"error,omitempty"`               // why it could not be read, got or renewed the last time, each issuer in its own words
