@@ -148,6 +148,7 @@ func httpClient(roots []byte) *http.Client {
 		TLSHandshakeTimeout:   10 * time.Second,
 		ResponseHeaderTimeout: 30 * time.Second,
 		IdleConnTimeout:       30 * time.Second,
+		MaxConnsPerHost:       maxAttempts,
 		ForceAttemptHTTP2:     true,
 	}
 	if roots != nil {

@@ -13,16 +13,15 @@ import (
 
 // renewal is when a certificate is replaced.
 type renewal struct {
-	leaf        *x509.Certificate
 	at          time.Time
 	explanation string    // URL of the CA's page that says why then, "" if there is none
 	ask         time.Time // when the CA is asked again; zero: never
 }
 
 // renewalOf is what is known without the CA: a third before the certificate's end
-// (https://letsencrypt.org/docs/integration-guide/), and that the CA can be asked.
+// (https://letsencrypt.org/docs/integration-guide/).
 func renewalOf(leaf *x509.Certificate) renewal {
-	return renewal{leaf: leaf, at: leaf.NotAfter.Add(-life(leaf) / 3), ask: time.Now()}
+	return renewal{at: leaf.NotAfter.Add(-life(leaf) / 3)}
 }
 
 func life(leaf *x509.Certificate) time.Duration { return leaf.NotAfter.Sub(leaf.NotBefore) }
