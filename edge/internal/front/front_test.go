@@ -95,6 +95,28 @@ func TestDrainCutsWhatIsLeft(t *testing.T) {
 	}
 }
 
+// A handler that ends because the server's time is over has not finished its answer.
+func TestAnswerThatWasCutOffIsNeverWhole(t *testing.T) {
+	t.Parallel()
+	working := make(chan bool)
+	h := start(t, true, Limits{}, func(x *exchange.Exchange) {
+		x.Flush()
+		working <- true
+		<-x.Context().Done()
+	})
+	answers := make(chan seen, 3)
+	for _, protocol := range []exchange.Protocol{exchange.HTTP11, exchange.HTTP2, exchange.HTTP3} {
+		go func() { answers <- h.ask(t, protocol, "GET", "/", nil, nil, nil) }()
+		<-working
+	}
+	h.server.cut(exchange.ErrShutdown)
+	for range 3 {
+		if a := <-answers; !a.Broken {
+			t.Errorf("%+v", a)
+		}
+	}
+}
+
 func TestConnectionAfterDrain(t *testing.T) {
 	t.Parallel()
 	h := start(t, false, Limits{}, echo)

@@ -48,7 +48,11 @@ func newH2(s *Server) *h2 {
 
 // serve returns when the connection has ended and none of its handlers runs any more.
 func (h *h2) serve(below *line, conn net.Conn) {
-	l := &h2line{streams: streams{s: h.s, protocol: exchange.HTTP2, running: make(map[*stream]struct{})}, line: below}
+	l := &h2line{
+		streams: streams{s: h.s, protocol: exchange.HTTP2, running: make(map[*stream]struct{})},
+		line:    below,
+		tails:   tails{since: h.s.clock.now()},
+	}
 	l.dismiss = l.goAway
 	l.base = &http.Server{ //nolint:gosec // has no listeners; the other limits of time are guard's
 		// x/net answers what is longer itself; up to the double we do, as h1 does.

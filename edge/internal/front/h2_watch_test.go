@@ -2,10 +2,12 @@ package front
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -375,6 +377,30 @@ func TestH2HandlersOwnDeadlines(t *testing.T) {
 			}
 		})
 	})
+}
+
+// A preface that comes some ticks after the handshake is in time.
+func TestH2PrefaceMayTakeItsTime(t *testing.T) {
+	t.Parallel()
+	h := start(t, true, Limits{Window: 40 * time.Millisecond}, text("x"))
+	c, err := tls.Dial("tcp", h.address, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	waitFor(t, func() bool { return h.server.Connections().HTTP2 == 1 })
+	began := h.server.clock.now()
+	waitFor(t, func() bool { return h.server.clock.now() > began+50 })
+	client, err := new(http2.Transport).NewClientConn(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, h.url("/"), nil)
+	answer, err := client.RoundTrip(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
 }
 
 func TestIdleH2Connection(t *testing.T) {

@@ -152,6 +152,32 @@ func TestFullOfH3(t *testing.T) {
 	}
 }
 
+// Who waits for a place has none to give up.
+func TestH3WaitsForAPlace(t *testing.T) {
+	t.Parallel()
+	working, finish := make(chan bool), make(chan bool)
+	h := start(t, true, Limits{Connections: 1}, func(x *exchange.Exchange) {
+		if x.RawPath == "/slow" {
+			working <- true
+			<-finish
+		}
+		text("x")(x)
+	})
+	busy := h.visitH3()
+	r := busy.ask(true, ":path", "/slow")
+	<-working
+	second := h.visitH3()
+	waitFor(t, func() bool { return h.server.Connections().Open == 2 && h.server.h3.unshaken.Load() == 0 })
+	h.server.closeLongestIdle()
+	finish <- true
+	if a := r.answer(); a.body != "x" {
+		t.Errorf("%+v", a)
+	}
+	if a := second.ask(true).answer(); a.body != "x" {
+		t.Errorf("%+v", a)
+	}
+}
+
 // startQUIC serves h3 alone.
 func startQUIC(t *testing.T, o Options) *host {
 	o.Log = slog.New(slog.DiscardHandler)

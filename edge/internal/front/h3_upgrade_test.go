@@ -184,26 +184,43 @@ func TestH3UpgradedIdle(t *testing.T) {
 	}
 }
 
+// Small messages that come when they come are no slow body, though nobody answers them.
+func TestH3UpgradedTrickle(t *testing.T) {
+	t.Parallel()
+	heard := make(chan string, 1)
+	h := start(t, true, Limits{Window: 100 * time.Millisecond}, upgrade(t, func(c io.ReadWriteCloser) {
+		b, err := io.ReadAll(c)
+		heard <- fmt.Sprint(string(b), err)
+	}))
+	r := h.visitH3().webSocket()
+	r.opened()
+	for range 20 {
+		r.send(h3Data, []byte("a"))
+		time.Sleep(20 * time.Millisecond) // what is tested is time
+	}
+	r.Close()
+	if got := <-heard; got != repeat("a", 20)+"<nil>" {
+		t.Error(got)
+	}
+}
+
 // A visitor who takes nothing in holds nobody up: Close ends a Write that waits for him.
 func TestH3UpgradedCloseWhileWriting(t *testing.T) {
 	t.Parallel()
 	ended := make(chan error, 1)
 	h := start(t, true, Limits{}, upgrade(t, func(c io.ReadWriteCloser) {
 		go func() {
-			for {
-				if _, err := c.Write(make([]byte, 64<<10)); err != nil {
-					ended <- err
-					return
-				}
-			}
+			_, err := c.Write(make([]byte, 64<<20))
+			ended <- err
 		}()
 		c.Read(make([]byte, 1)) // until the visitor says that he has enough
 	}))
 	r := h.visitH3().webSocket()
 	r.opened()
+	io.ReadFull(r, make([]byte, 1000))
 	r.send(h3Data, []byte("a"))
 	if err := <-ended; err == nil {
-		t.Error("written without end")
+		t.Error("64 MiB were written to nobody")
 	}
 	var reset *quic.StreamError
 	if _, err := io.Copy(io.Discard, r.Stream); !errors.As(err, &reset) || reset.ErrorCode != quic.StreamErrorCode(http3.ErrCodeRequestCanceled) {
