@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/base64"
 	"encoding/pem"
 	"io"
 	"math/big"
@@ -162,5 +163,42 @@ func TestReloadsInALoopAreNoStormOfOrders(t *testing.T) {
 	}
 	if wait := time.Until(s.Certificates()[0].NextTry); wait > 12*time.Second {
 		t.Errorf("it is tried again in %v", wait)
+	}
+}
+
+// Whatever is logged, also as debugging, no secret is.
+func TestSecretsAreNotLogged(t *testing.T) {
+	t.Parallel()
+	key := []byte("a key of thirty-two bytes or more")
+	ca := acmetest.Start(t, acmetest.Options{EAB: map[string][]byte{"kid-1": key}})
+	ca.FailNext(1, acmetest.KindNewAccount, acmetest.Problem(http.StatusForbidden, "unauthorized", "no", 0))
+	secret := base64.RawURLEncoding.EncodeToString(key)
+	head := strings.Replace(acmeHead, `"ROOT"}`, `"ROOT", eab: {kid: kid-1, hmac: `+secret+`}}`, 1) + "log: {level: debug}\n"
+	s := serveACME(t, ca, head, answering("a.test"))
+	s.log.wait(t, 1, "no certificate", "host=a.test")
+	s.log.wait(t, 1, "http request")
+	s.log.wait(t, 1, issued, "host=a.test")
+	_, out, _ := command(t, "certs", "--json", "--admin="+s.server.admin.Addr().String())
+	s.log.mu.Lock()
+	defer s.log.mu.Unlock()
+	all := out + strings.Join(s.log.lines, "\n")
+	files, _ := filepath.Glob(filepath.Join(filepath.Dir(s.file), "data", "keys", "*"))
+	keys, _ := filepath.Glob(filepath.Join(filepath.Dir(s.file), "data", "certificates", "*", "*", "*", "*.key"))
+	for _, file := range append(files, keys...) {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(data)) {
+			if line = strings.TrimSpace(line); len(line) > 20 && !strings.HasPrefix(line, "-----") && strings.Contains(all, line) {
+				t.Errorf("what is in %s was logged", file)
+			}
+		}
+	}
+	if strings.Contains(all, secret) || strings.Contains(all, string(key)) {
+		t.Error("the key of the account's binding was logged")
+	}
+	if len(files) == 0 || len(keys) == 0 {
+		t.Errorf("nothing was looked for: %q %q", files, keys)
 	}
 }
