@@ -19,7 +19,7 @@ func TestSoakCertificatesOfAMinute(t *testing.T) {
 		t.Skip("a soak: set EDGE_SOAK=1")
 	}
 	const rounds = 5
-	ca := acmetest.Start(t, acmetest.Options{Strict: true, RejectNonces: 20, Validity: time.Minute, NoRenewalInfo: true})
+	ca := acmetest.Start(t, acmetest.Options{Strict: true, RejectNonces: 20, Validity: time.Minute})
 	var names []string
 	for i := range 10 {
 		names = append(names, fmt.Sprintf("h%d.test", i))
@@ -61,7 +61,7 @@ func TestSoakCertificatesOfAMinute(t *testing.T) {
 		orders = append(orders, ca.OrdersTaken(name))
 	}
 	t.Logf("%d handshakes, %d failed; orders a host: %v", shaken.Load(), failed.Load(), orders)
-	if most := slices.Max(orders); most > rounds+2 {
-		t.Errorf("%d orders for %d certificates", most, rounds+1)
+	if most := slices.Max(orders); most > 6*(rounds+2) { // this CA's windows are as long as its certificates' lives
+		t.Errorf("%d orders in the time of %d certificates", most, rounds+1)
 	}
 }

@@ -257,8 +257,11 @@ func TestASecondIssuerIsTakenWhenTheFirstFails(t *testing.T) {
 		t.Error(err)
 	}
 	s.log.wait(t, 1, "no certificate", "too many certificates already issued", first.Directory)
-	if st := s.Certificates()[0]; st.Source != second.Directory || st.Error != "" || st.Red {
+	if st := s.Certificates()[0]; st.Source != second.Directory || st.Failing || st.Red || !st.NextTry.IsZero() {
 		t.Errorf("%+v", st)
+	}
+	if _, out, _ := command(t, "certs", "--admin", s.server.admin.Addr().String()); !strings.Contains(out, "too many certificates already issued for a.test (rateLimited)") {
+		t.Errorf("edge certs does not say why the first was passed over:\n%s", out)
 	}
 }
 

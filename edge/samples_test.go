@@ -29,7 +29,7 @@ func TestTheStarterLeadsToARealCertificate(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(folder, "site"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	cfg, problems := config.Load(writeIn(t, folder, "edge.yaml", yaml), config.Env{})
+	cfg, problems := config.Load(writeIn(t, folder, "edge.yaml", strings.Replace(yaml, "you@example.com", myAddress, 1)), config.Env{})
 	if len(problems) > 0 {
 		t.Fatalf("%v", problems)
 	}
@@ -39,6 +39,9 @@ func TestTheStarterLeadsToARealCertificate(t *testing.T) {
 		}
 	}
 }
+
+// myAddress is what a reader puts in the place of the samples' address, which public CAs refuse as a contact.
+const myAddress = "me@somewhere.net"
 
 var fenced = regexp.MustCompile("(?s)```yaml\n(.*?)```")
 
@@ -56,7 +59,8 @@ func TestReadmeConfigurationsAreValid(t *testing.T) {
 		folder := t.TempDir()
 		writeIn(t, folder, "root.pem", "")
 		writeIn(t, folder, "partners.pem", "")
-		if _, problems := config.Load(writeIn(t, folder, "edge.yaml", block[1]), config.Env{}); len(problems) > 0 {
+		text := strings.ReplaceAll(block[1], "you@example.com", myAddress)
+		if _, problems := config.Load(writeIn(t, folder, "edge.yaml", text), config.Env{}); len(problems) > 0 {
 			t.Errorf("%v in\n%s", problems, block[1])
 		}
 	}

@@ -73,9 +73,7 @@ func (n *managed) load(ctx context.Context) error {
 		n.mu.Lock()
 		n.renewal = renewalOf(best.pair.Leaf)
 		n.renewal.ask = now.Add(rand.N(n.every)) // not for a thousand names at the same moment
-		if best.from.acme != nil {               // perhaps another process got it: what failed before is over
-			clear(n.tries)
-		}
+		n.settle(best.from)                      // perhaps another process got it: what failed before is over
 		n.mu.Unlock()
 	}
 	return errors.Join(failed...)
@@ -186,9 +184,7 @@ func (n *managed) got(ctx context.Context) error {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if delete(n.tries, h.from.name); h.from.acme != nil {
-		clear(n.tries)
-	}
+	n.settle(h.from)
 	now, rest := time.Now(), min(restAfter, life(h.pair.Leaf)/10)
 	if now.Sub(n.given) < rest || !now.Before(n.renewal.at) {
 		n.rest = now.Add(rest)

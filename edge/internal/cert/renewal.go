@@ -63,14 +63,16 @@ func (n *managed) refreshRenewal(ctx context.Context) {
 	}
 }
 
-// timeFor is the time in the window at which a certificate is renewed: another one for each certificate, the same after a
-// restart, and before the last twentieth of its life whatever the CA says.
+// timeFor is the time in the window at which a certificate is renewed: another one for each certificate, and the same after a
+// restart. In a window as long as the certificate's life, as those of a minute may have, it leaves a quarter of that for
+// attempts in vain; and it is before the last twentieth whatever the CA says.
 func (w renewalWindow) timeFor(leaf *x509.Certificate) time.Time {
 	at := w.start
 	if signature := leaf.Signature; len(signature) >= 8 { // as good as random
 		share := binary.BigEndian.Uint64(signature[len(signature)-8:])
 		at = w.start.Add(time.Duration(share % uint64(w.end.Sub(w.start))))
 	}
+	at = earliest(at, latest(w.start, leaf.NotAfter.Add(-life(leaf)/4)))
 	return earliest(at, leaf.NotAfter.Add(-life(leaf)/20)).UTC().Truncate(time.Second)
 }
 

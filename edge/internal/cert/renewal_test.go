@@ -46,6 +46,12 @@ func TestTheTimeInAWindow(t *testing.T) {
 	if got, last := late.timeFor(leaf), leaf.NotAfter.Add(-90*24*time.Hour/20); got.After(last) {
 		t.Errorf("at %v, after %v: the CA's word can let a certificate run out", got, last)
 	}
+	all := renewalWindow{start: leaf.NotBefore, end: leaf.NotAfter}
+	for signature := range 256 {
+		if got, last := all.timeFor(certificateOf(90, byte(signature))), leaf.NotAfter.Add(-90*24*time.Hour/4); got.After(last) {
+			t.Fatalf("at %v, after %v: no time is left for attempts in vain", got, last)
+		}
+	}
 }
 
 func TestRenewalWindowsAreReadStrictly(t *testing.T) {

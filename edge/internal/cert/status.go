@@ -20,8 +20,9 @@ type Status struct {
 	NotAfter    time.Time `json:"not_after,omitzero"`
 	NextRenewal time.Time `json:"next_renewal,omitzero"`         // when it will be replaced; zero for files, which edge does not renew
 	Explanation string    `json:"renewal_explanation,omitempty"` // URL of the CA's page on why then (RFC 9773)
-	Error       string    `json:"error,omitempty"`               // why it could not be read, got or renewed the last time, each issuer in its own words
-	NextTry     time.Time `json:"next_try,omitzero"`             // after an error
+	Error       string    `json:"error,omitempty"`               // why it could not be read, got or renewed the last time, each issuer in its own words; also of those for which a later one stepped in
+	Failing     bool      `json:"failing"`                       // that is not over: there is no good certificate, or the next one could not be got, or files can't be read
+	NextTry     time.Time `json:"next_try,omitzero"`             // while it fails
 	Red         bool      `json:"red"`                           // needs a person: nothing good is served, the local CA stands in for another issuer, less than a third of its life is left and getting the next one fails, or client_ca can't be read
 }
 
@@ -45,16 +46,16 @@ func (s *source) status() Status {
 	if s.files != nil {
 		st.Source = s.files.certFile
 		if err := s.files.lastError(); err != nil {
-			st.Error = oneLine(err.Error())
+			st.Error, st.Failing = oneLine(err.Error()), true
 		}
 	} else {
 		s.managed.describe(&st)
 	}
 	if err := s.clients.lastError(); err != nil {
-		st.Error = strings.TrimPrefix(st.Error+"; "+oneLine(err.Error()), "; ")
+		st.Error, st.Failing = strings.TrimPrefix(st.Error+"; "+oneLine(err.Error()), "; "), true
 	}
 	left := time.Until(st.NotAfter)
-	st.Red = st.Red || s.clients.lastError() != nil || left <= 0 || st.Error != "" && left < st.NotAfter.Sub(st.NotBefore)/3
+	st.Red = st.Red || s.clients.lastError() != nil || left <= 0 || st.Failing && left < st.NotAfter.Sub(st.NotBefore)/3
 	if s.managed != nil && st.Error == "" && st.Issuer == "" { // the first order is under way
 		st.Red = false
 	}
@@ -77,15 +78,15 @@ func (n *managed) describe(st *Status) {
 			continue
 		}
 		said = append(said, strings.TrimPrefix(from.name+": "+t.reason, ": "))
-		if st.NextTry.IsZero() || t.next.Before(st.NextTry) {
-			st.NextTry = t.next.UTC()
+		if t.count > 0 && (!st.Failing || t.next.Before(st.NextTry)) {
+			st.Failing, st.NextTry = true, t.next.UTC()
 		}
 	}
 	st.Error = strings.Join(said, "; ")
 	if h := n.serving.Load(); h != nil && h.from != nil && h.from.acme == nil && h.from != n.issuers[0] {
 		st.Red = true // visitors are warned of it
 	}
-	if st.Error != "" && st.NextTry.After(st.NextRenewal) || st.NextRenewal.Before(time.Now()) {
+	if st.Failing && st.NextTry.After(st.NextRenewal) || st.NextRenewal.Before(time.Now()) {
 		st.NextRenewal = st.NextTry
 	}
 }
@@ -124,7 +125,7 @@ func (m *Manager) Collect(ch chan<- prometheus.Metric) {
 		if !st.NextRenewal.IsZero() {
 			gauge(nextRenewal, float64(st.NextRenewal.Unix()))
 		}
-		if st.Error != "" {
+		if st.Failing {
 			gauge(failing, 1)
 		} else {
 			gauge(failing, 0)

@@ -10,7 +10,7 @@ import (
 
 // A try is what came of asking one issuer, in vain, since the last certificate.
 type try struct {
-	count   int // of attempts
+	count   int // of attempts; 0 when another issuer has given a certificate since
 	posted  int // of those in which the CA was asked to do something
 	reason  string
 	refused string    // what the issuer itself said the last time
@@ -74,6 +74,22 @@ func (n *managed) note(issuer string, err error, a attempt) {
 	t.last = time.Now()
 	t.next = latest(t.last.Add(backoff(err, t.count, posted)), a.until)
 	n.tries[issuer] = t
+}
+
+// settle forgets the attempts in vain that a certificate of from puts an end to. What issuers that are preferred to it said is
+// told on, and those that the local CA stands in for are asked on.
+func (n *managed) settle(from *issuer) {
+	rank := slices.Index(n.issuers, from)
+	for i, issuer := range n.issuers {
+		t, failed := n.tries[issuer.name]
+		switch {
+		case !failed || i < rank && from.acme == nil:
+		case i < rank:
+			n.tries[issuer.name] = try{reason: t.reason}
+		default:
+			delete(n.tries, issuer.name)
+		}
+	}
 }
 
 func (n *managed) tried(issuer string) try {
