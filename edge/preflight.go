@@ -18,10 +18,10 @@ func (c *cli) preflightCommand() *cobra.Command {
 		Short: "say why a host has no certificate: DNS, ports, CAA, clock, storage, rate budget",
 		Long: `preflight looks at all that a certificate depends on, for the hosts and aliases named or
 for all: the names in the DNS and whether their addresses lead here, who answers on ports
-80 and 443, CAA records, the CA and the account there, credentials for DNS, this host's clock
-and storage, and what is left of the CA's rate budget. It changes nothing and orders nothing. What it sees it sees from this
-host: a firewall that stops others only is not seen. Run it as the user that edge runs as,
-or as root. It exits with 1 when something would prevent a certificate.`,
+80 and 443, CAA records, the CA and the account there, credentials for DNS, this host's
+clock and storage, and what is left of the CA's rate budget. It changes nothing and orders
+nothing. What it sees it sees from this host: a firewall that stops others only is not
+seen. Run it as the user that edge runs as, or as root. It exits with 1 when something would prevent a certificate.`,
 		Example: "  edge preflight\n  edge preflight example.com www.example.com --json",
 		RunE:    func(command *cobra.Command, args []string) error { return c.preflight(command.Context(), args) },
 	})
