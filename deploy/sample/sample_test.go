@@ -31,7 +31,8 @@ func start(t *testing.T) started {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(root) })
-	s := started{folder: filepath.Join(root, "deploy", "sample"), https: freePort(t), http: freePort(t)}
+	ports := freePorts(t, 3)
+	s := started{folder: filepath.Join(root, "deploy", "sample"), https: ports[0], http: ports[1]}
 	output(t, ".", "go", "build", "-trimpath", "-o", filepath.Join(root, "bin", "edge"), "../../edge")
 	output(t, ".", "go", "build", "-trimpath", "-o", filepath.Join(root, "bin", "sample-app"), "./app")
 	copyFolder(t, "../../web/app/dist", filepath.Join(root, "web", "app", "dist"))
@@ -40,7 +41,7 @@ func start(t *testing.T) started {
 		if err != nil {
 			t.Fatal(err)
 		}
-		text := strings.NewReplacer("8443", s.https, "8080", s.http, "9180", freePort(t), "log:\n", "log:\n  level: debug\n").Replace(string(data))
+		text := strings.NewReplacer("8443", s.https, "8080", s.http, "9180", ports[2], "log:\n", "log:\n  level: debug\n").Replace(string(data))
 		if err := os.MkdirAll(s.folder, 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -128,15 +129,19 @@ func TestBrowser(t *testing.T) {
 	}
 }
 
-func freePort(t *testing.T) string {
+// freePorts returns n different ports. They are held together: one that is given back at once may be the next one found.
+func freePorts(t *testing.T, n int) []string {
 	t.Helper()
-	ln, err := net.Listen("tcp", ":0")
-	if err != nil {
-		t.Fatal(err)
+	ports := make([]string, n)
+	for i := range ports {
+		ln, err := net.Listen("tcp", ":0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ln.Close()
+		_, ports[i], _ = net.SplitHostPort(ln.Addr().String())
 	}
-	defer ln.Close()
-	_, port, _ := net.SplitHostPort(ln.Addr().String())
-	return port
+	return ports
 }
 
 func output(t *testing.T, dir, name string, args ...string) string {
