@@ -18,10 +18,11 @@ import (
 	"github.com/onehost/edge/edge/internal/cert/route53/route53test"
 )
 
-// acmeHead is what configurations begin with whose certificates come from a real ACME server.
+// acmeHead is what configurations begin with whose certificates come from a real ACME server. Its ports are held for TCP
+// alone: over UDP a visitor of another test may have one.
 const acmeHead = `
 data_dir: ./data
-listen: {http: "127.0.0.1:HTTP", https: "127.0.0.1:HTTPS", metrics: 127.0.0.1:0, public_port: 443}
+listen: {http: "127.0.0.1:HTTP", https: "127.0.0.1:HTTPS", h3: off, metrics: 127.0.0.1:0, public_port: 443}
 tls: {email: ops@example.com, issuers: [{directory: "DIRECTORY", ca: "ROOT"}], check_interval: 1s}
 shutdown: 5s
 `
@@ -82,7 +83,7 @@ func TestCertificatesComeByThemselves(t *testing.T) {
 		t.Run(challenge, func(t *testing.T) {
 			t.Parallel()
 			ca := acmetest.Start(t, acmetest.Options{Strict: true, RejectNonces: 20})
-			head := strings.Replace(acmeHead, `"ROOT"}`, `"ROOT", challenges: [`+challenge+`]}`, 1)
+			head := strings.NewReplacer(`"ROOT"}`, `"ROOT", challenges: [`+challenge+`]}`, "h3: off", "h3: on").Replace(acmeHead)
 			s := serveACME(t, ca, head, answering("a.test", "b.test"))
 			s.log.wait(t, 1, issued, "host=a.test")
 			s.log.wait(t, 1, issued, "host=b.test")
