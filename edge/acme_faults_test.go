@@ -85,7 +85,7 @@ func TestAFullDisk(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	ca := acmetest.Start(t, acmetest.Options{Validity: 12 * time.Second, NoRenewalInfo: true})
+	ca := acmetest.Start(t, acmetest.Options{Validity: 20 * time.Second, NoRenewalInfo: true})
 	head := strings.Replace(acmeHead, "data_dir: ./data", "data_dir: DISK/data", 1)
 	s := serveACME(t, ca, head, answering("a.test"), "DISK", disk)
 	s.log.wait(t, 1, issued, "host=a.test")
