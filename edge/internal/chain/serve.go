@@ -18,9 +18,6 @@ const healthRule = "health"
 // challengeRule is the name of what answers a CA that looks whether a name is ours.
 const challengeRule = "acme"
 
-// challengePath is where it looks (RFC 8555, section 8.3).
-const challengePath = "/.well-known/acme-challenge/"
-
 // find returns what is kept for the host that hostname belongs to, or nil.
 func (g *generation) find(hostname string) *hostState {
 	h := g.table.Host(hostname)
@@ -38,7 +35,7 @@ func (c *Chain) locate(p *passage) bool {
 		}
 		return c.refuse(p.Exchange, http.StatusMisdirectedRequest, reasonMisdirected)
 	}
-	if p.TLS == nil && strings.HasPrefix(p.RawPath, challengePath) && c.challenged(p.Exchange) {
+	if p.TLS == nil && c.challenged(p.Exchange) {
 		return false
 	}
 	if p.host == nil {
