@@ -22,6 +22,7 @@ func (nobody) Write(p []byte) (int, error)                  { return len(p), nil
 func (nobody) Flush() error                                 { return nil }
 func (nobody) Upgrade() (io.ReadWriteCloser, error)         { return nil, exchange.ErrNoUpgrade }
 func (nobody) Context() context.Context                     { return context.Background() }
+func (nobody) Watch(exchange.Watcher)                       {}
 func (nobody) SetIdle(time.Duration)                        {}
 func (nobody) SetReadDeadline(time.Time) error              { return nil }
 func (nobody) SetWriteDeadline(time.Time) error             { return nil }

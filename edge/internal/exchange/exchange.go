@@ -146,6 +146,8 @@ type Stream interface {
 	Upgrade() (io.ReadWriteCloser, error)
 	// Context is done when the visitor has gone away or the front gives up the exchange.
 	Context() context.Context
+	// Watch has w told when Context would be done; nil ends that.
+	Watch(w Watcher)
 	// SetIdle sets how long reading and writing may be silent before they fail with ErrTooSlow.
 	SetIdle(time.Duration)
 	// SetReadDeadline and SetWriteDeadline bound reading and writing in addition to that, for http.ResponseController.
@@ -162,12 +164,20 @@ type Exchange struct {
 	Record   Record
 
 	stream    Stream
+	text      []byte // see Text
 	hooks     []HeadHook
 	limit     body
 	sent      bool
 	bodiless  bool
 	upgrading bool
 	aborted   error
+}
+
+// A Watcher works on an exchange whose visitor may leave.
+type Watcher interface {
+	// Gone is called, at most once and from any goroutine, when the exchange's Context would be done; why is its cause.
+	// It must not call the exchange.
+	Gone(why error)
 }
 
 // A HeadHook may change the answer's head just before it is sent, and must not send anything itself.
@@ -183,16 +193,22 @@ func (x *Exchange) Reset(s Stream) {
 	clear(x.Response.Fields)
 	clear(x.Response.Trailers)
 	clear(x.hooks)
+	poison(x.text)
 	*x = Exchange{
 		Request:  Request{Fields: x.Fields[:0], Trailers: x.Trailers[:0], Body: NoBody},
 		Response: Response{Fields: x.Response.Fields[:0], Trailers: x.Response.Trailers[:0], Length: -1},
 		stream:   s,
 		hooks:    x.hooks[:0],
+		text:     x.text[:0],
 	}
 }
 
 // Context is done when the visitor has gone away or the front gives up the exchange.
 func (x *Exchange) Context() context.Context { return x.stream.Context() }
+
+// Watch has w told when Context would be done, which costs less than a context. Watch(nil) ends it: once that has returned,
+// w is not being told and won't be. One Watcher at a time.
+func (x *Exchange) Watch(w Watcher) { x.stream.Watch(w) }
 
 // BeforeHead registers h to see the answer's head before it is sent.
 func (x *Exchange) BeforeHead(h HeadHook) { x.hooks = append(x.hooks, h) }

@@ -371,6 +371,7 @@ func (s *Server) cutOff(why error) error {
 	left := len(s.lines)
 	s.cut(exchange.ErrShutdown)
 	for l := range s.lines {
+		l.giveUp(exchange.ErrShutdown)
 		l.reset()
 	}
 	s.mu.Unlock()

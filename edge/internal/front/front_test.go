@@ -60,16 +60,22 @@ func TestDrain(t *testing.T) {
 func TestDrainCutsWhatIsLeft(t *testing.T) {
 	t.Parallel()
 	for _, protocol := range []exchange.Protocol{exchange.HTTP11, exchange.HTTP2, exchange.HTTP3} {
-		for _, doing := range []string{"waiting", "reading"} {
+		for _, doing := range []string{"waiting", "watching", "reading"} {
 			t.Run(fmt.Sprint(protocol, " ", doing), func(t *testing.T) {
 				t.Parallel()
 				working, ended := make(chan bool), make(chan error, 1)
 				h := start(t, true, Limits{}, func(x *exchange.Exchange) {
 					x.Flush()
 					close(working)
-					if doing == "reading" {
+					switch doing {
+					case "watching":
+						told := make(watcher, 1)
+						x.Watch(told)
+						ended <- told.wait(t)
+						return
+					case "reading":
 						io.ReadAll(x.Body)
-					} else {
+					default:
 						<-x.Context().Done()
 					}
 					ended <- context.Cause(x.Context())

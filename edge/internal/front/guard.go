@@ -185,8 +185,8 @@ func (l *line) tooSlow() {
 // checkGone tells a handler that waits for something else that its visitor has closed the connection.
 // As in nginx, closing only the sending side counts: nothing tells it from having left.
 func (l *line) checkGone() {
-	if h := l.watcher.Load(); h != nil && l.reading.Load() == 0 && peerGone(l.raw) {
-		h.giveUp(exchange.ErrClientGone)
+	if l.watcher.Load() != nil && l.reading.Load() == 0 && peerGone(l.raw) {
+		l.giveUp(exchange.ErrClientGone)
 	}
 }
 

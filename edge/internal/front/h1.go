@@ -25,6 +25,7 @@ type h1 struct {
 	one  [1]byte // what an idle connection waits with
 
 	x    exchange.Exchange
+	text *[]byte // lent to x
 	head head
 	scan headScan
 
@@ -41,6 +42,7 @@ type h1 struct {
 		sync.Mutex
 		context.Context // nil until somebody asks
 		cancel          context.CancelCauseFunc
+		watcher         exchange.Watcher
 		over            error
 	}
 }
@@ -78,7 +80,9 @@ func (h *h1) next() bool {
 		x.Scheme = "https"
 	}
 	x.TLS, x.Peer, x.Local = h.tls, h.line.peer, h.line.local
-	if why := h.head.parse(string(h.in.unread()[:size]), &x.Request); why != accepted {
+	h.text = h.s.pools.text()
+	x.LendText(*h.text)
+	if why := h.head.parse(x.Text(h.in.unread()[:size]), &x.Request); why != accepted {
 		h.refuse(why)
 		return false
 	}
@@ -96,6 +100,11 @@ func (h *h1) giveBack() {
 	}
 	h.in.giveBack(&h.s.pools)
 	h.answer.giveBack(&h.s.pools)
+	if h.text != nil {
+		h.x.LendText(nil)
+		h.s.pools.texts.Put(h.text)
+		h.text = nil
+	}
 }
 
 // readHead waits for a head and returns its length, or 0 if the connection ended without anything to answer to.
@@ -222,16 +231,38 @@ func (h *h1) Context() context.Context {
 	return c.Context
 }
 
-// giveUp tells whoever asked for the context that the visitor will not get his answer.
+// Watch is of [exchange.Stream].
+func (h *h1) Watch(w exchange.Watcher) {
+	c := &h.context
+	c.Lock()
+	defer c.Unlock()
+	c.watcher = w
+	if w == nil {
+		return
+	}
+	h.line.watcher.Store(h)
+	if c.over == nil && h.s.work.Err() != nil {
+		c.over = exchange.ErrShutdown
+	}
+	if c.over != nil {
+		w.Gone(c.over)
+	}
+}
+
+// giveUp tells whoever asked for the context, or watches, that the visitor will not get his answer.
 func (h *h1) giveUp(why error) {
 	c := &h.context
 	c.Lock()
 	defer c.Unlock()
-	if c.over == nil {
-		c.over = why
+	if c.over != nil {
+		return
 	}
+	c.over = why
 	if c.cancel != nil {
 		c.cancel(why)
+	}
+	if c.watcher != nil {
+		c.watcher.Gone(why)
 	}
 }
 
@@ -239,11 +270,11 @@ func (h *h1) endContext() {
 	c := &h.context
 	c.Lock()
 	defer c.Unlock()
+	h.line.watcher.Store(nil)
 	if c.cancel != nil {
-		h.line.watcher.Store(nil)
 		c.cancel(nil)
 	}
-	c.Context, c.cancel, c.over = nil, nil, nil
+	c.Context, c.cancel, c.watcher, c.over = nil, nil, nil, nil
 }
 
 // SetIdle is of [exchange.Stream].

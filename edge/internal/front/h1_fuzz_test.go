@@ -58,7 +58,7 @@ func (m *meanings) front(s *Server, raw []byte, step int) {
 		if x.HasQuery {
 			target += "?" + x.RawQuery
 		}
-		*m = append(*m, meaning{x.Method, target, strings.Clone(x.Host), string(b), fieldList(x.Fields), fieldList(x.Trailers)})
+		*m = append(*m, meaning{strings.Clone(x.Method), strings.Clone(target), strings.Clone(x.Host), string(b), fieldList(x.Fields), fieldList(x.Trailers)})
 	})
 	l := newLine(s, &tape{bytes: raw, step: step})
 	newH1(s, l, l, nil).serve()

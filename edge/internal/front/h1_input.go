@@ -9,11 +9,12 @@ import (
 const (
 	inputSize  = 4 << 10  // what nearly every head fits in
 	outputSize = 16 << 10 // one TLS record
+	textSize   = 4 << 10  // what nearly every head fits in, with what is made of it and of its answer's head
 )
 
 // pools lends the buffers of connections that are not idle.
 type pools struct {
-	in, out sync.Pool
+	in, out, texts sync.Pool
 }
 
 func (p *pools) input() *[]byte {
@@ -29,6 +30,14 @@ func (p *pools) output() *[]byte {
 		return b
 	}
 	b := make([]byte, 0, outputSize)
+	return &b
+}
+
+func (p *pools) text() *[]byte {
+	if b, ok := p.texts.Get().(*[]byte); ok {
+		return b
+	}
+	b := make([]byte, 0, textSize)
 	return &b
 }
 

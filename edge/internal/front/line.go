@@ -150,6 +150,13 @@ func (l *line) expired() bool {
 // past is a deadline that has been missed.
 var past = time.Unix(1, 0)
 
+// giveUp tells the handler of an h1 exchange; those of h2 hear of it when their streams end.
+func (l *line) giveUp(why error) {
+	if h := l.watcher.Load(); h != nil {
+		h.giveUp(why)
+	}
+}
+
 // reset breaks the connection so that the visitor sees an error and not an end. It is for guard's and Drain's use, too.
 func (l *line) reset() {
 	l.forgetUnsent()

@@ -44,6 +44,7 @@ type stream struct {
 		sync.Mutex
 		waits bool // the visitor, for a 100 before he sends a body (h3: x/net sees to that itself)
 	}
+	watch   exchange.Watch
 	context struct {
 		sync.Mutex
 		context.Context // nil until somebody asks
@@ -149,6 +150,7 @@ func (st *stream) end() {
 	if st.body != nil {
 		st.body.end()
 	}
+	st.watch.End()
 	c := &st.context
 	c.Lock()
 	defer c.Unlock()
@@ -165,23 +167,31 @@ func (st *stream) Context() context.Context {
 	c.Lock()
 	defer c.Unlock()
 	if c.Context == nil {
-		server := st.of.s.work
-		ctx, cancel := context.WithCancelCause(server)
+		ctx, cancel := context.WithCancelCause(st.of.s.work)
 		c.Context, c.cancel = ctx, cancel
 		c.stop = context.AfterFunc(st.r.Context(), func() {
-			switch {
-			case st.given.Load():
-			case server.Err() != nil:
-				cancel(context.Cause(server))
-			case st.slow.Load():
-				cancel(exchange.ErrTooSlow)
-			default:
-				cancel(exchange.ErrClientGone)
+			if !st.given.Load() {
+				cancel(st.whyOver())
 			}
 		})
 	}
 	return c.Context
 }
+
+// whyOver is the cause of the end of a stream that has ended before its exchange.
+func (st *stream) whyOver() error {
+	switch server := st.of.s.work; {
+	case server.Err() != nil:
+		return context.Cause(server)
+	case st.slow.Load():
+		return exchange.ErrTooSlow
+	default:
+		return exchange.ErrClientGone
+	}
+}
+
+// Watch is of [exchange.Stream].
+func (st *stream) Watch(w exchange.Watcher) { st.watch.Set(st.r.Context(), w, st.whyOver) }
 
 // SendInformational is of [exchange.Stream]. A 100 is not sent: that is done when the body is read first.
 func (st *stream) SendInformational(status int, fields exchange.Fields) error {

@@ -111,8 +111,9 @@ type Recorder struct {
 	// WriteError, if set, is what writing the body returns from now on.
 	WriteError error
 
-	ctx context.Context
-	x   *exchange.Exchange
+	ctx   context.Context
+	x     *exchange.Exchange
+	watch exchange.Watch
 }
 
 // An Informational is a 1xx answer.
@@ -186,6 +187,11 @@ func (u *upgraded) Close() error {
 
 // Context is the stream's side of the exchange.
 func (r *Recorder) Context() context.Context { return r.ctx }
+
+// Watch is the stream's side of the exchange.
+func (r *Recorder) Watch(w exchange.Watcher) {
+	r.watch.Set(r.ctx, w, func() error { return context.Cause(r.ctx) })
+}
 
 // SetIdle is the stream's side of the exchange.
 func (r *Recorder) SetIdle(d time.Duration) { r.Idle = d }

@@ -1,0 +1,42 @@
+package exchange
+
+import (
+	"context"
+	"sync"
+)
+
+// A Watch implements [Stream]'s Watch for a stream that has a context anyway.
+type Watch struct {
+	mu      sync.Mutex
+	watcher Watcher
+	stop    func() bool
+}
+
+// Set has w told when ctx is done, with the cause that why returns then. Without w it only ends what was set before.
+func (t *Watch) Set(ctx context.Context, w Watcher, why func() error) {
+	t.End()
+	if w == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.watcher = w
+	t.stop = context.AfterFunc(ctx, func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if t.watcher == w {
+			t.watcher = nil
+			w.Gone(why())
+		}
+	})
+}
+
+// End tells nobody any more, from its return on.
+func (t *Watch) End() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.stop != nil {
+		t.stop()
+		t.stop, t.watcher = nil, nil
+	}
+}
