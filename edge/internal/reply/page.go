@@ -10,30 +10,48 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/onehost/edge/edge/internal/exchange"
 )
 
-// A page is one error in the two forms that visitors take, cut in two where the request id goes.
+// A page is one error in the two forms that visitors take.
 type page struct {
-	html, problem cut
+	html, problem form
 }
 
-type cut struct {
+// A form is an answer, its body cut in two where the request id goes.
+type form struct {
+	fields        exchange.Fields
 	before, after []byte
 	escape        func(to []byte, id string) []byte
 }
 
-// errorPages are prepared for every status from 400 to 599, so that sending one costs two copies. They are made for
-// the first error: most commands of the program meet none.
-var errorPages = sync.OnceValue(func() *[200]page {
-	pages := new([200]page)
-	for i := range pages {
-		status := 400 + i
-		pages[i] = newPage(status, title(status), detail(status))
-	}
-	return pages
-})
+// append writes the body.
+func (f *form) append(to []byte, id string) []byte {
+	return append(f.escape(append(to, f.before...), id), f.after...)
+}
 
-var maintenancePage = newPage(503, "Down for maintenance", "This site is being worked on and will be back soon. Please try again in a few minutes.")
+// A book has all the pages, so that to send one is to copy it.
+type book struct {
+	errors      [200]page // from status 400
+	maintenance page
+	paper       sync.Pool // of *[]byte, to write a body on
+}
+
+// pages are made for the first error: most commands of the program meet none.
+var pages = sync.OnceValue(func() *book {
+	b := new(book)
+	for i := range b.errors {
+		status := 400 + i
+		b.errors[i] = newPage(status, title(status), detail(status))
+	}
+	b.maintenance = newPage(503, "Down for maintenance", "This site is being worked on and will be back soon. Please try again in a few minutes.")
+	b.paper.New = func() any {
+		sheet := make([]byte, 0, 4<<10) // more than a page needs
+		return &sheet
+	}
+	return b
+})
 
 func title(status int) string {
 	if t := http.StatusText(status); t != "" {
@@ -114,14 +132,19 @@ func newPage(status int, title, detail string) page {
 		"{id}", idMark,
 	).Replace(pageText)
 	return page{
-		html:    cutAtID([]byte(text), escapeHTML),
-		problem: cutAtID(append(problem, '\n'), escapeJSON),
+		html:    newForm("text/html; charset=utf-8", []byte(text), escapeHTML),
+		problem: newForm("application/problem+json", append(problem, '\n'), escapeJSON),
 	}
 }
 
-func cutAtID(b []byte, escape func([]byte, string) []byte) cut {
-	before, after, _ := bytes.Cut(b, []byte(idMark))
-	return cut{before: before, after: after, escape: escape}
+func newForm(mediaType string, body []byte, escape func([]byte, string) []byte) form {
+	before, after, _ := bytes.Cut(body, []byte(idMark))
+	return form{before: before, after: after, escape: escape, fields: exchange.Fields{
+		{Name: "Content-Type", Value: mediaType},
+		{Name: "Cache-Control", Value: "no-store"},
+		{Name: "X-Content-Type-Options", Value: "nosniff"},
+		{Name: "Content-Security-Policy", Value: pagePolicy},
+	}}
 }
 
 func escapeHTML(to []byte, id string) []byte {

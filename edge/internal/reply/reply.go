@@ -30,7 +30,8 @@ func Error(x *exchange.Exchange, status int, reason string) {
 	if status < 400 || status > 599 {
 		status = 500
 	}
-	send(x, status, &errorPages()[status-400])
+	b := pages()
+	b.send(x, status, &b.errors[status-400])
 }
 
 // Maintenance answers 503 with a page that says so, and with Retry-After unless there is one.
@@ -43,35 +44,30 @@ func Maintenance(x *exchange.Exchange) {
 	if !x.Response.Fields.Has("Retry-After") {
 		x.Response.Fields.Add("Retry-After", maintenanceRetry)
 	}
-	send(x, 503, &maintenancePage)
+	b := pages()
+	b.send(x, 503, &b.maintenance)
 }
 
 // maintenanceRetry is in seconds: often enough that visitors are back soon after, seldom enough to be no load.
 const maintenanceRetry = "120"
 
 // send sends p with x's request id in it.
-func send(x *exchange.Exchange, status int, p *page) {
-	body, media := &p.problem, "application/problem+json"
+func (b *book) send(x *exchange.Exchange, status int, p *page) {
+	f := &p.problem
 	if prefersHTML(x.Request.Fields) {
-		body, media = &p.html, "text/html; charset=utf-8"
+		f = &p.html
 	}
-	var room [64]byte
-	id := body.escape(room[:0], x.ID)
+	sheet, _ := b.paper.Get().(*[]byte)
+	*sheet = f.append((*sheet)[:0], x.ID)
 
 	r := &x.Response
 	r.Status = status
-	r.Length = int64(len(body.before) + len(id) + len(body.after))
+	r.Length = int64(len(*sheet))
 	r.Trailers = r.Trailers[:0]
 	r.Fields.DelFunc(func(f exchange.Field) bool { return !belongsToError(f.Name) })
-	r.Fields.Add("Content-Type", media)
-	r.Fields.Add("Cache-Control", "no-store")
-	r.Fields.Add("X-Content-Type-Options", "nosniff")
-	r.Fields.Add("Content-Security-Policy", pagePolicy)
-
-	for _, part := range [...][]byte{body.before, id, body.after} {
-		if _, err := x.Write(part); err != nil {
-			return // the visitor is gone; the front sees it too
-		}
+	r.Fields = append(r.Fields, f.fields...)
+	if _, err := x.Write(*sheet); err == nil {
+		b.paper.Put(sheet) // after an error x/net/http2 may still read it
 	}
 }
 

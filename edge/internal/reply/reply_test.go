@@ -256,24 +256,3 @@ func FuzzError(f *testing.F) {
 		}
 	})
 }
-
-// discard is a stream that costs nothing.
-type discard struct{ exchange.Stream }
-
-func (discard) SendHead(*exchange.Response, bool) error { return nil }
-func (discard) Write(p []byte) (int, error)             { return len(p), nil }
-
-func BenchmarkError(b *testing.B) {
-	for name, accept := range map[string]string{"problem": "*/*", "page": browser} {
-		b.Run(name, func(b *testing.B) {
-			x := &exchange.Exchange{}
-			b.ReportAllocs()
-			for b.Loop() {
-				x.Reset(discard{})
-				x.ID = "0123456789abcdef"
-				x.Request.Fields.Add("Accept", accept)
-				reply.Error(x, 429, "rate_limited")
-			}
-		})
-	}
-}

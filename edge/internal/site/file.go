@@ -39,6 +39,7 @@ type variant struct {
 	modified     time.Time       // in whole seconds, as Last-Modified says it
 	fields       exchange.Fields // of a 200
 	notModified  exchange.Fields // of a 304
+	missing      exchange.Fields // of a 404, if the file is notFoundPage
 }
 
 func newFile(name string, info fs.FileInfo) *file {
@@ -106,7 +107,28 @@ func (f *file) variant(c coding, data []byte, length int64, hash [sha256.Size]by
 		v.notModified.Add("Last-Modified", v.lastModified)
 	}
 	v.notModified = append(v.notModified, shared...)
+	if f.name == notFoundPage {
+		v.missing = missing(v.fields)
+	}
 	return v
+}
+
+// notFoundPage is the name of the file that answers for missing ones.
+const notFoundPage = "404.html"
+
+// missing makes the fields of a 404 of those of a 200.
+func missing(found exchange.Fields) exchange.Fields {
+	var fields exchange.Fields
+	for _, f := range found {
+		switch f.Name {
+		case "ETag", "Last-Modified", "Accept-Ranges": // they are the page's, not the missing file's
+		case "Cache-Control":
+			fields.Add(f.Name, "no-store")
+		default:
+			fields.Add(f.Name, f.Value)
+		}
+	}
+	return fields
 }
 
 // lasting are the fields that 200, 206 and 304 all have.

@@ -14,12 +14,15 @@ type weights struct {
 
 // choose returns the variant that the visitor wants most, the smallest of several, or nil if none is acceptable
 // (RFC 9110, section 12.5.3). A visitor who says nothing about codings gets the file as it is.
-func choose(variants []variant, request exchange.Fields) *variant {
+func choose(variants []variant, q *question) *variant {
 	plain := &variants[len(variants)-1]
-	if !request.Has("Accept-Encoding") {
+	if q.codings == nil {
 		return plain
 	}
-	w := acceptedCodings(request)
+	w, usual := usualCodings(*q.codings)
+	if !usual || q.moreCodings {
+		w = acceptedCodings(q.fields)
+	}
 	var best *variant
 	most := 0
 	for i := range variants {
@@ -28,6 +31,19 @@ func choose(variants []variant, request exchange.Fields) *variant {
 		}
 	}
 	return best
+}
+
+// usualCodings knows what browsers say by heart: to read it takes as long as all the rest of a usual answer.
+func usualCodings(value string) (weights, bool) {
+	w := weights{named: [codings]int{identity: -1, gzipped: 1000, brotlied: 1000, zstandard: -1}, other: -1}
+	switch value {
+	case "gzip, deflate, br, zstd":
+		w.named[zstandard] = 1000
+		return w, true
+	case "gzip, deflate, br":
+		return w, true
+	}
+	return w, false
 }
 
 // of returns the weight of a coding in half thousandths, so that there is room for the plain file below whatever is
@@ -74,11 +90,17 @@ func accepts(request exchange.Fields, kind, subtype string) bool {
 		if p := matches(mediaRange, kind, subtype); p > precision {
 			precision, taken = p, q > 0
 		}
+		if precision == byName {
+			return taken
+		}
 	}
 	return taken || !request.Has("Accept")
 }
 
-// matches says how precisely a media range names a type: 3 by its name, 2 by kind/*, 1 by */*, 0 not at all.
+// byName is how precisely a media range that has no "*" names a type.
+const byName = 3
+
+// matches says how precisely a media range names a type: byName by its own name, 2 by kind/*, 1 by */*, 0 not at all.
 func matches(mediaRange, kind, subtype string) int {
 	k, s, _ := strings.Cut(mediaRange, "/")
 	switch {
@@ -89,7 +111,7 @@ func matches(mediaRange, kind, subtype string) int {
 	case s == "*":
 		return 2
 	case strings.EqualFold(s, subtype):
-		return 3
+		return byName
 	}
 	return 0
 }

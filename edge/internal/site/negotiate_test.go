@@ -81,6 +81,21 @@ func TestCodingInSeveralFields(t *testing.T) {
 	if got := get(s, "GET", "/"+script, "Accept-Encoding", "deflate", "Accept-Encoding", "zstd").Fields.Get("Content-Encoding"); got != "zstd" {
 		t.Error(got)
 	}
+	if got := get(s, "GET", "/"+script, "Accept-Encoding", "gzip, deflate, br", "Accept-Encoding", "br;q=0").Fields.Get("Content-Encoding"); got != "gzip" {
+		t.Error(got)
+	}
+}
+
+func TestWhatIsKnownByHeartIsWhatReadingGives(t *testing.T) {
+	for _, value := range []string{"gzip, deflate, br, zstd", "gzip, deflate, br"} {
+		known, ok := usualCodings(value)
+		if read := acceptedCodings(exchange.Fields{{Name: "accept-encoding", Value: value}}); !ok || known != read {
+			t.Errorf("%s: %v, %v, want %v", value, ok, known, read)
+		}
+	}
+	if w, ok := usualCodings("gzip"); ok {
+		t.Errorf("%v", w)
+	}
 }
 
 func TestAccepts(t *testing.T) {
@@ -95,6 +110,8 @@ func TestAccepts(t *testing.T) {
 		{"*/*", true},
 		{"text/html;q=0.0, */*", false},
 		{"text/*;q=0, text/html", true},
+		{"text/html, text/html;q=0", true}, // the first one counts
+		{"text/html;q=0, text/html", false},
 		{"application/xhtml+xml", false},
 		{"text", false},
 		{"*", false},

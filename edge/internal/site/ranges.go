@@ -119,41 +119,52 @@ func parsePosition(s string) (int64, bool) {
 }
 
 // contentRange is the value of Content-Range for a part of content of size bytes.
-func contentRange(s span, size int64) string {
-	room := append(make([]byte, 0, 64), "bytes "...)
-	room = strconv.AppendInt(room, s.from, 10)
-	room = append(room, '-')
-	room = strconv.AppendInt(room, s.from+s.length-1, 10)
-	room = append(room, '/')
-	return string(strconv.AppendInt(room, size, 10))
+func contentRange(to []byte, s span, size int64) []byte {
+	to = append(to, "bytes "...)
+	to = strconv.AppendInt(to, s.from, 10)
+	to = append(to, '-')
+	to = strconv.AppendInt(to, s.from+s.length-1, 10)
+	to = append(to, '/')
+	return strconv.AppendInt(to, size, 10)
 }
 
 // multipart is a multipart/byteranges body: what stands before each part, and after the last (RFC 9110, section 14.6).
 type multipart struct {
 	contentType string
-	heads       []string
-	end         string
+	text        []byte             // all that is not of the file
+	starts      [maxRanges + 2]int // of what stands before each part, of what stands after the last, and text's end
 	length      int64
 }
 
-func newMultipart(parts []span, v *variant) multipart {
-	boundary := rand.Text()
-	m := multipart{contentType: "multipart/byteranges; boundary=" + boundary, end: "\r\n--" + boundary + "--\r\n"}
-	m.length = int64(len(m.end))
-	lineEnd := ""
-	for _, p := range parts {
-		head := lineEnd + "--" + boundary +
-			"\r\nContent-Range: " + contentRange(p, v.length) +
-			"\r\nContent-Type: " + v.fields.Get("Content-Type") + "\r\n\r\n"
-		m.heads = append(m.heads, head)
-		m.length += int64(len(head)) + p.length
-		lineEnd = "\r\n"
+func newMultipart(parts []span, v *variant) *multipart {
+	const part = len("\r\n--\r\nContent-Range: bytes 1234567890-1234567890/1234567890\r\nContent-Type: \r\n\r\n")
+	boundary, contentType := rand.Text(), v.fields.Get("Content-Type")
+	m := &multipart{contentType: "multipart/byteranges; boundary=" + boundary}
+	m.text = make([]byte, 0, (len(parts)+1)*(part+len(boundary)+len(contentType)))
+	for i, p := range parts {
+		m.starts[i] = len(m.text)
+		if i > 0 {
+			m.text = append(m.text, "\r\n"...)
+		}
+		m.text = append(append(m.text, "--"...), boundary...)
+		m.text = contentRange(append(m.text, "\r\nContent-Range: "...), p, v.length)
+		m.text = append(append(m.text, "\r\nContent-Type: "...), contentType...)
+		m.text = append(m.text, "\r\n\r\n"...)
+		m.length += p.length
 	}
+	m.starts[len(parts)] = len(m.text)
+	m.text = append(append(append(m.text, "\r\n--"...), boundary...), "--\r\n"...)
+	m.starts[len(parts)+1] = len(m.text)
+	m.length += int64(len(m.text))
 	return m
 }
+
+// before returns what stands before part i, or after the last.
+func (m *multipart) before(i int) []byte { return m.text[m.starts[i]:m.starts[i+1]] }
 
 // addRange sets the answer's head for one range.
 func addRange(x *exchange.Exchange, s span, size int64) {
 	x.Response.Status, x.Response.Length = 206, s.length
-	x.Response.Fields.Add("Content-Range", contentRange(s, size))
+	var room [64]byte
+	x.Response.Fields.Add("Content-Range", x.Text(contentRange(room[:0], s, size)))
 }

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -45,14 +46,16 @@ type Site struct {
 	fallback *file            // of an SPA: index.html
 	notFound *file            // 404.html, if there is one
 
+	chunks sync.Pool // see disk
+
 	mu   sync.Mutex
 	jobs []job // what is still to compress or hash, cheapest first
 }
 
 // entry is what a path leads to.
 type entry struct {
-	file     *file
-	redirect bool // to the path with a slash at its end
+	file   *file
+	folder string // "" for none: a relative reference to the path with a slash at its end
 }
 
 // Open reads the site's files. Files that are still to be compressed when it returns are served as they are until [Site.Run]
@@ -98,19 +101,19 @@ func load(name string, cfg config.Site, o Options) (*Site, error) {
 			return nil, noIndex(cfg.Root)
 		}
 	}
-	s.notFound = s.entries["/404.html"].file
+	s.notFound = s.entries["/"+notFoundPage].file
 	sortJobs(s.jobs)
 	return s, nil
 }
 
 // add makes f reachable and notes what is to be done for it. An index.html also answers for its folder.
 func (s *Site) add(f *file) {
-	path := "/" + f.name
-	s.entries[path] = entry{file: f}
-	if folder, ok := strings.CutSuffix(path, "/index.html"); ok {
+	at := "/" + f.name
+	s.entries[at] = entry{file: f}
+	if folder, ok := strings.CutSuffix(at, "/index.html"); ok {
 		s.entries[folder+"/"] = entry{file: f}
 		if folder != "" {
-			s.entries[folder] = entry{redirect: true}
+			s.entries[folder] = entry{folder: "./" + url.PathEscape(folder[strings.LastIndexByte(folder, '/')+1:]) + "/"}
 		}
 	}
 	f.publish(f.plain(f.size, f.hash))
@@ -125,13 +128,13 @@ func (s *Site) ServeExchange(x *exchange.Exchange) {
 	e := s.find(x.Path)
 	reads := x.Method == http.MethodGet || x.Method == http.MethodHead
 	switch {
-	case !reads && (e.file != nil || e.redirect):
+	case !reads && (e.file != nil || e.folder != ""):
 		x.Response.Fields.Add("Allow", "GET, HEAD")
 		reply.Error(x, 405, "method_not_allowed")
 	case e.file != nil:
 		s.serve(x, e.file)
-	case e.redirect:
-		redirectToFolder(x)
+	case e.folder != "":
+		redirectToFolder(x, e.folder)
 	case reads && s.fallback != nil && isRoute(x.Path) && accepts(x.Fields, "text", "html"):
 		s.serve(x, s.fallback)
 	default:
@@ -185,13 +188,12 @@ func isRoute(path string) bool {
 
 // redirectToFolder adds the slash that relative links in the folder's index.html rely on. The location is relative too,
 // because a rule may have rewritten the path: only its last segment is surely the visitor's.
-func redirectToFolder(x *exchange.Exchange) {
-	location := "./" + x.Path[strings.LastIndexByte(x.Path, '/')+1:] + "/"
+func redirectToFolder(x *exchange.Exchange, folder string) {
 	if x.HasQuery {
-		location += "?" + x.RawQuery
+		folder += "?" + x.RawQuery
 	}
 	x.Response.Fields.Add("X-Content-Type-Options", "nosniff")
-	reply.Redirect(x, location, 301)
+	reply.Redirect(x, folder, 301)
 }
 
 // missing answers 404, with the site's own page if there is one and the visitor takes HTML. It is never stored: the
@@ -202,22 +204,15 @@ func (s *Site) missing(x *exchange.Exchange) {
 		reply.Error(x, 404, "no_such_file")
 		return
 	}
-	v := choose(f.variants(), x.Fields)
+	q := questionOf(x.Fields)
+	v := choose(f.variants(), &q)
 	if v == nil {
 		reply.Error(x, 404, "no_such_file")
 		return
 	}
 	x.Record.ErrorReason = "no_such_file"
-	for _, field := range v.fields {
-		switch field.Name {
-		case "ETag", "Last-Modified", "Accept-Ranges": // they are the page's, not the missing file's
-		case "Cache-Control":
-			x.Response.Fields.Add("Cache-Control", "no-store")
-		default:
-			x.Response.Fields.Add(field.Name, field.Value)
-		}
-	}
 	x.Response.Status, x.Response.Length = 404, v.length
+	x.Response.Fields = append(x.Response.Fields, v.missing...)
 	_, _ = x.Write(v.data) // the front knows
 }
 
