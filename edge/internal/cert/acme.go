@@ -13,9 +13,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
-	"path"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,6 +22,7 @@ import (
 	"github.com/mholt/acmez/v3"
 	"github.com/mholt/acmez/v3/acme"
 	"github.com/onehost/edge/edge/internal/cert/budget"
+	"github.com/onehost/edge/edge/internal/cert/storage"
 )
 
 // orderTimeout bounds one order: a CA that validates from several places takes seconds, a DNS provider minutes.
@@ -56,10 +55,7 @@ type acmeCA struct {
 type binding func(context.Context) (acme.EAB, error)
 
 // IssuerKey names the CA in the storage, as certmagic does for ACME directories.
-func (ca *acmeCA) IssuerKey() string {
-	rest, _ := strings.CutPrefix(ca.issuer.Directory, "https://")
-	return strings.Trim(strings.NewReplacer("/", "-", ":", "_").Replace(rest), "-")
-}
+func (ca *acmeCA) IssuerKey() string { return storage.IssuerKey(ca.issuer.Directory) }
 
 // renewing is the key of a context's value: the certificate that an order is to follow.
 type renewing struct{}
@@ -282,7 +278,7 @@ func (ca *acmeCA) forget(account acme.Account) {
 
 // accountKey reads the account's private key, or makes one and tells that it is fresh.
 func (ca *acmeCA) accountKey(ctx context.Context) (key crypto.Signer, fresh bool, err error) {
-	name := path.Join("acme", ca.IssuerKey(), "account.key")
+	name := storage.AccountKey(ca.issuer.Directory)
 	if err := ca.storage.Lock(ctx, name); err != nil {
 		return nil, false, err
 	}

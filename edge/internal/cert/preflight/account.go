@@ -5,14 +5,14 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"strings"
 
 	"github.com/caddyserver/certmagic"
+	"github.com/onehost/edge/edge/internal/cert/storage"
 )
 
 // account finds out whether the key of our account with a CA can be read. Without one there is nothing to say: edge makes it.
 func (in *inspection) account(a *authority) (Finding, bool) {
-	file := filepath.Join(in.Config.DataDir, "certificates", "acme", a.key(), "account.key")
+	file := filepath.Join(in.Config.DataDir, "certificates", storage.AccountKey(a.issuer.DirectoryURL()))
 	f := Finding{Check: "account", Result: OK, Seen: "the key of the account with " + a.issuer.String() + " is kept"}
 	pem, err := readFile(file)
 	if err == nil {
@@ -28,10 +28,4 @@ func (in *inspection) account(a *authority) (Finding, bool) {
 		f.Do = "put it back from a backup, or move it away to register a new account"
 	}
 	return f, true
-}
-
-// key names the CA among the accounts that are kept, as cert does.
-func (a *authority) key() string {
-	rest, _ := strings.CutPrefix(a.issuer.DirectoryURL(), "https://")
-	return strings.Trim(strings.NewReplacer("/", "-", ":", "_").Replace(rest), "-")
 }
