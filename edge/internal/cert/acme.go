@@ -15,7 +15,6 @@ import (
 	"net/http"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/certmagic"
@@ -46,9 +45,6 @@ type acmeCA struct {
 	account acme.Account
 
 	reach reach
-	// What its directory says of renewal information (RFC 9773): where it is, or that there is none.
-	renewals atomic.Pointer[string]
-	silent   atomic.Bool
 }
 
 // binding gets the credentials that bind an account to a customer of the CA (RFC 8555, section 7.3.4). Nil: none are needed.
@@ -104,7 +100,7 @@ func (ca *acmeCA) order(ctx context.Context, csr *x509.CertificateRequest, chall
 			return acme.Certificate{}, errRenewed
 		}
 		kind = budget.Renewal
-		if !ca.silent.Load() && time.Now().Before(before.NotAfter) { // the CA then knows what it renews (RFC 9773, section 5)
+		if ca.reach.renewalInfo() != "" && time.Now().Before(before.NotAfter) { // the CA then knows what it renews (RFC 9773, section 5)
 			kind, params.Replaces = budget.Replacement, before
 		}
 	}
@@ -127,7 +123,7 @@ func (ca *acmeCA) order(ctx context.Context, csr *x509.CertificateRequest, chall
 	if isProblem(err, acme.ProblemTypeAccountDoesNotExist) {
 		ca.forget(account) // the next try registers again, with the same key
 	}
-	if settled := settle(ctx, spend, chains, err, final.reached); settled != nil {
+	if settled := settleSpend(ctx, spend, chains, err, final.reached); settled != nil {
 		ca.log.Warn("what became of an order could not be written down: it counts as spent", "ca", ca.issuer.Name, "err", settled)
 	}
 	if err != nil {
@@ -185,9 +181,9 @@ func (f *finalized) CSR(ctx context.Context, ids []acme.Identifier) (*x509.Certi
 	return f.CSRSource.CSR(ctx, ids)
 }
 
-// settle writes down what an order cost. One whose end is not known, because the CA was asked to sign and its answer was
+// settleSpend writes down what an order cost. One whose end is not known, because the CA was asked to sign and its answer was
 // lost, is left as it is written down already: as if it had brought a certificate.
-func settle(ctx context.Context, spend *budget.Spend, chains []acme.Certificate, err error, final bool) error {
+func settleSpend(ctx context.Context, spend *budget.Spend, chains []acme.Certificate, err error, final bool) error {
 	var problem acme.Problem
 	switch {
 	case err == nil:
@@ -215,7 +211,7 @@ func (ca *acmeCA) client() *acmez.Client {
 	return &acmez.Client{Client: &acme.Client{
 		Directory:    ca.issuer.Directory,
 		UserAgent:    "edge",
-		HTTPClient:   ca.http,
+		HTTPClient:   &http.Client{Transport: incurious{ca.http.Transport}, Timeout: ca.http.Timeout},
 		Logger:       slog.New(quietly{ca.log.Handler()}),
 		PollInterval: shortestPoll, PollTimeout: orderTimeout,
 	}}

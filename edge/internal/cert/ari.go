@@ -1,12 +1,14 @@
 package cert
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -36,9 +38,10 @@ func (ca *acmeCA) renewalInfo(ctx context.Context, leaf *x509.Certificate) (rene
 	if err := ca.reach.wait(ctx, ca); err != nil {
 		return renewalWindow{}, err
 	}
-	base, err := ca.renewalInfoURL(ctx)
-	if err != nil {
-		return renewalWindow{}, err
+	base := ca.reach.renewalInfo()
+	if base == "" {
+		ca.reach.doubt() // for the next certificate
+		return renewalWindow{}, errNoRenewalInfo
 	}
 	id, err := acme.ARIUniqueIdentifier(leaf)
 	if err != nil {
@@ -46,7 +49,7 @@ func (ca *acmeCA) renewalInfo(ctx context.Context, leaf *x509.Certificate) (rene
 	}
 	body, header, err := ca.get(ctx, strings.TrimSuffix(base, "/")+"/"+id)
 	if err != nil {
-		ca.renewals.Store(nil) // the directory may say another place by now
+		ca.reach.doubt() // the directory may say another place by now
 		return renewalWindow{}, err
 	}
 	window, err := parseRenewalWindow(body)
@@ -54,28 +57,29 @@ func (ca *acmeCA) renewalInfo(ctx context.Context, leaf *x509.Certificate) (rene
 	return window, err
 }
 
-// renewalInfoURL is where the CA's directory says that it tells when to renew.
-func (ca *acmeCA) renewalInfoURL(ctx context.Context) (string, error) {
-	if known := ca.renewals.Load(); known != nil {
-		return *known, nil
+// incurious keeps from acmez that a CA has renewal information: it would ask for that in the middle of an order, to throw it
+// away, and wait for a minute and a half where nothing answers.
+type incurious struct{ next http.RoundTripper }
+
+func (i incurious) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := i.next.RoundTrip(req)
+	if err != nil || req.Method != http.MethodGet || resp.StatusCode != http.StatusOK {
+		return resp, err // all but the directory is asked for by other methods (RFC 8555, section 6.3)
 	}
-	body, _, err := ca.get(ctx, ca.issuer.Directory)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	var directory struct {
-		RenewalInfo string `json:"renewalInfo"`
+	var said map[string]json.RawMessage
+	if json.Unmarshal(body, &said) == nil {
+		maps.DeleteFunc(said, func(name string, _ json.RawMessage) bool { return strings.EqualFold(name, "renewalInfo") })
+		if body, err = json.Marshal(said); err != nil {
+			return nil, err
+		}
 	}
-	if err := json.Unmarshal(body, &directory); err != nil {
-		return "", fmt.Errorf("%s: %w", ca.issuer.Directory, err)
-	}
-	if directory.RenewalInfo == "" {
-		ca.silent.Store(true)
-		return "", errNoRenewalInfo
-	}
-	ca.silent.Store(false)
-	ca.renewals.Store(&directory.RenewalInfo)
-	return directory.RenewalInfo, nil
+	resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	return resp, nil
 }
 
 // get asks the CA for what needs no account.

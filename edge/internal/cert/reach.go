@@ -2,7 +2,9 @@ package cert
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -19,9 +21,15 @@ const (
 // budget, so that it can be asked often and the first order goes out within seconds of the CA's return.
 type reach struct {
 	mu    sync.Mutex
-	asked bool  // ever
+	asked bool  // and what it said is believed still
 	lost  error // why the CA could not be reached the last time, nil if it could
 	last  time.Time
+	said  directory // the last time that it could
+}
+
+// directory is what a CA says of itself (RFC 8555, section 7.1.1), as far as it is not acmez that wants to know.
+type directory struct {
+	RenewalInfo string `json:"renewalInfo"` // URL, "" if the CA does not tell when to renew (RFC 9773, section 4)
 }
 
 // errUnreachable is why nothing was asked of a CA.
@@ -39,16 +47,33 @@ func (r *reach) wait(ctx context.Context, ca *acmeCA) error {
 		return nil
 	}
 	if time.Since(r.last) >= probeInterval {
-		err := ca.probe(ctx)
+		said, err := ca.probe(ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		r.asked, r.lost, r.last = true, err, time.Now()
+		if err == nil {
+			r.said = said
+		}
 	}
 	if r.lost == nil {
 		return nil
 	}
 	return &errUnreachable{r.lost}
+}
+
+// renewalInfo returns the URL below which the CA tells when to renew, "" if it does not.
+func (r *reach) renewalInfo() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.said.RenewalInfo
+}
+
+// doubt has the directory read again before the CA is asked something the next time: it may say something else by now.
+func (r *reach) doubt() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.asked = false
 }
 
 // heard notes whether an error means that the CA did not answer.
@@ -75,10 +100,13 @@ func isUnreachable(err error) bool {
 	return asked
 }
 
-// probe asks for the directory.
-func (ca *acmeCA) probe(ctx context.Context) error {
+// probe asks for the directory. What answers with something else is not the CA, but perhaps what stands before it.
+func (ca *acmeCA) probe(ctx context.Context) (said directory, err error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	_, _, err := ca.get(ctx, ca.issuer.Directory)
-	return err
+	body, _, err := ca.get(ctx, ca.issuer.Directory)
+	if err == nil && json.Unmarshal(body, &said) != nil {
+		err = fmt.Errorf("%s answers with something that is no ACME directory", ca.issuer.Directory)
+	}
+	return said, err
 }

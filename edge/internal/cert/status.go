@@ -67,7 +67,9 @@ func (n *managed) describe(st *Status) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	st.Source = n.issuers[0].name
-	if h := n.serving.Load(); h != nil && h.from != nil {
+	h := n.serving.Load()
+	issued := h != nil && h.from != nil
+	if issued {
 		st.Source = h.from.name
 		st.NextRenewal, st.Explanation = n.renewal.at.UTC(), n.renewal.explanation
 	}
@@ -83,7 +85,7 @@ func (n *managed) describe(st *Status) {
 		}
 	}
 	st.Error = strings.Join(said, "; ")
-	if h := n.serving.Load(); h != nil && h.from != nil && h.from.acme == nil && h.from != n.issuers[0] {
+	if issued && h.from.acme == nil && h.from != n.issuers[0] {
 		st.Red = true // visitors are warned of it
 	}
 	if st.Failing && st.NextTry.After(st.NextRenewal) || st.NextRenewal.Before(time.Now()) {

@@ -66,10 +66,11 @@ func (n *managed) note(issuer string, err error, a attempt) {
 		t.posted++
 		posted = t.posted
 	}
+	why := reason(err)
 	if _, spent := errors.AsType[*budget.Spent](err); spent && t.refused != "" {
-		t.reason = t.refused + "; " + reason(err) // why orders fail matters more than that there are no more
+		t.reason = t.refused + "; " + why // why orders fail matters more than that there are no more
 	} else {
-		t.reason, t.refused = reason(err), reason(err)
+		t.reason, t.refused = why, why
 	}
 	t.last = time.Now()
 	t.next = latest(t.last.Add(backoff(err, t.count, posted)), a.until)
