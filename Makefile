@@ -70,8 +70,8 @@ soak: ## run the long tests: reloads under load, slow clients by the thousand
 	EDGE_SOAK=1 go test -race -count=1 -timeout 60m -run '^TestSoak' -v ./edge/...
 
 .PHONY: bench
-bench: ## run the benchmarks, with allocations
-	go test -run '^$$' -bench . -benchmem ./edge/... ./core/...
+bench: build ## edge beside nginx, HAProxy and Caddy (20 min); BENCH="-rows h1-proxy -reps 3" for less
+	go run ./edge/bench $(BENCH)
 
 .PHONY: clean
 clean: ## remove what was built, and the sample's data

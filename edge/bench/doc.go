@@ -1,0 +1,28 @@
+//go:build linux
+
+// Command bench measures edge beside nginx, HAProxy and Caddy, in one run on one machine, and prints a table of what
+// each costs, the ratios, and whether edge keeps its targets.
+//
+// # Method
+//
+// Servers run on one core, everything else (this program, the load, the upstream) on another. What is compared is the
+// CPU time of the server's processes a request, as the kernel accounts for it: on a shared machine it moves by a few per
+// cent where requests per second move by tens. All servers are started once. Each round then visits every server in
+// turn, in an order that rotates, so that noise hits all alike, and the median of the rounds is taken. Figures of two
+// runs are not comparable; ratios within one are, down to differences of about 15 %.
+//
+// edge runs with its defaults, limits, timeouts and metrics on. Access logs are off everywhere, except in the row that
+// is about them.
+//
+// # Pitfalls
+//
+//   - A load generator costs as much CPU as a server: it must never share the server's core.
+//   - A server that is not saturated wakes up more often for less work, and costs up to twice as much a request. Only like
+//     is compared with like, and the report says who had much time to spare.
+//   - nginx closes a connection after 1,000 requests by default, which would make every row a test of handshakes.
+//   - A server that answers 502 is very fast: a sample with an error does not count.
+//   - Latency in a closed loop at saturation only restates requests per second. So p50 and p99 are of a fixed rate, and
+//     without the first moments, when the connections are opened.
+//   - Servers listen below the range of ephemeral ports, or an outgoing connection may sit on one of them.
+//   - A client that closes its connections collects thousands in TIME_WAIT: the load of handshakes resets them.
+package main

@@ -1,0 +1,196 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+func main() {
+	if is, err := helper(os.Args[1:]); is {
+		exit(err)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+func exit(err error) {
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// helper does the work of a child process of ours, if args ask for it.
+func helper(args []string) (is bool, err error) {
+	if len(args) == 0 {
+		return false, nil
+	}
+	switch args[0] {
+	case "upstream":
+		return true, upstreamProcess()
+	case "handshake":
+		return true, handshakeProcess(args[1:])
+	}
+	return false, nil
+}
+
+type options struct {
+	names []string // of rows
+	peers []string
+	reps  int
+	secs  int
+	edge  string // program
+	caddy string // program; "": the one in bin/, built if need be
+	json  string // file; "": none
+	keep  bool
+}
+
+func parseOptions(args []string, stderr io.Writer) (options, error) {
+	var o options
+	var chosen, peers string
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.StringVar(&chosen, "rows", strings.Join(rowNames(), ","), "`rows` to measure")
+	flags.StringVar(&peers, "peers", "nginx,haproxy,caddy", "`servers` to measure edge beside")
+	flags.IntVar(&o.reps, "reps", 5, "rounds; the median counts")
+	flags.IntVar(&o.secs, "secs", 3, "seconds of one measurement")
+	flags.StringVar(&o.edge, "edge", "bin/edge", "`program` to measure")
+	flags.StringVar(&o.caddy, "caddy", "", "`program` to use as Caddy (default: "+caddyVersion+", built into bin/ once)")
+	flags.StringVar(&o.json, "json", "", "`file` for all samples")
+	flags.BoolVar(&o.keep, "keep", false, "keep the folder of configurations and logs")
+	if err := flags.Parse(args); err != nil {
+		return o, err
+	}
+	if flags.NArg() > 0 {
+		return o, fmt.Errorf("%q is no flag", flags.Arg(0))
+	}
+	var err error
+	if o.names, err = selection("-rows", chosen, rowNames()); err != nil {
+		return o, err
+	}
+	if o.peers, err = selection("-peers", peers, []string{"nginx", "haproxy", "caddy"}); err != nil {
+		return o, err
+	}
+	if o.reps < 1 || o.reps > 100 || o.secs < 1 || o.secs > 60 {
+		return o, errors.New("-reps is 1 to 100, -secs 1 to 60")
+	}
+	return o, nil
+}
+
+// selection is the list in text, of what there is to choose from.
+func selection(name, text string, all []string) ([]string, error) {
+	if text == "" {
+		return nil, nil
+	}
+	list := strings.Split(text, ",")
+	for _, item := range list {
+		if !slices.Contains(all, item) {
+			return nil, fmt.Errorf("%s: there is no %q, only %s", name, item, strings.Join(all, ","))
+		}
+	}
+	return list, nil
+}
+
+// run measures what args ask for. A missed target is no error; what could not be measured is.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
+	o, err := parseOptions(args, stderr)
+	if err != nil {
+		return err
+	}
+	b := &bench{options: o, out: stdout, log: stderr}
+	if err := b.prepare(ctx); err != nil {
+		return err
+	}
+	if b.folder, err = os.MkdirTemp("", "edge-bench"); err != nil {
+		return err
+	}
+	defer func() {
+		if o.keep {
+			fmt.Fprintln(stderr, "kept:", b.folder)
+			return
+		}
+		err = errors.Join(err, os.RemoveAll(b.folder))
+	}()
+	if err := writeMaterial(b.folder); err != nil {
+		return err
+	}
+	b.rows = slices.DeleteFunc(rows(loads{b.folder}, b.secs), func(r row) bool { return !slices.Contains(b.names, r.name) })
+	if err := b.measure(ctx); err != nil {
+		return err
+	}
+	if err := b.report(); err != nil {
+		return err
+	}
+	if slices.Contains(o.names, goBenchmarks) {
+		b.failed(b.goBenchmarks(ctx))
+	}
+	if len(b.failures) > 0 {
+		return fmt.Errorf("not everything could be measured:\n  %s", strings.Join(b.failures, "\n  "))
+	}
+	return ctx.Err()
+}
+
+// prepare finds programs and makes what they need, before anything is started.
+func (b *bench) prepare(ctx context.Context) (err error) {
+	if b.root, err = moduleRoot(ctx); err != nil {
+		return err
+	}
+	if b.edge, err = filepath.Abs(b.edge); err != nil {
+		return err
+	}
+	if _, err := os.Stat(b.edge); err != nil {
+		return fmt.Errorf("%w: run `make build` first, or name a program with -edge", err)
+	}
+	for tool, pkg := range map[string]string{"wrk": "wrk", "h2load": "nghttp2-client"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			return fmt.Errorf("%s makes the load and is not installed: apt-get install %s", tool, pkg)
+		}
+	}
+	if b.cores, err = chooseCores(); err != nil {
+		return err
+	}
+	if err := allowFiles(); err != nil {
+		return err
+	}
+	b.findPeers(ctx)
+	return ctx.Err()
+}
+
+// moduleRoot is the repository's folder.
+func moduleRoot(ctx context.Context) (string, error) {
+	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}").Output()
+	if err != nil {
+		return "", fmt.Errorf("go list: %w: bench runs within the repository, with Go at hand", err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+// allowFiles raises the limit of open files, for this process and its children.
+func allowFiles() error {
+	const need, want = 8192, 20000
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return err
+	}
+	if limit.Max < need {
+		return fmt.Errorf("a process may open %d files here, %d are needed: raise it with `ulimit -Hn %d`", limit.Max, need, want)
+	}
+	limit.Cur = min(want, limit.Max)
+	return unix.Setrlimit(unix.RLIMIT_NOFILE, &limit)
+}
