@@ -37,7 +37,7 @@ type AccessLog struct {
 	stdout io.Writer
 	log    *slog.Logger
 	bound  int       // bytes that may wait
-	lines  sync.Pool // *[]byte, to build a line in
+	lines  sync.Pool // *line
 
 	on      atomic.Bool
 	query   atomic.Bool
@@ -65,12 +65,9 @@ func NewAccessLog(stdout io.Writer, log *slog.Logger) *AccessLog {
 		stdout: stdout,
 		log:    log,
 		bound:  logBound,
-		lines: sync.Pool{New: func() any {
-			b := make([]byte, 0, logRoom)
-			return &b
-		}},
-		wake:  make(chan struct{}, 1),
-		batch: make(chan struct{}, 1),
+		lines:  sync.Pool{New: func() any { return &line{bytes: make([]byte, 0, logRoom)} }},
+		wake:   make(chan struct{}, 1),
+		batch:  make(chan struct{}, 1),
 	}
 }
 
@@ -106,10 +103,9 @@ func (l *AccessLog) exchange(x *exchange.Exchange, status int, took time.Duratio
 	if !l.on.Load() {
 		return
 	}
-	b := l.lines.Get().(*[]byte)
-	*b = appendLine((*b)[:0], x, status, took, l.query.Load())
-	l.put(*b)
-	if cap(*b) <= logKeep {
+	b := l.lines.Get().(*line)
+	l.put(b.of(x, status, took, l.query.Load()))
+	if cap(b.bytes) <= logKeep {
 		l.lines.Put(b)
 	}
 }

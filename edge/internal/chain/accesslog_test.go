@@ -74,7 +74,7 @@ func TestLine(t *testing.T) {
 		{"nothing wrong", head + counts + "}\n", false, func() { x.Record.ErrorReason = "" }},
 	} {
 		tt.change()
-		if got := string(appendLine(nil, x, 502, 3*time.Second+1999*time.Nanosecond, tt.query)); got != tt.want {
+		if got := string(new(line).of(x, 502, 3*time.Second+1999*time.Nanosecond, tt.query)); got != tt.want {
 			t.Errorf("%s:\n got %s\nwant %s", tt.name, got, tt.want)
 		}
 	}
@@ -89,7 +89,7 @@ func TestHostileBytesInTheLog(t *testing.T) {
 	} {
 		x := loggedExchange()
 		x.RawPath = sent
-		line := string(appendLine(nil, x, 200, 0, false))
+		line := string(new(line).of(x, 200, 0, false))
 		if said, _ := parseLine(t, line); said["path"] != want {
 			t.Errorf("%q is logged as %q", sent, said["path"])
 		}
@@ -106,7 +106,7 @@ func FuzzLine(f *testing.F) {
 		x := &exchange.Exchange{ID: query}
 		x.Method, x.RawPath, x.RawQuery, x.HasQuery, x.Host = method, path, query, true, host
 		x.Record = exchange.Record{Rule: host, Target: path, TargetCode: 1, ErrorReason: reason, Wait: time.Duration(n), BytesIn: n}
-		said, keys := parseLine(t, string(appendLine(nil, x, 200, time.Duration(n), true)))
+		said, keys := parseLine(t, string(new(line).of(x, 200, time.Duration(n), true)))
 		for key, sent := range map[string]string{"method": method, "path": path, "query": query, "host": host, "target": path} {
 			if want := decoded(t, sent); said[key] != want {
 				t.Errorf("%s is %q, want %q", key, said[key], want)
@@ -236,7 +236,7 @@ func TestFullDisk(t *testing.T) {
 		d := &disk{space: 100} // cuts a line
 		l, problems, stop := startLog(t, d, config.Log{Access: "stdout"})
 		x := loggedExchange()
-		l.bound = 10 * len(appendLine(nil, x, 200, 0, false))
+		l.bound = 10 * len(new(line).of(x, 200, 0, false))
 		l.exchange(x, 200, 0)
 		time.Sleep(2 * logGather) // the writer takes it and can't get rid of it
 		const fits, more = 1 + 10, 5

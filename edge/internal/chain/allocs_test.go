@@ -1,131 +1,54 @@
+//go:build !race
+
 package chain
 
 import (
-	"context"
 	"crypto/tls"
-	"io"
-	"log/slog"
-	"net/netip"
 	"testing"
 	"time"
 
-	"github.com/onehost/edge/core/config"
 	"github.com/onehost/edge/edge/internal/exchange"
 )
 
-// nobody is a stream whose visitor doesn't listen.
-type nobody struct{}
-
-func (nobody) SendInformational(int, exchange.Fields) error { return nil }
-func (nobody) SendHead(*exchange.Response, bool) error      { return nil }
-func (nobody) Write(p []byte) (int, error)                  { return len(p), nil }
-func (nobody) Flush() error                                 { return nil }
-func (nobody) Upgrade() (io.ReadWriteCloser, error)         { return nil, exchange.ErrNoUpgrade }
-func (nobody) Context() context.Context                     { return context.Background() }
-func (nobody) Watch(exchange.Watcher)                       {}
-func (nobody) SetIdle(time.Duration)                        {}
-func (nobody) SetReadDeadline(time.Time) error              { return nil }
-func (nobody) SetWriteDeadline(time.Time) error             { return nil }
-
-// typical fills x as a front would with a browser's request.
-func typical(x *exchange.Exchange, connection *tls.ConnectionState) {
-	x.Reset(nobody{})
-	x.Request.Protocol, x.Method, x.Scheme, x.TLS = exchange.HTTP11, "GET", "https", connection
-	x.Host, x.Hostname, x.RawPath = "example.com", "example.com", "/assets/index-4f2a.js"
-	x.Peer = netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, 1}), 50000)
-	x.Record.Start = time.Now()
-	x.Fields = append(x.Fields,
-		exchange.Field{Name: "Connection", Value: "keep-alive"},
-		exchange.Field{Name: "User-Agent", Value: "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko)"},
-		exchange.Field{Name: "Accept", Value: "*/*"},
-		exchange.Field{Name: "Sec-Fetch-Site", Value: "same-origin"},
-		exchange.Field{Name: "Sec-Fetch-Mode", Value: "no-cors"},
-		exchange.Field{Name: "Sec-Fetch-Dest", Value: "script"},
-		exchange.Field{Name: "Referer", Value: "https://example.com/"},
-		exchange.Field{Name: "Accept-Encoding", Value: "gzip, deflate, br, zstd"},
-		exchange.Field{Name: "Accept-Language", Value: "en-GB,en;q=0.9"},
-		exchange.Field{Name: "Cookie", Value: "session=abcdefghijklmnopqrstuvwxyz"})
-}
-
-// busyHouse has everything on that a request can meet.
-func busyHouse(t testing.TB) (*house, func()) {
-	l := config.Limits{Concurrency: 100, Rate: config.Rate{N: 1 << 30, Per: time.Second}, Burst: 1 << 30, Body: 1 << 20, Idle: time.Minute}
-	h := newHouse(t, hostWith(l, config.Rule{Path: []string{"/assets/*"}, Limits: l}), func(x *exchange.Exchange) { x.Response.Status = 204 })
-	h.access.stdout, h.access.log = io.Discard, slog.Default()
-	if err := h.access.Reopen(config.Log{Access: "stdout"}); err != nil {
-		t.Fatal(err)
+func TestARequestDoesNotAllocate(t *testing.T) {
+	h, stop := busyHouse(t)
+	defer stop()
+	mutual := shown(t, name(attr("2.5.4.3", "client")), 1)
+	for host, connection := range map[string]*tls.ConnectionState{"example.com": {ServerName: "example.com"}, "mutual.example": mutual} {
+		x := new(exchange.Exchange)
+		n := testing.AllocsPerRun(1000, func() {
+			typical(x, connection)
+			x.Host, x.Hostname = host, host
+			h.ServeExchange(x)
+		})
+		if n > 0 {
+			t.Errorf("%s: %v allocations", host, n)
+		}
+		if x.Response.Status != 204 || len(x.ID) != 26 {
+			t.Error(x.Response.Status, x.ID)
+		}
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error)
-	go func() { done <- h.access.Run(ctx) }()
-	return h, func() { cancel(); <-done }
 }
 
-func TestAllocations(t *testing.T) {
+func TestWhoIsRefusedCostsNoAllocation(t *testing.T) {
 	h, stop := busyHouse(t)
 	defer stop()
 	x, connection := new(exchange.Exchange), &tls.ConnectionState{ServerName: "example.com"}
 	n := testing.AllocsPerRun(1000, func() {
 		typical(x, connection)
+		x.Host, x.Hostname = "elsewhere.example", "elsewhere.example"
 		h.ServeExchange(x)
 	})
-	if n > 1 { // the request id
-		t.Errorf("%v allocations", n)
-	}
-	if x.Response.Status != 204 {
-		t.Error(x.Response.Status)
+	if n > 0 || x.Response.Status != 421 {
+		t.Errorf("%v allocations for a %d", n, x.Response.Status)
 	}
 }
 
-func TestLineAllocations(t *testing.T) {
+func TestALineDoesNotAllocate(t *testing.T) {
 	h, stop := busyHouse(t)
 	defer stop()
 	x := loggedExchange()
 	if n := testing.AllocsPerRun(1000, func() { h.access.exchange(x, 200, time.Second) }); n > 0 {
 		t.Errorf("%v allocations", n)
-	}
-}
-
-func BenchmarkChain(b *testing.B) {
-	h, stop := busyHouse(b)
-	defer stop()
-	x, connection := new(exchange.Exchange), &tls.ConnectionState{ServerName: "example.com"}
-	b.ReportAllocs()
-	for b.Loop() {
-		typical(x, connection)
-		h.ServeExchange(x)
-	}
-}
-
-func BenchmarkChainParallel(b *testing.B) {
-	h, stop := busyHouse(b)
-	defer stop()
-	connection := &tls.ConnectionState{ServerName: "example.com"}
-	b.ReportAllocs()
-	b.RunParallel(func(pb *testing.PB) {
-		x := new(exchange.Exchange)
-		for pb.Next() {
-			typical(x, connection)
-			h.ServeExchange(x)
-		}
-	})
-}
-
-func BenchmarkLine(b *testing.B) {
-	h, stop := busyHouse(b)
-	defer stop()
-	x := loggedExchange()
-	b.ReportAllocs()
-	for b.Loop() {
-		h.access.exchange(x, 200, time.Second)
-	}
-}
-
-func BenchmarkFields(b *testing.B) {
-	x := new(exchange.Exchange)
-	b.ReportAllocs()
-	for b.Loop() {
-		typical(x, nil)
-		cleanFields(x, false)
 	}
 }

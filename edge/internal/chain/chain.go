@@ -15,7 +15,6 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -222,7 +221,7 @@ func (c *Chain) receive(x *exchange.Exchange) bool {
 	if trusted {
 		x.Client = c.trusted.client(peer, x.Fields)
 		if validID(id) {
-			x.ID = strings.Clone(id) // it outlives the request where work goes on after it
+			x.ID = id
 		}
 		if scheme, ok := forwardedScheme(x.Fields); ok {
 			x.Scheme = scheme
@@ -230,7 +229,7 @@ func (c *Chain) receive(x *exchange.Exchange) bool {
 		x.Fields.Del("X-Forwarded-Proto") // goes on as Scheme, lest a target reads a list of them in another way
 	}
 	if x.ID == "" {
-		x.ID = newID()
+		x.ID = idFor(x)
 	}
 	x.BeforeHead(&c.marks)
 	if dropped > 0 {

@@ -167,6 +167,20 @@ func TestIDsAreUnique(t *testing.T) {
 	}
 }
 
+// What HTTP/2's library writes, and remembers for the next answer on the connection, it may write when the exchange is over.
+func TestIDsOutliveExchangesOfLibraries(t *testing.T) {
+	for _, protocol := range []exchange.Protocol{exchange.HTTP2, exchange.HTTP3} {
+		x, r := exchangetest.New("GET", "/", exchangetest.Protocol(protocol))
+		newHouse(t, oneHost(), func(*exchange.Exchange) {}).send(x, r)
+		id, said := x.ID, strings.Clone(x.ID)
+		x.Reset(nil)
+		x.Text([]byte(strings.Repeat("#", len(id))))
+		if id != said {
+			t.Errorf("%s: %q became %q", protocol, said, id)
+		}
+	}
+}
+
 func TestHosts(t *testing.T) {
 	hosts := func() map[string]config.Host {
 		return map[string]config.Host{

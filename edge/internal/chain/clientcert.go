@@ -61,12 +61,22 @@ func isMutual(name string) bool {
 }
 
 // serialOf is hexadecimal, two digits a byte: 03A5B1.
-func serialOf(c *x509.Certificate) string {
-	if c.SerialNumber.Sign() == 0 {
-		return "00"
+func serialOf(c *x509.Certificate) string { return string(appendSerial(nil, c)) }
+
+func appendSerial(b []byte, c *x509.Certificate) []byte {
+	var room [20]byte // RFC 5280, section 4.1.2.2
+	length := (c.SerialNumber.BitLen() + 7) / 8
+	serial := room[:max(1, min(length, len(room)))]
+	if length > len(room) {
+		serial = make([]byte, length)
 	}
-	return fmt.Sprintf("%X", c.SerialNumber.Bytes())
+	for _, c := range c.SerialNumber.FillBytes(serial) {
+		b = append(b, upperHex[c>>4], upperHex[c&15])
+	}
+	return b
 }
+
+const upperHex = "0123456789ABCDEF"
 
 func iso8601(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
 

@@ -185,8 +185,17 @@ func FuzzDistinguishedName(f *testing.F) {
 
 func TestAccessLogNamesTheClientCertificate(t *testing.T) {
 	x, _ := exchangetest.New("GET", "https://mutual.example/", on(shown(t, name(), 0x0a)))
-	if line := string(appendLine(nil, x, 200, 0, false)); !strings.Contains(line, `,"client_cert_serial":"0A"`) {
+	if line := string(new(line).of(x, 200, 0, false)); !strings.Contains(line, `,"client_cert_serial":"0A"`) {
 		t.Error(line)
+	}
+}
+
+func TestSerialsAreWholeBytes(t *testing.T) {
+	for serial, want := range map[string]string{"0": "00", "a": "0A", "100": "0100", strings.Repeat("1f", 21): strings.Repeat("1F", 21)} {
+		n, _ := new(big.Int).SetString(serial, 16)
+		if got := serialOf(&x509.Certificate{SerialNumber: n}); got != want {
+			t.Errorf("%s is %s", serial, got)
+		}
 	}
 }
 
@@ -208,18 +217,5 @@ func TestFieldsOfCertificatesAreForgottenWithThem(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatal("kept for ever")
 		}
-	}
-}
-
-func BenchmarkClientCert(b *testing.B) {
-	h, stop := busyHouse(b)
-	defer stop()
-	h.swap(mutualHost())
-	x, c := new(exchange.Exchange), shown(b, name(attr("2.5.4.6", "US"), attr("2.5.4.3", "client")), 1)
-	b.ReportAllocs()
-	for b.Loop() {
-		typical(x, c)
-		x.Hostname = "mutual.example"
-		h.ServeExchange(x)
 	}
 }

@@ -26,10 +26,7 @@ const maxConnectionOptions = 32
 //
 // Trailer isn't hop by hop: it announces trailers, which go on. Proxy-Authorization is for the first proxy that expects it,
 // and this one never asked (RFC 9110, section 11.7.2).
-var special = [...]struct {
-	name string
-	kind fieldKind
-}{
+var special = [...]specialField{
 	{"TE", hopByHop},
 	{"Host", kept},
 	{"Upgrade", hopByHop},
@@ -46,13 +43,28 @@ var special = [...]struct {
 	{"Proxy-Authorization", hopByHop},
 }
 
+type specialField struct {
+	name string
+	kind fieldKind
+}
+
+// specialOfLength are the same by the length of their names. It is never changed.
+var specialOfLength = func() (fields [len("Proxy-Authorization") + 1][]specialField) {
+	for _, f := range special {
+		fields[len(f.name)] = append(fields[len(f.name)], f)
+	}
+	return fields
+}()
+
 func kindOf(name string) fieldKind {
 	if !exchange.IsPlainName(name) {
 		return malformed
 	}
-	for i := range special {
-		if len(special[i].name) == len(name) && exchange.EqualName(special[i].name, name) {
-			return special[i].kind
+	if len(name) < len(specialOfLength) {
+		for _, f := range specialOfLength[len(name)] {
+			if exchange.EqualName(f.name, name) {
+				return f.kind
+			}
 		}
 	}
 	const family = "X-Forwarded-"
@@ -68,8 +80,9 @@ func kindOf(name string) fieldKind {
 func cleanFields(x *exchange.Exchange, trusted bool) (id string, dropped int, ok bool) {
 	var room [4]string
 	options := room[:0] // values of Connection
-	left := x.Fields[:0]
-	for _, f := range x.Fields {
+	left := 0
+	for i := range x.Fields {
+		f := &x.Fields[i]
 		switch kindOf(f.Name) {
 		case forwarding:
 			if !trusted {
@@ -88,10 +101,13 @@ func cleanFields(x *exchange.Exchange, trusted bool) (id string, dropped int, ok
 			continue
 		case endToEnd, kept:
 		}
-		left = append(left, f)
+		if left < i {
+			x.Fields[left] = *f
+		}
+		left++
 	}
-	clear(x.Fields[len(left):])
-	x.Fields = left
+	clear(x.Fields[left:])
+	x.Fields = x.Fields[:left]
 	return id, dropped, dropNamed(x, options)
 }
 

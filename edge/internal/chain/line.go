@@ -8,7 +8,13 @@ import (
 	"github.com/onehost/edge/edge/internal/exchange"
 )
 
-// appendLine appends the access log's line of an exchange: one JSON object and a newline.
+// A line is memory to build lines in, one after another.
+type line struct {
+	bytes []byte
+	start stamp
+}
+
+// of returns the access log's line of an exchange, until the next one is built: one JSON object and a newline.
 //
 //   - time is when the request's head had been read; duration runs from then until the answer was complete.
 //   - host is what the visitor asked for, path what was sent.
@@ -19,10 +25,10 @@ import (
 //     target_status when it answered, tries when it was not the first that was tried.
 //
 // It is built by hand because it is built for every request, and encoding/json allocates.
-func appendLine(b []byte, x *exchange.Exchange, status int, took time.Duration, query bool) []byte {
+func (l *line) of(x *exchange.Exchange, status int, took time.Duration, query bool) []byte {
 	r := &x.Record
-	b = append(b, `{"time":"`...)
-	b = r.Start.UTC().AppendFormat(b, time.RFC3339Nano)
+	b := append(l.bytes[:0], `{"time":"`...)
+	b = l.start.append(b, r.Start)
 	b = append(b, `","id":`...)
 	b = appendJSON(b, x.ID)
 	b = append(b, `,"host":`...)
@@ -56,7 +62,7 @@ func appendLine(b []byte, x *exchange.Exchange, status int, took time.Duration, 
 	b = append(b, '"')
 	if showsCert(&x.Request) {
 		b = append(b, `,"client_cert_serial":"`...)
-		b = append(b, serialOf(x.TLS.PeerCertificates[0])...)
+		b = appendSerial(b, x.TLS.PeerCertificates[0])
 		b = append(b, '"')
 	}
 	if r.Rule != "" {
@@ -70,7 +76,8 @@ func appendLine(b []byte, x *exchange.Exchange, status int, took time.Duration, 
 		b = append(b, `,"error_reason":`...)
 		b = appendJSON(b, r.ErrorReason)
 	}
-	return append(b, "}\n"...)
+	l.bytes = append(b, "}\n"...)
+	return l.bytes
 }
 
 func appendTarget(b []byte, r *exchange.Record) []byte {
@@ -92,52 +99,42 @@ func appendTarget(b []byte, r *exchange.Record) []byte {
 	return appendSeconds(b, r.Transfer)
 }
 
-// appendSeconds appends d as a JSON number of seconds with six decimals.
-func appendSeconds(b []byte, d time.Duration) []byte {
-	micros := uint64(max(d, 0) / time.Microsecond)
-	b = strconv.AppendUint(b, micros/1e6, 10)
-	b = append(b, '.')
-	for unit, rest := uint64(1e5), micros%1e6; unit > 0; unit /= 10 {
-		b = append(b, byte('0'+rest/unit%10))
-	}
-	return b
-}
-
 // appendJSON appends s as a JSON string (RFC 8259, section 7). Bytes that aren't UTF-8 become U+FFFD. Control characters are
 // escaped, those above ASCII too: a log that is looked at on a terminal must not command it.
 func appendJSON(b []byte, s string) []byte {
-	const hex = "0123456789abcdef"
 	b = append(b, '"')
-	start := 0
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c < utf8.RuneSelf {
-			if c >= ' ' && c != '"' && c != '\\' && c != 0x7f {
-				i++
-				continue
-			}
-			b = append(b, s[start:i]...)
-			if c == '"' || c == '\\' {
-				b = append(b, '\\', c)
-			} else {
-				b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-			}
-			i++
-			start = i
-			continue
+	for i := range len(s) {
+		if !isPlainText[s[i]] {
+			return append(appendEscaped(append(b, s[:i]...), s[i:]), '"')
 		}
+	}
+	b = append(b, s...)
+	return append(b, '"')
+}
+
+// isPlainText holds for the bytes that stand for themselves. It is never changed.
+var isPlainText = func() (t [256]bool) {
+	for c := ' '; c < 0x7f; c++ {
+		t[c] = c != '"' && c != '\\'
+	}
+	return t
+}()
+
+func appendEscaped(b []byte, s string) []byte {
+	const hex = "0123456789abcdef"
+	for i := 0; i < len(s); {
 		r, size := utf8.DecodeRuneInString(s[i:])
-		if r == utf8.RuneError && size == 1 || r < 0xa0 {
-			b = append(b, s[start:i]...)
-			if r < 0xa0 {
-				b = append(b, '\\', 'u', '0', '0', hex[r>>4], hex[r&15])
-			} else {
-				b = append(b, `\ufffd`...)
-			}
-			start = i + size
+		switch {
+		case r == '"' || r == '\\':
+			b = append(b, '\\', s[i])
+		case r == utf8.RuneError && size == 1:
+			b = append(b, `\ufffd`...)
+		case r < ' ' || 0x7f <= r && r < 0xa0:
+			b = append(b, '\\', 'u', '0', '0', hex[r>>4], hex[r&15])
+		default:
+			b = append(b, s[i:i+size]...)
 		}
 		i += size
 	}
-	b = append(b, s[start:]...)
-	return append(b, '"')
+	return b
 }
