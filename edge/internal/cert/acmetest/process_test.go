@@ -70,7 +70,7 @@ func TestCAsThatStartAtOnceEndWithTheirTests(t *testing.T) {
 
 func TestSoakCAsThatStartAtOnceEndWithTheirTests(t *testing.T) {
 	if os.Getenv("EDGE_SOAK") == "" {
-		t.Skip("a soak: set EDGE_SOAK=1")
+		t.Skip("SKIPPED: a soak: set EDGE_SOAK=1")
 	}
 	for range 10 {
 		startAtOnce(t, 20) // so many at once as -parallel allows

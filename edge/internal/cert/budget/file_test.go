@@ -12,13 +12,12 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/onehost/edge/edge/internal/cert/childtest"
 )
 
-// child is the environment variable that has the test binary be a process of its own, in the folder where it starts.
-const child = "BUDGET_CHILD"
-
 func TestMain(m *testing.M) {
-	switch os.Getenv(child) {
+	switch childtest.Role() {
 	case "order and be killed":
 		if _, err := New("budget", slog.Default()).Order(le, "www.example.com", First); err != nil {
 			println(err.Error())
@@ -32,43 +31,21 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func process(t *testing.T, what, dir string) *exec.Cmd {
-	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), child+"="+what)
-	cmd.Dir = dir
-	return cmd
-}
-
 func TestAnOrderCountsThoughItsProcessIsKilled(t *testing.T) {
 	dir := t.TempDir()
 	for range 5 {
-		out, err := process(t, "order and be killed", dir).CombinedOutput()
+		out, err := childtest.Command(t, "order and be killed", dir).CombinedOutput()
 		if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
 			t.Fatalf("%v: %s", err, out)
 		}
 	}
-	out, err := process(t, "order and be killed", dir).CombinedOutput()
+	out, err := childtest.Command(t, "order and be killed", dir).CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "letsencrypt allows 5 certificates for exactly www.example.com in 7 days") {
 		t.Fatalf("the sixth order: %v: %s", err, out)
 	}
 }
 
-func TestOnAFullDiskNothingIsOrdered(t *testing.T) {
-	dir := t.TempDir()
-	cmd := process(t, "full disk", dir)
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
-		UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}},
-		GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
-	}
-	out, err := cmd.CombinedOutput()
-	if errors.Is(err, fs.ErrPermission) {
-		t.Skip("this machine permits no user namespaces: ", err)
-	}
-	if err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-}
+func TestOnAFullDiskNothingIsOrdered(t *testing.T) { childtest.RunWithOwnMounts(t, "full disk") }
 
 // onFullDisk fills a tiny disk of its own and orders: what was spent before must go on counting, nothing more may be
 // ordered, nothing may be left behind, and all goes on when there is space again.
@@ -177,7 +154,7 @@ func TestALedgerThatMayNotBeReadIsNotReplaced(t *testing.T) {
 	}
 	if f, err := os.Open(file); err == nil {
 		f.Close()
-		t.Skip("root may read everything")
+		t.Skip("SKIPPED: root may read everything")
 	}
 	if _, err := b.Order(le, "www.example.com", First); !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "right to read") {
 		t.Error(err)

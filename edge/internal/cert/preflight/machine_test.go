@@ -171,13 +171,13 @@ func TestTheStorage(t *testing.T) {
 			os.MkdirAll(filepath.Dir(file), 0o700)
 			os.WriteFile(file, nil, 0o600)
 			if os.Getuid() != 0 {
-				t.Skip("only root can give files away")
+				t.Skip("SKIPPED: only root can give files away")
 			}
 			os.Chown(file, 12345, 12345)
 		}, "fail account.key belongs to another user"},
 		"is closed to us": {func(t *testing.T, dir string, _ *world) {
 			if os.Getuid() == 0 {
-				t.Skip("nothing is closed to root")
+				t.Skip("SKIPPED: nothing is closed to root")
 			}
 			os.Chmod(dir, 0o500)
 		}, "fail can't be written to"},

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -15,15 +14,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/onehost/edge/edge/internal/cert/childtest"
 	"go.uber.org/goleak"
 )
 
-// child is the environment variable that has the test binary be a process of its own, in the folder where it starts.
-const child = "STORAGE_CHILD"
-
 func TestMain(m *testing.M) {
 	ctx := context.Background()
-	switch os.Getenv(child) {
+	switch childtest.Role() {
 	case "store until killed":
 		s, err := Open("store")
 		for i := 0; err == nil; i++ {
@@ -60,13 +57,6 @@ func expect(ok bool, problem ...any) {
 	}
 }
 
-func process(t *testing.T, what, dir string) *exec.Cmd {
-	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), child+"="+what)
-	cmd.Dir = dir
-	return cmd
-}
-
 // startUntil starts a process and waits for its first line. The function returned kills it.
 func startUntil(t *testing.T, cmd *exec.Cmd, line string) (kill func()) {
 	t.Helper()
@@ -90,7 +80,7 @@ func startUntil(t *testing.T, cmd *exec.Cmd, line string) (kill func()) {
 func TestKillingAProcessThatStoresLosesNothing(t *testing.T) {
 	dir := t.TempDir()
 	for i := range 10 {
-		kill := startUntil(t, process(t, "store until killed", dir), "storing")
+		kill := startUntil(t, childtest.Command(t, "store until killed", dir), "storing")
 		timer := time.NewTimer(time.Duration(3*i) * time.Millisecond) // another moment each time
 		<-timer.C
 		kill()
@@ -105,7 +95,7 @@ func TestKillingAProcessThatStoresLosesNothing(t *testing.T) {
 
 func TestNobodyWaitsForTheLockOfAProcessThatWasKilled(t *testing.T) {
 	dir := t.TempDir()
-	kill := startUntil(t, process(t, "hold a lock until killed", dir), "locked")
+	kill := startUntil(t, childtest.Command(t, "hold a lock until killed", dir), "locked")
 	s := open(t, filepath.Join(dir, "store"))
 	if ok, err := s.TryLock(t.Context(), "issue"); ok || err != nil {
 		t.Errorf("a lock is held twice (%v)", err)
@@ -171,7 +161,7 @@ func TestOneProcessAtATimeHoldsALock(t *testing.T) {
 	}
 	var processes []*exec.Cmd
 	for range 3 {
-		cmd := process(t, "count under a lock", dir)
+		cmd := childtest.Command(t, "count under a lock", dir)
 		cmd.Stderr = t.Output()
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
@@ -188,28 +178,13 @@ func TestOneProcessAtATimeHoldsALock(t *testing.T) {
 	}
 }
 
-// withOwnMounts runs a process that may mount disks nobody else sees.
-func withOwnMounts(t *testing.T, what string) {
-	cmd := process(t, what, t.TempDir())
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
-		UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}},
-		GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
-	}
-	out, err := cmd.CombinedOutput()
-	if errors.Is(err, fs.ErrPermission) {
-		t.Skip("this machine permits no user namespaces: ", err)
-	}
-	if err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-}
-
 func mount(options string, flags uintptr) {
 	expect(os.Mkdir("disk", 0o700) == nil && syscall.Mount("tmpfs", "disk", "tmpfs", flags, options) == nil, "mount")
 }
 
-func TestAFullDiskCostsNeitherACertificateNorAnAccount(t *testing.T) { withOwnMounts(t, "full disk") }
+func TestAFullDiskCostsNeitherACertificateNorAnAccount(t *testing.T) {
+	childtest.RunWithOwnMounts(t, "full disk")
+}
 
 func onFullDisk(ctx context.Context) {
 	mount("size=128k", 0)
@@ -255,7 +230,9 @@ func stored(ctx context.Context, s *Storage) (versions string) {
 	return versions
 }
 
-func TestAReadOnlyDiskServesWhatIsThere(t *testing.T) { withOwnMounts(t, "read-only disk") }
+func TestAReadOnlyDiskServesWhatIsThere(t *testing.T) {
+	childtest.RunWithOwnMounts(t, "read-only disk")
+}
 
 func onReadOnlyDisk(ctx context.Context) {
 	mount("size=128k", 0)

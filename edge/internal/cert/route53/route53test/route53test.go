@@ -71,7 +71,7 @@ func Unavailable(t testing.TB, err error) {
 	if os.Getenv("CI") != "" {
 		t.Fatalf("no Route 53 to test with: %v", err)
 	}
-	t.Skipf("NOT TESTED: no Route 53 to test with: %v", err)
+	t.Skipf("SKIPPED: no Route 53 to test with: %v", err)
 }
 
 // Run starts a server for several tests, which ends with Close.
