@@ -83,6 +83,23 @@ func (c *Chunks) read(p []byte) (int, error) {
 	}
 }
 
+// Ready reports whether the next Read surely returns at once, with data or the body's end.
+func (c *Chunks) Ready() bool {
+	b := c.in.Unread()
+	switch c.part {
+	case chunkData:
+		return len(b) > 0
+	case chunkEnd:
+		b = b[min(len(b), len("\r\n")):]
+	case chunkSize:
+	}
+	size, data, whole := bytes.Cut(b, []byte{'\n'})
+	if whole && len(size) > 0 && size[0] == '0' { // the end's size, by all appearances
+		return bytes.HasPrefix(data, []byte("\r\n"))
+	}
+	return len(data) > 0
+}
+
 func (c *Chunks) readData(p []byte) (int, error) {
 	if len(c.in.Unread()) == 0 && c.left < smallChunk {
 		if err := c.in.Fill(smallChunk); err != nil {

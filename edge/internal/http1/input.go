@@ -53,6 +53,12 @@ func (in *Input) GiveBack(p *Buffers) {
 	}
 }
 
+// Drop returns the buffer with whatever is unread.
+func (in *Input) Drop(p *Buffers) {
+	in.r = in.w
+	in.GiveBack(p)
+}
+
 // Fill reads once more, making room for up to limit unread bytes. It needs a borrowed buffer.
 func (in *Input) Fill(limit int) error {
 	if in.r == in.w {

@@ -27,8 +27,8 @@ type requestBody struct {
 	err         error // of the visitor's side, other than io.EOF
 }
 
-func newRequestBody(x *exchange.Exchange) *requestBody {
-	b := &requestBody{x: x}
+func newRequestBody(x *exchange.Exchange, s *silence) *requestBody {
+	b := &requestBody{x: x, silence: s}
 	b.idle.L = &b.mu
 	return b
 }

@@ -23,7 +23,7 @@ type failure struct {
 	reason string // for the log
 	err    error
 	again  bool // another target may be asked: this one has done nothing, or nothing that matters
-	stale  bool // a connection kept from before has failed before anything was sent: the target has not even been asked
+	stale  bool // on a connection kept from before, which the target may have closed just then: it may be asked again itself
 	later  bool // in a second there may be a place
 }
 
@@ -58,7 +58,8 @@ func notAdmitted(err error) *failure {
 // failed says what an error of send, or of reading the answer's body, means. Whose fault it is decides first: an error
 // of the visitor's side makes the target's side fail too. a has ended.
 func (a *attempt) failed(err error) *failure {
-	if visitor := (*visitorError)(nil); errors.As(err, &visitor) {
+	visitor := (*visitorError)(nil)
+	if errors.As(err, &visitor) {
 		return visitorFailed(visitor.err)
 	}
 	var consumed bool
@@ -68,11 +69,12 @@ func (a *attempt) failed(err error) *failure {
 			return visitorFailed(bodyErr)
 		}
 	}
-	if a.x.Context().Err() != nil {
-		return visitorFailed(context.Cause(a.x.Context()))
+	if errors.As(a.cause, &visitor) {
+		return visitorFailed(visitor.err)
 	}
 	f := a.targetFailed(err)
 	f.again = f.again && !consumed
+	f.stale = f.stale && !consumed
 	return f
 }
 
@@ -109,7 +111,7 @@ func (a *attempt) targetFailed(err error) *failure {
 		return &failure{status: 502, reason: "target_connect_error", err: err, again: true}
 	case isClosed(err), p.reused && !p.sent:
 		again := !p.sent || !p.begun && isIdempotent(a.x.Method)
-		return &failure{status: 502, reason: "target_connection_closed", err: err, again: again, stale: p.reused && !p.sent}
+		return &failure{status: 502, reason: "target_connection_closed", err: err, again: again, stale: again && p.reused}
 	default:
 		return &failure{status: 502, reason: "target_bad_response", err: err}
 	}

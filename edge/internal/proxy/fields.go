@@ -3,7 +3,6 @@ package proxy
 import (
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/onehost/edge/edge/internal/exchange"
@@ -13,8 +12,10 @@ import (
 // these fields was said by a trusted proxy.
 func (p *Proxy) addForwarded(x *exchange.Exchange) {
 	fields := &x.Request.Fields
+	var room [128]byte
 	if peer := x.Peer.Addr().Unmap(); peer.IsValid() {
-		fields.Set("X-Forwarded-For", appendList(*fields, "X-Forwarded-For", peer.String()))
+		said := appendList(room[:0], *fields, "X-Forwarded-For")
+		fields.Set("X-Forwarded-For", x.Text(peer.AppendTo(said)))
 	}
 	addMissing(fields, "X-Forwarded-Proto", x.Scheme)
 	if !fields.Has("X-Forwarded-Port") {
@@ -22,7 +23,8 @@ func (p *Proxy) addForwarded(x *exchange.Exchange) {
 	}
 	addMissing(fields, "X-Forwarded-Host", x.Host)
 	fields.Set("X-Request-Id", x.ID)
-	fields.Set("X-Amzn-Trace-Id", traceField(fields.Get("X-Amzn-Trace-Id"), size(*fields) > maxTraced, time.Now()))
+	came := fields.Get("X-Amzn-Trace-Id")
+	fields.Set("X-Amzn-Trace-Id", x.Text(appendTrace(room[:0], came, size(*fields) > maxTraced, time.Now())))
 }
 
 // port is where the visitor's connection went to.
@@ -30,28 +32,18 @@ func (p *Proxy) port(x *exchange.Exchange) string {
 	if x.Scheme == "https" && p.publicPort != "" {
 		return p.publicPort
 	}
-	return strconv.Itoa(int(x.Local.Port()))
+	var room [5]byte
+	return x.Text(strconv.AppendUint(room[:0], uint64(x.Local.Port()), 10))
 }
 
-// appendList returns the values of a list field as one, with value as its last member.
-func appendList(fields exchange.Fields, name, value string) string {
-	n := 0
-	for v := range fields.Values(name) {
-		n += len(v) + len(", ")
-	}
-	if n == 0 {
-		return value
-	}
-	var b strings.Builder
-	b.Grow(n + len(value))
+// appendList appends the values of a list field, each with a comma behind it.
+func appendList(b []byte, fields exchange.Fields, name string) []byte {
 	for v := range fields.Values(name) {
 		if v != "" {
-			b.WriteString(v)
-			b.WriteString(", ")
+			b = append(append(b, v...), ", "...)
 		}
 	}
-	b.WriteString(value)
-	return b.String()
+	return b
 }
 
 func addMissing(fields *exchange.Fields, name, value string) {

@@ -42,8 +42,8 @@ type place struct {
 	client netip.Addr
 }
 
-// enter takes a place, waiting for one if it must.
-func (g *gate) enter(ctx context.Context, client netip.Addr, patience time.Duration) (place, error) {
+// enter takes a place, waiting for one if it must, until the visitor's context is done.
+func (g *gate) enter(visitor interface{ Context() context.Context }, client netip.Addr, patience time.Duration) (place, error) {
 	if !g.count(client) {
 		return place{}, errClientFull
 	}
@@ -52,6 +52,7 @@ func (g *gate) enter(ctx context.Context, client netip.Addr, patience time.Durat
 		return place{g, client}, nil
 	default:
 	}
+	ctx := visitor.Context()
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {

@@ -22,7 +22,7 @@ func TestGate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate(8)
 		enter := func(client string) (place, error) {
-			return g.enter(t.Context(), netip.MustParseAddr(client), gatePatience)
+			return g.enter(t, netip.MustParseAddr(client), gatePatience)
 		}
 		first, err := enter("2001:db8::1")
 		if err != nil {
@@ -47,7 +47,7 @@ func TestGate(t *testing.T) {
 			t.Errorf("a third request of one address: %v", err)
 		}
 		for n := range 3 {
-			if _, err := g.enter(t.Context(), stranger(n), gatePatience); err != nil {
+			if _, err := g.enter(t, stranger(n), gatePatience); err != nil {
 				t.Error(err)
 			}
 		}
@@ -57,7 +57,7 @@ func TestGate(t *testing.T) {
 		}
 		gone, cancel := context.WithCancelCause(t.Context())
 		cancel(exchange.ErrClientGone)
-		if _, err := g.enter(gone, stranger(9), gatePatience); !errors.Is(err, exchange.ErrClientGone) {
+		if _, err := g.enter(visitorOf{gone}, stranger(9), gatePatience); !errors.Is(err, exchange.ErrClientGone) {
 			t.Errorf("a visitor who has gone: %v", err)
 		}
 		time.AfterFunc(gatePatience/2, func() { first.leave(); first.leave() })
@@ -76,7 +76,7 @@ func TestProgramsOfThisHostHaveNoShare(t *testing.T) {
 	g := newGate(8)
 	for range 4 {
 		for _, own := range []string{"127.0.0.1", "::1"} {
-			if _, err := g.enter(t.Context(), netip.MustParseAddr(own), 0); err != nil {
+			if _, err := g.enter(t, netip.MustParseAddr(own), 0); err != nil {
 				t.Errorf("%s: %v", own, err)
 			}
 		}
@@ -103,7 +103,7 @@ func TestBusyTarget(t *testing.T) {
 	g := gateOf(t, h)
 	x, _ := exchangetest.New("GET", "/")
 	for range maxRequests / clientShare {
-		if _, err := g.enter(t.Context(), x.Client, 0); err != nil {
+		if _, err := g.enter(t, x.Client, 0); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -116,7 +116,7 @@ func TestBusyTarget(t *testing.T) {
 	refused(h, "client_concurrency")
 	g.clients[x.Client] = 1 // they are many clients'
 	for n := range maxRequests * 3 / 4 {
-		if _, err := g.enter(t.Context(), stranger(n), 0); err != nil {
+		if _, err := g.enter(t, stranger(n), 0); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -125,7 +125,7 @@ func TestBusyTarget(t *testing.T) {
 	both := to(t, full, free)
 	g = gateOf(t, both) // of the one that is first; the next request begins with the other
 	for n := range maxRequests {
-		if _, err := g.enter(t.Context(), stranger(n), 0); err != nil {
+		if _, err := g.enter(t, stranger(n), 0); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -157,3 +157,8 @@ func TestPlacesAreLeft(t *testing.T) {
 		}
 	}
 }
+
+// visitorOf is a visitor with a context.
+type visitorOf struct{ ctx context.Context }
+
+func (v visitorOf) Context() context.Context { return v.ctx }

@@ -3,11 +3,13 @@ package proxy
 import (
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/onehost/edge/edge/internal/exchange"
@@ -20,6 +22,9 @@ const maxAttempts = 3
 // maxStale is how many connections may be found not to be fit for use, for one request, beside those attempts.
 const maxStale = 32
 
+// smallBody is up to how many bytes of a body are read before a target is chosen.
+const smallBody = 16 << 10
+
 // Options is what a Proxy works with.
 type Options struct {
 	// PublicPort is what visitors reach https under, for X-Forwarded-Port; 0: the port that they are connected to.
@@ -30,11 +35,12 @@ type Options struct {
 type Proxy struct {
 	publicPort string
 	buffers    buffers
+	attempts   sync.Pool // of *attempt
 }
 
 // New returns a Proxy. The connections are the targets' own: give [NewPool] to target.NewGroups.
 func New(o Options) *Proxy {
-	p := &Proxy{}
+	p := &Proxy{attempts: sync.Pool{New: func() any { return new(attempt) }}}
 	if o.PublicPort != 0 {
 		p.publicPort = strconv.Itoa(o.PublicPort)
 	}
@@ -102,6 +108,13 @@ func (f *forward) ServeExchange(x *exchange.Exchange) {
 		return
 	}
 	f.proxy.addForwarded(x)
+	room := f.proxy.buffers.get()
+	defer f.proxy.buffers.put(room)
+	small, err := readSmall(x, room[:])
+	if err != nil {
+		visitorFailed(err).answer(x)
+		return
+	}
 	choice := target.Choice{Cookie: cookie(x.Request.Fields, group.CookieName())}
 	patience := gatePatience
 	for stale := 0; len(choice.Tried) < maxAttempts && stale < maxStale; {
@@ -109,7 +122,7 @@ func (f *forward) ServeExchange(x *exchange.Exchange) {
 		if !ok {
 			break
 		}
-		if failed = f.proxy.try(x, lease, patience); failed == nil {
+		if failed = f.proxy.try(x, small, lease, patience); failed == nil {
 			return
 		}
 		if !failed.again {
@@ -142,9 +155,18 @@ func cookie(fields exchange.Fields, name string) string {
 	return ""
 }
 
+// readSmall reads a small body whose length is known into room, so that it leaves with the request's head, and may be
+// sent once more. It returns nil for any other. A body that the target must be asked for is none of them.
+func readSmall(x *exchange.Exchange, room []byte) ([]byte, error) {
+	if x.Request.Length <= 0 || x.Request.Length > smallBody || expectsContinue(x) {
+		return nil, nil
+	}
+	_, err := io.ReadFull(x.Request.Body, room[:x.Request.Length])
+	return room[:x.Request.Length], err
+}
+
 // try lets one target answer, once it has a place for the request. It returns nil when the answer is complete.
-func (p *Proxy) try(x *exchange.Exchange, lease target.Lease, patience time.Duration) *failure {
-	t := lease.Target
+func (p *Proxy) try(x *exchange.Exchange, small []byte, lease target.Lease, patience time.Duration) *failure {
 	var unconnected error
 	defer func() {
 		if unconnected != nil {
@@ -153,31 +175,33 @@ func (p *Proxy) try(x *exchange.Exchange, lease target.Lease, patience time.Dura
 			lease.Done(target.Unjudged)
 		}
 	}()
-	x.Record.Target = t.String()
+	x.Record.Target = lease.Target.String()
 	x.Record.Tries++
 
-	w, ok := t.Pool().(*pool)
+	w, ok := lease.Target.Pool().(*pool)
 	if !ok {
 		return &failure{status: 502, reason: "target_connect_error", err: errors.New("proxy: the groups were made without NewPool")}
 	}
 	if wantsSwitch(x) && !w.switches() {
 		return &failure{status: 502, reason: "target_cannot_upgrade", err: exchange.ErrNoUpgrade}
 	}
-	place, err := w.gate.enter(x.Context(), x.Client, patience)
+	place, err := w.gate.enter(x, x.Client, patience)
 	if err != nil {
 		return notAdmitted(err)
 	}
 	defer place.leave()
-	a := newAttempt(x, t)
+	a := p.attempts.Get().(*attempt)
+	if !a.begin(x, small, &w.guard) {
+		return &failure{status: 502, reason: "target_drained", err: errDrained, again: true}
+	}
 	ans, err := w.send(a)
 	x.Record.Connect, x.Record.Wait = a.progress.connect, a.progress.wait
 	if err != nil {
 		a.end()
-		failed := a.failed(err)
 		if connect := (*connectError)(nil); errors.As(err, &connect) {
 			unconnected = err
 		}
-		return failed
+		return a.failed(err)
 	}
 	lease.Reached() // now: the answer may take hours to end, and what its end said of the target then would be old
 	x.Record.TargetCode = ans.status
@@ -187,5 +211,10 @@ func (p *Proxy) try(x *exchange.Exchange, lease target.Lease, patience time.Dura
 	if ans.status == 101 {
 		place.leave() // what comes now may last for days
 	}
-	return p.deliver(a, ans)
+	failed := p.deliver(a, ans)
+	if a.ctx == nil { // nobody can have kept it
+		a.forget()
+		p.attempts.Put(a)
+	}
+	return failed
 }

@@ -37,11 +37,7 @@ func TestRequestLineGoesOutByteByByte(t *testing.T) {
 		x, r := exchangetest.New("GET", "/")
 		x.RawPath, x.RawQuery, x.HasQuery = strings.Cut(path, "?")
 		line, _, _ := strings.Cut(wire(t, x, r), "\r\n")
-		want := "GET " + path + " HTTP/1.1"
-		if path == "//a|b" {
-			want = "GET http://example.com" + path + " HTTP/1.1" // net/http would escape it
-		}
-		if line != want {
+		if want := "GET " + path + " HTTP/1.1"; line != want {
 			t.Errorf("%q: %q, want %q", path, line, want)
 		}
 	}
@@ -60,9 +56,8 @@ func TestRequestHeadHasNothingInvented(t *testing.T) {
 	got := wire(t, x, r)
 	trace := x.Request.Fields.Get("X-Amzn-Trace-Id")
 	want := "GET /p HTTP/1.1\r\nHost: Example.COM:8443\r\n" +
-		"X-Amzn-Trace-Id: " + trace + "\r\n" +
-		"X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Host: Example.COM:8443\r\n" +
-		"X-Forwarded-Port: 443\r\nX-Forwarded-Proto: https\r\nX-Request-Id: test-request\r\n\r\n"
+		"X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Port: 443\r\nX-Forwarded-Host: Example.COM:8443\r\n" +
+		"X-Request-Id: test-request\r\nX-Amzn-Trace-Id: " + trace + "\r\n\r\n"
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
@@ -77,7 +72,7 @@ func TestRequestFieldsGoAlong(t *testing.T) {
 		exchangetest.Field("X-Forwarded-Host", "front.example"), exchangetest.Field("X-Request-Id", "theirs"))
 	got := wire(t, x, r)
 	for _, line := range []string{
-		"User-Agent: me", "Accept-Encoding: br", "X-A: 1\r\nX-A: 2", "X-Empty: ",
+		"user-agent: me", "accept-encoding: br", "X-A: 1\r\nx-a: 2", "X-Empty: ",
 		"X-Forwarded-For: 203.0.113.9, 198.51.100.2, 192.0.2.1", "X-Forwarded-Proto: http", "X-Forwarded-Port: 81",
 		"X-Forwarded-Host: front.example", "X-Request-Id: test-request",
 	} {
@@ -160,7 +155,7 @@ func TestPostWithoutBodySaysSo(t *testing.T) {
 
 func TestExpectationOfHTTP10GoesNoFurther(t *testing.T) {
 	for protocol, want := range map[exchange.Protocol]bool{exchange.HTTP10: false, exchange.HTTP11: true} {
-		x, r := exchangetest.New("GET", "/", exchangetest.Field("expect", "100-continue"), exchangetest.Protocol(protocol))
+		x, r := exchangetest.New("GET", "/", exchangetest.Field("Expect", "100-continue"), exchangetest.Protocol(protocol))
 		if got := wire(t, x, r); strings.Contains(got, "\r\nExpect: 100-continue\r\n") != want {
 			t.Errorf("%v: %s", protocol, got)
 		}

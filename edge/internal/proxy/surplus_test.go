@@ -2,17 +2,20 @@ package proxy
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"fmt"
 	"io"
 	"log"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"runtime"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/onehost/edge/edge/internal/exchange"
 	"github.com/onehost/edge/edge/internal/exchange/exchangetest"
@@ -140,60 +143,56 @@ func TestCleanConnectionsAreKept(t *testing.T) {
 	}
 }
 
-// TestSocket: what came before a request began keeps it from beginning, whether it was read by then or not.
-func TestSocket(t *testing.T) {
-	for _, tt := range []struct {
-		name string
-		says func(c net.Conn)
-		read bool // before begin
-		want error
-	}{
-		{"nothing", func(net.Conn) {}, false, nil},
-		{"bytes, read", func(c net.Conn) { _, _ = io.WriteString(c, poison) }, true, errSurplus},
-		{"bytes, unread", func(c net.Conn) { _, _ = io.WriteString(c, poison) }, false, errSurplus},
-		{"end, read", func(c net.Conn) { _ = c.Close() }, true, errSurplus},
-		{"end, unread", func(c net.Conn) { _ = c.Close() }, false, errSurplus},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			ln, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer ln.Close()
-			ours, err := net.Dial("tcp", ln.Addr().String())
-			if err != nil {
-				t.Fatal(err)
-			}
-			theirs, err := ln.Accept()
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer theirs.Close()
-			s := newSocket(ours)
-			defer s.Close()
-			ended := make(chan int, 1)
-			reader := func() {
-				n, _ := s.Read(make([]byte, 100))
-				ended <- n
-			}
-			if tt.read {
-				go reader()
-				s.claim(t.Context())
-				tt.says(theirs)
-				if n := <-ended; n != 0 {
-					t.Errorf("%d bytes were taken for an answer", n)
+// TestWhichConnectionsAreClean: what was said since the last answer keeps a request from being sent, wherever it waits.
+func TestWhichConnectionsAreClean(t *testing.T) {
+	borrowed := httptest.NewTLSServer(nil)
+	defer borrowed.Close()
+	client := borrowed.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
+	client.ServerName = "example.com"
+	for kind, config := range map[string]*tls.Config{"plain": nil, "TLS": {Certificates: borrowed.TLS.Certificates}} {
+		for name, tt := range map[string]struct {
+			says func(c net.Conn)
+			read int // bytes, before it is kept
+			want bool
+		}{
+			"nothing":              {func(net.Conn) {}, 0, true},
+			"all of the answer":    {func(c net.Conn) { _, _ = io.WriteString(c, "hello") }, 5, true},
+			"more than the answer": {func(c net.Conn) { _, _ = io.WriteString(c, "hello, you") }, 5, false},
+			"something after it":   {func(c net.Conn) { _, _ = io.WriteString(c, "hello"); _, _ = io.WriteString(c, poison) }, 5, false},
+			"its end":              {func(c net.Conn) { _, _ = io.WriteString(c, "hello"); _ = c.Close() }, 5, false},
+		} {
+			t.Run(kind+", "+name, func(t *testing.T) {
+				url := many(t, config, func(c net.Conn) {
+					if secure, ok := c.(*tls.Conn); ok && secure.Handshake() != nil {
+						return
+					}
+					tt.says(c)
+					_, _ = io.Copy(io.Discard, c)
+				})
+				d := &dialer{connect: func(ctx context.Context) (net.Conn, error) {
+					return new(net.Dialer).DialContext(ctx, "tcp", url[strings.LastIndex(url, "/")+1:])
+				}}
+				if config != nil {
+					d.tls = client
 				}
-			} else {
-				s.dry = true // a reader waits, and is slower
-				s.claim(t.Context())
-				tt.says(theirs)
-				for tt.want != nil && !s.isReadable() {
-					runtime.Gosched()
+				conn, socket, err := d.dial(t.Context())
+				if err != nil {
+					t.Fatal(err)
 				}
-			}
-			if err := s.begin(); err != tt.want {
-				t.Errorf("%v, want %v", err, tt.want)
-			}
-		})
+				c := newH1Conn(conn, socket)
+				defer c.Close()
+				if _, err := io.ReadFull(c, make([]byte, tt.read)); err != nil {
+					t.Fatal(err)
+				}
+				for deadline := time.Now().Add(10 * time.Second); c.isClean() != tt.want; runtime.Gosched() { // it is on its way
+					if time.Now().After(deadline) {
+						t.Fatalf("clean: %t", !tt.want)
+					}
+				}
+				if tt.want && !c.isClean() {
+					t.Error("not clean when looked at again")
+				}
+			})
+		}
 	}
 }

@@ -10,15 +10,14 @@ import (
 // writes the field anew with a Root only (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-request-tracing.html).
 const maxTraced = 7 << 10
 
-// traceField returns the X-Amzn-Trace-Id that a target gets, from the one that came. As ALB does it: a Root is made if
+// appendTrace appends the X-Amzn-Trace-Id that a target gets, from the one that came. As ALB does it: a Root is made if
 // there is no valid one; where there is one, Self says this hop, in front; an older Self goes; all else stays as it is.
 // large says that the request's fields are over maxTraced.
-func traceField(came string, large bool, now time.Time) string {
+func appendTrace(b []byte, came string, large bool, now time.Time) []byte {
 	root, custom := traceParts(came)
 	if root != "" && large {
-		return root
+		return append(b, root...)
 	}
-	b := make([]byte, 0, len(came)+2*len("Root=1-67891233-abcdef012345678912345678;"))
 	if root == "" {
 		b = appendTraceID(append(b, "Root="...), now)
 	} else {
@@ -33,7 +32,7 @@ func traceField(came string, large bool, now time.Time) string {
 			}
 		}
 	}
-	return string(b)
+	return b
 }
 
 // traceParts returns the first valid "Root=…" and whether there are parts beside Root and Self.

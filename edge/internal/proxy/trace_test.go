@@ -26,14 +26,14 @@ func TestTraceField(t *testing.T) {
 		{"two roots", root + ";Root=1-00000000-000000000000000000000000", "Self=" + fresh + ";" + root},
 		{"junk", ";;=;", "Root=" + fresh + ";="},
 	} {
-		if got := traceField(tt.came, false, now); !regexp.MustCompile("^" + tt.want + "$").MatchString(got) {
+		if got := string(appendTrace(nil, tt.came, false, now)); !regexp.MustCompile("^" + tt.want + "$").MatchString(got) {
 			t.Errorf("%s: %q", tt.name, got)
 		}
 	}
-	if got := traceField(root+";a=b", true, now); got != root {
+	if got := string(appendTrace(nil, root+";a=b", true, now)); got != root {
 		t.Errorf("large: %q", got)
 	}
-	if got := traceField("a=b", true, now); !regexp.MustCompile("^Root=" + fresh + "$").MatchString(got) {
+	if got := string(appendTrace(nil, "a=b", true, now)); !regexp.MustCompile("^Root=" + fresh + "$").MatchString(got) {
 		t.Errorf("large without a root: %q", got)
 	}
 }
@@ -50,7 +50,7 @@ func TestIsHex(t *testing.T) {
 func FuzzTraceField(f *testing.F) {
 	f.Add("Self=1-67891234-12456789abcdef012345678;Root=1-67891233-abcdef012345678912345678;CalledFrom=app", false)
 	f.Fuzz(func(t *testing.T, came string, large bool) {
-		got := traceField(came, large, time.Unix(1, 0))
+		got := string(appendTrace(nil, came, large, time.Unix(1, 0)))
 		root, _ := traceParts(got)
 		if root == "" {
 			t.Errorf("%q has no valid root", got)

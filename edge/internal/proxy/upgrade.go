@@ -11,15 +11,17 @@ import (
 
 // switchProtocols answers 101 and carries bytes both ways until both sides have ended, one of them has failed, nothing
 // moved for the idle limit, or the target's or the server's time is over. It ends the attempt.
-func (p *Proxy) switchProtocols(a *attempt, switched io.ReadWriteCloser) *failure {
+func (p *Proxy) switchProtocols(a *attempt, ans *answer) *failure {
 	defer a.end()
+	defer ans.body.Close()
+	switched := ans.switched
 	defer switched.Close()
 	visitor, err := a.x.Upgrade()
 	if err != nil {
 		return visitorFailed(err)
 	}
 	defer visitor.Close()
-	stop := context.AfterFunc(a.ctx, func() {
+	stop := context.AfterFunc(a.context(), func() {
 		_ = switched.Close()
 		_ = visitor.Close()
 	})
@@ -32,7 +34,7 @@ func (p *Proxy) switchProtocols(a *attempt, switched io.ReadWriteCloser) *failur
 	both.Wait()
 	a.x.Record.BytesIn += up
 	a.x.Record.BytesOut += down
-	switch cause := context.Cause(a.ctx); {
+	switch cause := a.interruption(); {
 	case errors.Is(cause, errDrained):
 		a.x.Record.ErrorReason = "target_drained"
 	case errors.Is(cause, errTargetSilent):
@@ -47,16 +49,15 @@ func (p *Proxy) switchProtocols(a *attempt, switched io.ReadWriteCloser) *failur
 // An error on either side ends both directions.
 func (p *Proxy) carry(a *attempt, to, from io.ReadWriteCloser) int64 {
 	buf := p.buffers.get()
-	defer p.buffers.put(buf)
 	var total int64
 	for {
 		n, err := from.Read(buf[:])
-		a.silence.touch()
+		a.touch()
 		if n > 0 {
 			written, werr := to.Write(buf[:n])
-			a.silence.touch()
+			a.touch()
 			total += int64(written)
-			if werr != nil {
+			if werr != nil { // buf is lost: who failed to write it may still look at it
 				_ = from.Close()
 				_ = to.Close()
 				return total
@@ -65,6 +66,7 @@ func (p *Proxy) carry(a *attempt, to, from io.ReadWriteCloser) int64 {
 		if err == nil {
 			continue
 		}
+		p.buffers.put(buf)
 		ended := errors.Is(err, io.EOF)
 		if !ended || closeWrite(to) != nil {
 			_ = to.Close()

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"io"
 	"time"
 
@@ -13,8 +12,8 @@ import (
 // closes those that no attempt is using.
 type way interface {
 	io.Closer
-	// send sends the attempt's request and returns the head of the answer, or an error and in attempt.progress how far it
-	// got. It returns when the head is there, the attempt's context is done or the target has failed. It may go on
+	// send sends the attempt's request and returns the head of the answer, or an error, and in attempt.progress how far it
+	// got. It returns when the head is there, the attempt is interrupted or the target has failed. It may go on
 	// reading the request's body after that.
 	send(*attempt) (*answer, error)
 	// switches reports whether it can carry an upgrade to another protocol.
@@ -24,26 +23,48 @@ type way interface {
 // A pool is what is kept for a target as long as it exists.
 type pool struct {
 	way
-	gate *gate
+	gate  *gate
+	guard guard
 }
 
 // NewPool is for target.Options.
 func NewPool(t *target.Target) io.Closer {
 	address := t.Address()
-	d := &dialer{connect: t.Dial, tls: address.TLSConfig(), h2c: address.Scheme == "h2c"}
-	return &pool{way: newHTTPWay(d, address.Host), gate: newGate(maxRequests)}
+	d := &dialer{connect: t.Dial, tls: address.TLSConfig()}
+	p := &pool{gate: newGate(maxRequests)}
+	if address.Scheme == "h2c" {
+		p.way = newH2CWay(d, address.Host)
+	} else {
+		p.way = newH1Way(d, address.Host)
+	}
+	return p
+}
+
+// Close ends what is under way, too.
+func (p *pool) Close() error {
+	p.guard.close()
+	return p.way.Close()
 }
 
 // answer is what a target answered.
 type answer struct {
 	status    int
-	fields    exchange.Fields        // without hop-by-hop and framing ones
-	length    int64                  // -1: not known
-	body      io.ReadCloser          // never nil
-	announced exchange.Fields        // names of trailers
-	trailers  func() exchange.Fields // once body has ended
+	fields    exchange.Fields // those of the exchange's answer, and after them the target's without hop-by-hop and framing ones
+	length    int64           // -1: not known
+	body      answerBody      // never nil
+	announced exchange.Fields // names of trailers
 	// switched is the connection after a 101 to the protocol that was asked for, else nil.
 	switched io.ReadWriteCloser
+}
+
+// An answerBody is the body of an answer. Close ends the use of what it came over, which may be kept only if the body has
+// been read to its end.
+type answerBody interface {
+	io.ReadCloser
+	// ready reports whether the next Read surely returns at once.
+	ready() bool
+	// trailers are those that may go on, once the body has ended.
+	trailers() exchange.Fields
 }
 
 // progress is how far a request got, as its way has seen it.
@@ -63,40 +84,3 @@ type connectError struct {
 
 func (e *connectError) Error() string { return "connecting to the target: " + e.err.Error() }
 func (e *connectError) Unwrap() error { return e.err }
-
-// An attempt is one exchange and one target.
-type attempt struct {
-	x       *exchange.Exchange
-	ctx     context.Context // done with the visitor's context, the target's, or when nothing moves
-	cancel  context.CancelCauseFunc
-	silence *silence
-	body    *requestBody // nil for a request without one
-	kept    int          // how many fields of the answer were there before
-	undrain func() bool
-
-	progress progress
-	cause    error // what ended ctx, nil if nothing did. Set by end
-}
-
-// newAttempt lends x to an attempt at t until end.
-func newAttempt(x *exchange.Exchange, t *target.Target) *attempt {
-	a := &attempt{x: x, kept: len(x.Response.Fields)}
-	a.ctx, a.cancel = context.WithCancelCause(x.Context())
-	if x.Request.Length != 0 {
-		a.body = newRequestBody(x)
-	}
-	a.silence = startSilence(x.Idle, a.cancel, a.body)
-	a.undrain = context.AfterFunc(t.Context(), func() { a.cancel(errDrained) })
-	return a
-}
-
-// end returns when the exchange is nobody else's again.
-func (a *attempt) end() {
-	a.undrain()
-	a.silence.stop()
-	a.cause = context.Cause(a.ctx)
-	a.cancel(context.Canceled)
-	if a.body != nil {
-		a.body.end()
-	}
-}

@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"crypto/sha1" //nolint:gosec // what RFC 6455 asks for; nothing rests on it
 	"encoding/base64"
-	"net/http"
 
 	"github.com/onehost/edge/edge/internal/exchange"
 )
@@ -14,25 +13,18 @@ const webSocket = "websocket"
 
 func wantsSwitch(x *exchange.Exchange) bool { return x.Request.Upgrade == webSocket }
 
-// isSwitch reports whether the target switches to what wantsSwitch asks for.
-func isSwitch(r *http.Response) bool {
-	return r.StatusCode == http.StatusSwitchingProtocols && exchange.EqualName(r.Header.Get("Upgrade"), webSocket)
-}
-
 // A webSocketKey is a Sec-WebSocket-Key of our own, "" where the visitor sent his and compares the answer himself.
 type webSocketKey string
 
-// addWebSocketKey adds what a handshake by HTTP/1.1 needs and one by a later version does not have
+// newWebSocketKey returns what a handshake by HTTP/1.1 needs and one by a later version does not have
 // (RFC 8441, section 5): that a server has read a request shows there by other means.
-func addWebSocketKey(x *exchange.Exchange, h http.Header) webSocketKey {
-	if !wantsSwitch(x) || x.Request.Protocol <= exchange.HTTP11 {
+func newWebSocketKey(x *exchange.Exchange) webSocketKey {
+	if x.Request.Protocol <= exchange.HTTP11 {
 		return ""
 	}
 	var nonce [16]byte
 	_, _ = rand.Read(nonce[:]) // never fails
-	key := base64.StdEncoding.EncodeToString(nonce[:])
-	h.Set("Sec-WebSocket-Key", key)
-	return webSocketKey(key)
+	return webSocketKey(base64.StdEncoding.EncodeToString(nonce[:]))
 }
 
 // isAccepted reports whether a target's answer shows that it understood the key (RFC 6455, section 4.1), and takes that

@@ -9,26 +9,21 @@ import (
 	"time"
 )
 
-// maxInterim is how many 1xx answers may come before the answer.
-const maxInterim = 16
-
-// trip is what net/http tells of a request on its way, from several goroutines.
-type trip struct {
+// h2cTrip is what net/http tells of a request on its way, from several goroutines.
+type h2cTrip struct {
 	a     *attempt
 	start time.Time
 
 	connect, wrote, answered atomic.Int64 // as time since start; 0: not yet
 
-	mu         sync.Mutex
-	ended      bool // send is about to return: the exchange is no longer ours
-	connected  bool
-	reused     bool
-	interim    int
-	conn       *conn
-	sentBefore int64
+	mu        sync.Mutex
+	ended     bool // send is about to return: the exchange is no longer ours
+	connected bool
+	reused    bool
+	interim   int
 }
 
-func (t *trip) hooks() *httptrace.ClientTrace {
+func (t *h2cTrip) hooks() *httptrace.ClientTrace {
 	return &httptrace.ClientTrace{
 		GotConn:              t.gotConn,
 		WroteHeaders:         func() { t.wrote.Store(int64(time.Since(t.start))) },
@@ -38,24 +33,17 @@ func (t *trip) hooks() *httptrace.ClientTrace {
 }
 
 // gotConn comes for each connection that is tried.
-func (t *trip) gotConn(info httptrace.GotConnInfo) {
-	c, ok := info.Conn.(*conn)
+func (t *h2cTrip) gotConn(info httptrace.GotConnInfo) {
 	if !info.Reused {
 		t.connect.Store(int64(time.Since(t.start)))
-	} else if ok && c.socket != nil {
-		c.socket.claim(t.a.ctx)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.connected, t.reused = true, info.Reused
-	if ok {
-		t.conn, t.sentBefore = c, c.sent.Load()
-		c.body.Store(t.a.body)
-	}
 }
 
 // informational passes a 1xx answer on. 100 is the front's own business: it says so when the body is first read.
-func (t *trip) informational(status int, h textproto.MIMEHeader) error {
+func (t *h2cTrip) informational(status int, h textproto.MIMEHeader) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.ended || status == http.StatusContinue {
@@ -64,12 +52,11 @@ func (t *trip) informational(status int, h textproto.MIMEHeader) error {
 	if t.interim++; t.interim > maxInterim {
 		return errBadAnswer
 	}
-	t.a.silence.touch()
-	return t.a.x.SendInformational(status, appendHeader(nil, http.Header(h)))
+	return t.a.inform(status, appendHeader(nil, http.Header(h)))
 }
 
 // end waits until nobody is telling anything any more.
-func (t *trip) end() progress {
+func (t *h2cTrip) end() progress {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.ended = true
@@ -81,7 +68,7 @@ func (t *trip) end() progress {
 	return progress{
 		connected: t.connected,
 		reused:    t.reused,
-		sent:      t.connected && (t.conn == nil || t.conn.sent.Load() > t.sentBefore),
+		sent:      wrote > 0,
 		begun:     begun,
 		connect:   time.Duration(t.connect.Load()),
 		wait:      time.Duration(max(0, answered-wrote)),
