@@ -104,6 +104,7 @@ type passage struct {
 	*exchange.Exchange
 	host   *hostState // nil: unknown
 	counts *hostMetrics
+	shard  *hostShard  // of counts
 	rule   *rules.Rule // nil until the host is found to be the right one
 	held   [2]*limiter // whose places in flight are taken: the host's and the rule's
 }
@@ -119,7 +120,8 @@ func (c *Chain) ServeExchange(x *exchange.Exchange) {
 			p.counts, x.Record.Host = p.host.metrics, p.host.host.Name
 		}
 	}
-	p.counts.inFlight.Add(1)
+	p.shard = p.counts.shard(x.Peer.Port())
+	p.shard.inFlight.Add(1)
 	c.answer(&p)
 	for _, l := range p.held {
 		l.leave()
@@ -139,8 +141,8 @@ func (c *Chain) account(p *passage) {
 	if p.Record.ErrorReason == reasonBody {
 		p.counts.limited[limitBody].Add(1)
 	}
-	p.counts.done(status, took, p.Record.BytesIn, p.Record.BytesOut)
-	p.counts.inFlight.Add(-1)
+	p.counts.done(p.shard, status, took, p.Record.BytesIn, p.Record.BytesOut)
+	p.shard.inFlight.Add(-1)
 	c.access.exchange(p.Exchange, status, took)
 }
 
@@ -281,7 +283,7 @@ func (m *marks) BeforeHead(x *exchange.Exchange) {
 func (c *Chain) Refused(r *front.Refusal) {
 	r.ID = newID()
 	c.metrics.refused.WithLabelValues(r.Reason).Inc()
-	c.metrics.other.answered(r.Status)
+	c.metrics.other.answered(c.metrics.other.shard(r.Peer.Port()), r.Status)
 	x := exchange.Exchange{ID: r.ID}
 	x.Peer, x.Local, x.Client = r.Peer, r.Local, plainAddr(r.Peer.Addr())
 	x.Record.Start, x.Record.ErrorReason = time.Now(), r.Reason

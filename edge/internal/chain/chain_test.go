@@ -378,7 +378,7 @@ func TestStatusOfWhatWasNotAnswered(t *testing.T) {
 	} {
 		h := newHouse(t, oneHost(), answer)
 		h.ask("/")
-		if n := h.metrics.hosts.Load(); (*n)[0].codes[want].Load() != 1 {
+		if n := h.metrics.hosts.Load(); (*n)[0].answers(want) != 1 {
 			t.Errorf("no %d counted", want)
 		}
 	}
@@ -386,7 +386,7 @@ func TestStatusOfWhatWasNotAnswered(t *testing.T) {
 	x, r := exchangetest.New("GET", "/")
 	r.Cancel(exchange.ErrClientGone)
 	h.send(x, r)
-	if n := h.metrics.hosts.Load(); (*n)[0].codes[460].Load() != 1 {
+	if n := h.metrics.hosts.Load(); (*n)[0].answers(460) != 1 {
 		t.Error("a visitor who is gone is not counted as such")
 	}
 }
@@ -442,7 +442,7 @@ func TestShutdownIsNotTheVisitorsDoing(t *testing.T) {
 		r.Cancel(cause)
 		h.send(x, r)
 		status := map[string]int{"shutdown": 0, "client_gone": 460}[want]
-		if n := h.metrics.hosts.Load(); x.Record.ErrorReason != want || (*n)[0].codes[status].Load() != 1 {
+		if n := h.metrics.hosts.Load(); x.Record.ErrorReason != want || (*n)[0].answers(status) != 1 {
 			t.Errorf("%v: %q", cause, x.Record.ErrorReason)
 		}
 	}

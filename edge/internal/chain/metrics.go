@@ -2,7 +2,6 @@ package chain
 
 import (
 	"slices"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -23,25 +22,14 @@ const (
 // Metrics counts what passes the chain. It is a [prometheus.Collector]. Counting is a few atomic additions on memory that belongs to
 // the host, found when the table was swapped: no label is looked up for a request.
 type Metrics struct {
-	hosts    atomic.Pointer[[]*hostMetrics] // those of the table, and other
-	other    *hostMetrics
-	duration *prometheus.HistogramVec
-	refused  *prometheus.CounterVec
-	panics   prometheus.Counter
-	fields   prometheus.Counter // dropped
-	log      *AccessLog
+	hosts   atomic.Pointer[[]*hostMetrics] // those of the table, and other
+	other   *hostMetrics
+	refused *prometheus.CounterVec
+	panics  prometheus.Counter
+	fields  prometheus.Counter // dropped
+	log     *AccessLog
 
-	requests, inFlight, in, out, limited, logDropped *prometheus.Desc
-}
-
-// hostMetrics are the numbers of one host.
-type hostMetrics struct {
-	name     string
-	codes    [600]atomic.Uint64
-	limited  [limitCount]atomic.Uint64
-	inFlight atomic.Int64
-	in, out  atomic.Uint64 // bytes of bodies
-	duration prometheus.Observer
+	requests, inFlight, in, out, limited, duration, logDropped *prometheus.Desc
 }
 
 // NewMetrics makes the metrics of a chain; log is the access log that the chain writes.
@@ -51,11 +39,6 @@ func NewMetrics(log *AccessLog) *Metrics {
 		return prometheus.NewDesc(name, help, labels, nil)
 	}
 	m := &Metrics{
-		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name:    "edge_request_duration_seconds",
-			Help:    "Time from a request's head to the end of its answer, without upgraded connections.",
-			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
-		}, host),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "edge_refused_total", Help: "Requests that edge refused before a rule was chosen.",
 		}, []string{"reason"}),
@@ -71,16 +54,15 @@ func NewMetrics(log *AccessLog) *Metrics {
 		in:         desc("edge_request_bytes_total", "Bytes of request bodies.", host...),
 		out:        desc("edge_response_bytes_total", "Bytes of response bodies.", host...),
 		limited:    desc("edge_limited_total", "Requests refused by a limit of the host or the rule.", "host", "limit"),
+		duration:   desc("edge_request_duration_seconds", "Time from a request's head to the end of its answer, without upgraded connections.", host...),
 		logDropped: desc("edge_access_log_dropped_total", "Lines that the access log dropped because they could not be written in time."),
 	}
-	m.other = m.newHost(otherHost)
+	m.other = newHostMetrics(otherHost)
 	m.hosts.Store(&[]*hostMetrics{m.other})
 	return m
 }
 
-func (m *Metrics) newHost(name string) *hostMetrics {
-	return &hostMetrics{name: name, duration: m.duration.WithLabelValues(name)}
-}
+func newHostMetrics(name string) *hostMetrics { return &hostMetrics{name: name, since: time.Now()} }
 
 // serve makes hosts the ones that are collected and returns their numbers in the same order. A host that was there
 // before goes on counting; one that is gone is no longer collected.
@@ -93,40 +75,19 @@ func (m *Metrics) serve(hosts []string) []*hostMetrics {
 	for _, name := range append(slices.Clip(hosts), otherHost) {
 		h := before[name]
 		if h == nil {
-			h = m.newHost(name)
+			h = newHostMetrics(name)
 		}
-		delete(before, name)
 		now = append(now, h)
 	}
 	m.hosts.Store(&now)
-	for gone := range before {
-		m.duration.DeleteLabelValues(gone)
-	}
 	return now[:len(hosts)]
-}
-
-func (h *hostMetrics) answered(status int) {
-	if 0 <= status && status < len(h.codes) {
-		h.codes[status].Add(1)
-	}
-}
-
-// done counts a request that has been answered.
-func (h *hostMetrics) done(status int, took time.Duration, in, out int64) {
-	h.answered(status)
-	h.in.Add(uint64(max(in, 0)))
-	h.out.Add(uint64(max(out, 0)))
-	if status != 101 { // how long a WebSocket was open says nothing about how fast we answer
-		h.duration.Observe(took.Seconds())
-	}
 }
 
 // Describe sends what the collector collects.
 func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.requests, m.inFlight, m.in, m.out, m.limited, m.logDropped} {
+	for _, d := range []*prometheus.Desc{m.requests, m.inFlight, m.in, m.out, m.limited, m.duration, m.logDropped} {
 		ch <- d
 	}
-	m.duration.Describe(ch)
 	m.refused.Describe(ch)
 	ch <- m.panics.Desc()
 	ch <- m.fields.Desc()
@@ -137,28 +98,8 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	for _, h := range *m.hosts.Load() {
 		h.collect(m, ch)
 	}
-	m.duration.Collect(ch)
 	m.refused.Collect(ch)
 	ch <- m.panics
 	ch <- m.fields
 	ch <- prometheus.MustNewConstMetric(m.logDropped, prometheus.CounterValue, float64(m.log.Dropped()))
-}
-
-func (h *hostMetrics) collect(m *Metrics, ch chan<- prometheus.Metric) {
-	counter := func(d *prometheus.Desc, v uint64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
-	}
-	for code := range h.codes {
-		if n := h.codes[code].Load(); n > 0 {
-			counter(m.requests, n, h.name, strconv.Itoa(code))
-		}
-	}
-	for limit, name := range [limitCount]string{"concurrency", "rate", "body"} {
-		if n := h.limited[limit].Load(); n > 0 {
-			counter(m.limited, n, h.name, name)
-		}
-	}
-	counter(m.in, h.in.Load(), h.name)
-	counter(m.out, h.out.Load(), h.name)
-	ch <- prometheus.MustNewConstMetric(m.inFlight, prometheus.GaugeValue, float64(h.inFlight.Load()), h.name)
 }

@@ -2,15 +2,23 @@ package chain
 
 import (
 	"fmt"
+	"net/http/httptest"
+	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
+	"unsafe"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/onehost/edge/core/config"
 	"github.com/onehost/edge/edge/internal/exchange"
 	"github.com/onehost/edge/edge/internal/exchange/exchangetest"
+	"github.com/onehost/edge/edge/internal/front"
 )
 
 // gather returns what a scrape would show, by name and labels. Of a histogram it is the count.
@@ -116,5 +124,80 @@ func TestServeKeepsTheOrder(t *testing.T) {
 		if h.name != names[i] {
 			t.Errorf("%d is %s", i, h.name)
 		}
+	}
+}
+
+// What a scrape shows, to the byte: dashboards and alarms are built on it.
+func TestScrape(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		answers := []struct {
+			status int
+			after  time.Duration
+			body   string
+		}{
+			{200, 0, "hello"}, {200, 500 * time.Microsecond, ""}, {200, 500*time.Microsecond + 1, "more"}, {204, time.Second, ""}, {206, 250 * time.Millisecond, "part"},
+			{418, 125 * time.Millisecond, ""}, {500, 60 * time.Second, ""}, {599, 60*time.Second + 1, ""}, {999, 0, ""}, {404, 2 * time.Second, "none"},
+		}
+		var h *house
+		next := 0
+		h = newHouse(t, hostWith(config.Limits{Body: 3, Concurrency: 1}), func(x *exchange.Exchange) {
+			time.Sleep(answers[next].after)
+			x.Response.Status = answers[next].status
+			_, _ = x.Write([]byte(answers[next].body))
+		})
+		for next = range answers {
+			h.ask("/", func(x *exchange.Exchange) { x.Peer = netip.AddrPortFrom(x.Peer.Addr(), uint16(next)) })
+		}
+		h.askAs("POST", "/", exchangetest.Body("toolong"))
+		h.ask("https://elsewhere.example/")
+		h.ask("http://elsewhere.example/")
+		h.Refused(&front.Refusal{Status: 400, Reason: "bad_request"})
+		h.metrics.panics.Inc()
+		registry := prometheus.NewPedanticRegistry()
+		registry.MustRegister(h.metrics)
+		w := httptest.NewRecorder()
+		promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+		want, err := os.ReadFile("testdata/scrape.txt")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := w.Body.String(); got != string(want) {
+			t.Errorf("got\n%s", got)
+		}
+	})
+}
+
+func TestConnectionsAreSpreadOverShards(t *testing.T) {
+	if size := unsafe.Sizeof(hostShard{}); size%64 != 0 {
+		t.Errorf("a shard of %d bytes shares a line of cache with the next one", size)
+	}
+	if size := unsafe.Sizeof(hostMetrics{}); size > 8<<10 {
+		t.Errorf("%d bytes for a host", size)
+	}
+	var h hostMetrics
+	for port := 32768; port < 60999; port += 2 { // as Linux chooses them
+		h.shard(uint16(port)).inFlight.Add(1)
+	}
+	for i := range h.shards {
+		if n := h.shards[i].inFlight.Load(); n < 1500 || n > 2000 {
+			t.Errorf("%d connections in shard %d", n, i)
+		}
+	}
+}
+
+func TestRequestsInFlightOfAllConnectionsAreCounted(t *testing.T) {
+	const connections = 20
+	var h *house
+	var deepest float64
+	h = newHouse(t, oneHost(), func(x *exchange.Exchange) {
+		deepest = max(deepest, gather(t, h.metrics)[`edge_requests_in_flight{host="example.com"}`])
+		if port := x.Peer.Port(); port < connections {
+			h.ask("/", func(x *exchange.Exchange) { x.Peer = netip.AddrPortFrom(x.Peer.Addr(), port+1) })
+		}
+	})
+	h.ask("/", func(x *exchange.Exchange) { x.Peer = netip.AddrPortFrom(x.Peer.Addr(), 1) })
+	got := gather(t, h.metrics)
+	if deepest != connections || got[`edge_requests_in_flight{host="example.com"}`] != 0 || got[`edge_requests_total{code="200",host="example.com"}`] != connections {
+		t.Error(deepest, got)
 	}
 }
