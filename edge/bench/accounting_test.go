@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -103,10 +104,10 @@ func TestPortsAreFreeAndBelowTheEphemeral(t *testing.T) {
 		t.Fatal(err, scanned)
 	}
 	for _, port := range ports {
-		file, err := listen(port)
+		ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err != nil || port >= from {
 			t.Errorf("port %d of an ephemeral range from %d: %v", port, from, err)
 		}
-		file.Close()
+		ln.Close()
 	}
 }

@@ -5,7 +5,7 @@
 //
 // # Method
 //
-// Servers run on one core, everything else (this program, the load, the upstream) on another. What is compared is the
+// Servers run on one core, everything else (the load, and this program, which is also the upstream) on another. What is compared is the
 // CPU time of the server's processes a request, as the kernel accounts for it: on a shared machine it moves by a few per
 // cent where requests per second move by tens. All servers are started once. Each round then visits every server in
 // turn, in an order that rotates, so that noise hits all alike, and the median of the rounds is taken. Figures of two

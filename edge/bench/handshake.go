@@ -11,44 +11,21 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// handshakeReport is what the load of handshakes says: requests, errors, milliseconds.
-const handshakeReport = "%d requests, %d errors, %d ms\n"
-
-// handshakeProcess is the load of handshakes, in a process of its own. Its arguments are port, seconds, and the file of the certificate to trust.
-func handshakeProcess(args []string) error {
-	if len(args) != 3 {
-		return errors.New("usage: handshake PORT SECONDS CERTIFICATE")
-	}
-	terms, err := trusting(args[2])
-	if err != nil {
-		return err
-	}
-	secs, err := strconv.Atoi(args[1])
-	if err != nil {
-		return err
-	}
-	o := handshakes("127.0.0.1:"+args[0], terms, time.Duration(secs)*time.Second)
-	_, err = fmt.Fprintf(os.Stdout, handshakeReport, o.requests, o.errors, o.took.Milliseconds())
-	return err
-}
-
 // handshakes connects, asks for / and closes, 16 at a time, for as long as it should.
-func handshakes(address string, terms *tls.Config, should time.Duration) outcome {
+func handshakes(ctx context.Context, address string, terms *tls.Config, should time.Duration) outcome {
 	const atOnce = 16
 	var good, bad atomic.Int64
 	began := time.Now()
 	var all sync.WaitGroup
 	for range atOnce {
 		all.Go(func() {
-			for time.Since(began) < should {
-				if err := visit(address, terms); err != nil {
+			for time.Since(began) < should && ctx.Err() == nil {
+				if err := visit(ctx, address, terms); err != nil {
 					bad.Add(1)
 					time.Sleep(time.Millisecond) // one that refuses connections would be hammered
 				} else {
@@ -62,8 +39,8 @@ func handshakes(address string, terms *tls.Config, should time.Duration) outcome
 }
 
 // visit is one full handshake and one request.
-func visit(address string, terms *tls.Config) error {
-	c, err := connect(context.Background(), address, terms)
+func visit(ctx context.Context, address string, terms *tls.Config) error {
+	c, err := connect(ctx, address, terms)
 	if err != nil {
 		return err
 	}

@@ -166,7 +166,7 @@ func TestHandshakesAreNeverResumed(t *testing.T) {
 			w.WriteHeader(http.StatusTeapot)
 		}
 	})
-	if o := handshakes(fmt.Sprintf("127.0.0.1:%d", port), terms, 100*time.Millisecond); o.requests == 0 || o.errors > 0 {
+	if o := handshakes(t.Context(), fmt.Sprintf("127.0.0.1:%d", port), terms, 100*time.Millisecond); o.requests == 0 || o.errors > 0 {
 		t.Errorf("%+v", o)
 	}
 }

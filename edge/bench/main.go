@@ -20,34 +20,12 @@ import (
 )
 
 func main() {
-	if is, err := helper(os.Args[1:]); is {
-		exit(err)
-	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
-}
-
-func exit(err error) {
-	if err != nil && !errors.Is(err, flag.ErrHelp) {
+	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
-	os.Exit(0)
-}
-
-// helper does the work of a child process of ours, if args ask for it.
-func helper(args []string) (is bool, err error) {
-	if len(args) == 0 {
-		return false, nil
-	}
-	switch args[0] {
-	case "upstream":
-		return true, upstreamProcess()
-	case "handshake":
-		return true, handshakeProcess(args[1:])
-	}
-	return false, nil
 }
 
 type options struct {

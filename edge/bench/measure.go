@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -53,14 +54,14 @@ func (b *bench) failed(err error) {
 
 // measure fills in the samples.
 func (b *bench) measure(ctx context.Context) error {
-	stop, err := b.startUpstream(ctx)
+	stop, err := b.startUpstream()
 	if err != nil {
 		return err
 	}
 	defer stop()
 	for _, p := range b.products {
 		if p.path != "" {
-			b.versions = append(b.versions, versionOf(ctx, p))
+			b.versions = append(b.versions, b.versionOf(ctx, p))
 		}
 	}
 	b.measureMemory(ctx)
@@ -73,27 +74,23 @@ func (b *bench) measure(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// startUpstream starts the origin beside the load, on a socket that is open already.
-func (b *bench) startUpstream(ctx context.Context) (stop func(), err error) {
+// startUpstream serves the origin, in this process and so beside the load.
+func (b *bench) startUpstream() (stop func(), err error) {
 	ports, err := freePorts(1)
 	if err != nil {
 		return nil, err
 	}
-	ln, err := listen(ports[0])
-	if err != nil {
-		return nil, err
-	}
-	defer ln.Close()
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	c, err := start(ctx, program{args: []string{self, "upstream"}, files: []*os.File{ln}, out: b.log})
+	ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", ports[0]))
 	if err != nil {
 		return nil, err
 	}
 	b.upstream = ports[0]
-	return c.stop, nil
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = serveUpstream(ln) // until it is closed
+	}()
+	return func() { ln.Close(); <-ended }, nil
 }
 
 // A server is a running product.

@@ -104,7 +104,10 @@ func (b *bench) findCaddy(ctx context.Context) (string, error) {
 }
 
 // versionOf is what the program calls itself.
-func versionOf(ctx context.Context, p *product) string {
+func (b *bench) versionOf(ctx context.Context, p *product) string {
+	if p.name == "caddy" && b.caddy == "" {
+		return p.name + ": " + caddyVersion // which it does not know of itself
+	}
 	text, err := output(ctx, 10*time.Second, program{args: append([]string{p.path}, p.version...)})
 	if err != nil {
 		return p.name + ": " + err.Error()

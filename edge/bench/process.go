@@ -45,6 +45,7 @@ func chooseCores() (cores, error) {
 			c.load.Set(core)
 		}
 	}
+	runtime.GOMAXPROCS(1) // the upstream and the load of handshakes are here
 	return c, bindThreads(&c.load)
 }
 
@@ -76,8 +77,7 @@ type program struct {
 	args   []string
 	folder string // working folder
 	env    []string
-	files  []*os.File // from descriptor 3 on
-	out    io.Writer  // both streams
+	out    io.Writer // both streams
 	cores  *unix.CPUSet
 }
 
@@ -93,7 +93,7 @@ type child struct {
 func start(ctx context.Context, p program) (*child, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	command := exec.CommandContext(ctx, p.args[0], p.args[1:]...) //nolint:gosec // to start what the user named is its purpose
-	command.Dir, command.Env, command.ExtraFiles = p.folder, append(os.Environ(), p.env...), p.files
+	command.Dir, command.Env = p.folder, append(os.Environ(), p.env...)
 	command.Stdout, command.Stderr = p.out, p.out
 	// TERM, not KILL, when this process dies: nginx's master must be able to end its workers.
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
@@ -192,16 +192,6 @@ func freePorts(n int) ([]int, error) {
 		}
 	}
 	return nil, fmt.Errorf("no %d free ports from %d to %d", n, first, end)
-}
-
-// listen opens a TCP socket of 127.0.0.1, to be handed to a child.
-func listen(port int) (*os.File, error) {
-	ln, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
-	if err != nil {
-		return nil, err
-	}
-	defer ln.Close() // the file is a socket of its own
-	return ln.File()
 }
 
 // sleep waits for d, or for ctx.

@@ -81,10 +81,13 @@ func (b *bench) line(r row) line {
 	l := line{Row: r.name, Unit: r.unit.name, Figures: map[string]float64{}, cells: []string{strings.TrimSuffix(r.title+", "+r.unit.name, ", ")}}
 	for _, p := range b.products {
 		text := "–"
-		switch value, ok := b.figure(r, p.name); {
-		case ok:
-			l.Figures[p.name] = value
-			text = r.unit.format(value)
+		switch values := b.values(r, p.name); {
+		case len(values) > 0:
+			l.Figures[p.name] = median(values)
+			text = r.unit.format(median(values))
+			if r.logged { // a small difference of large figures
+				text += fmt.Sprintf(" (%s…%s)", r.unit.format(slices.Min(values)), r.unit.format(slices.Max(values)))
+			}
 			if r.latency {
 				text = r.unit.format(median(b.p50s(r, p.name))) + " / " + text
 			}
@@ -133,9 +136,8 @@ func (l line) ratio(peer string) (float64, bool) {
 	return ours / theirs, ok1 && ok2 && theirs > 0
 }
 
-// figure is the median of a server's samples in a row; of differences, round by round, where the row is about what a log makes.
-func (b *bench) figure(r row, server string) (float64, bool) {
-	var values []float64
+// values are a server's samples in a row; the differences, round by round, where the row is about what a log makes.
+func (b *bench) values(r row, server string) (values []float64) {
 	for _, s := range b.samples {
 		if s.Row != r.name || s.Server != server || s.Logged != r.logged {
 			continue
@@ -150,7 +152,7 @@ func (b *bench) figure(r row, server string) (float64, bool) {
 			}
 		}
 	}
-	return median(values), len(values) > 0
+	return values
 }
 
 func (b *bench) p50s(r row, server string) (values []float64) {

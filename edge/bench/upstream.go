@@ -10,18 +10,8 @@ import (
 	"io"
 	"net"
 	"net/http/httputil"
-	"os"
 	"strconv"
 )
-
-// upstreamProcess serves on the socket that was handed over as descriptor 3.
-func upstreamProcess() error {
-	ln, err := net.FileListener(os.NewFile(3, "listener"))
-	if err != nil {
-		return fmt.Errorf("upstream: %w", err)
-	}
-	return serveUpstream(ln)
-}
 
 // serveUpstream is an HTTP/1.1 origin that costs as little as it can: /big is answered with 10 MiB, any other GET with 1 KiB, and what
 // has a body, once that was read, with 2 bytes.
