@@ -255,7 +255,19 @@ func (st *stream) SendHead(r *exchange.Response, bodiless bool) error {
 }
 
 // addFields leaves out what HTTP/2 and HTTP/3 do not have (RFC 9113, section 8.2.2; RFC 9114, section 4.2) and what no field may have.
+// It copies the strings, into one piece of memory: HPACK's table keeps them for later answers.
 func (st *stream) addFields(h http.Header, prefix string, fields exchange.Fields) {
+	size := 0
+	for i := range fields {
+		size += len(fields[i].Name) + len(fields[i].Value)
+	}
+	var own strings.Builder
+	own.Grow(size)
+	clone := func(s string) string {
+		begin := own.Len()
+		own.WriteString(s)
+		return own.String()[begin:]
+	}
 	for i := range fields {
 		f := &fields[i]
 		if ownField(f.Name) {
@@ -265,8 +277,8 @@ func (st *stream) addFields(h http.Header, prefix string, fields exchange.Fields
 			st.of.s.log.Warn("answer's field left out: not allowed in a head", "name", strconv.Quote(f.Name), "path", strconv.Quote(st.x.RawPath))
 			continue
 		}
-		name := prefix + textproto.CanonicalMIMEHeaderKey(f.Name)
-		h[name] = append(h[name], f.Value)
+		name := prefix + textproto.CanonicalMIMEHeaderKey(clone(f.Name))
+		h[name] = append(h[name], clone(f.Value))
 	}
 }
 
