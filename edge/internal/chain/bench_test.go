@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -79,11 +80,14 @@ func BenchmarkChainParallel(b *testing.B) {
 	h, stop := busyHouse(b)
 	defer stop()
 	connection := &tls.ConnectionState{ServerName: "example.com"}
+	var visitors atomic.Uint32
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
-		x := new(exchange.Exchange)
+		x, n := new(exchange.Exchange), visitors.Add(1)
+		peer := netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(n)}), uint16(50000+2*n))
 		for pb.Next() {
 			typical(x, connection)
+			x.Peer = peer
 			h.ServeExchange(x)
 		}
 	})
@@ -100,7 +104,7 @@ func BenchmarkLine(b *testing.B) {
 	if err := l.Reopen(config.Log{Access: "stdout"}); err != nil {
 		b.Fatal(err)
 	}
-	w := &logWriter{from: l, to: &sink{Writer: io.Discard, close: null.Close}}
+	w := &logWriter{from: l, to: &sink{Writer: io.Discard, close: func() error { return nil }}}
 	b.ReportAllocs()
 	for b.Loop() {
 		l.exchange(x, 200, time.Second)

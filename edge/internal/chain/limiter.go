@@ -53,10 +53,10 @@ func (l *limiter) leave() {
 	}
 }
 
-// take takes a token of the client's. Without one it returns how long the client should wait.
-func (l *limiter) take(client netip.Addr) time.Duration {
+// take takes a token of the client's at a time. Without one it returns how long the client should wait.
+func (l *limiter) take(client netip.Addr, at time.Time) time.Duration {
 	if l == nil || l.rate == nil {
 		return 0
 	}
-	return l.rate.take(client)
+	return l.rate.take(client, at)
 }

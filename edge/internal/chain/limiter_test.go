@@ -82,7 +82,7 @@ func TestBurstDefault(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			r := newRateLimiter(config.Limits{Rate: tt.rate})
 			n := 0
-			for r.take(netip.Addr{}) == 0 {
+			for r.take(netip.Addr{}, time.Now()) == 0 {
 				n++
 			}
 			if n != tt.want {
@@ -113,10 +113,10 @@ func TestAFloodOfAddresses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRateLimiter(perSecond(1, 20))
 		greedy := netip.MustParseAddr("203.0.113.1")
-		for r.take(greedy) == 0 {
+		for r.take(greedy, time.Now()) == 0 {
 		}
 		for i := range 4 * rateShards * shardBound {
-			if r.take(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})) != 0 {
+			if r.take(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), time.Now()) != 0 {
 				t.Fatal("a new client is refused")
 			}
 		}
@@ -127,7 +127,7 @@ func TestAFloodOfAddresses(t *testing.T) {
 		if n > rateShards*shardBound {
 			t.Errorf("%d clients are remembered", n)
 		}
-		if r.take(greedy) == 0 {
+		if r.take(greedy, time.Now()) == 0 {
 			t.Error("the flood made a greedy client be forgotten")
 		}
 	})
@@ -354,11 +354,18 @@ func TestSwapsUnderLoad(t *testing.T) {
 	}
 }
 
+func TestWhoCameBeforeTheLimitWasMadeIsNotRefused(t *testing.T) {
+	r := newRateLimiter(perSecond(1, 1))
+	if wait := r.take(netip.Addr{}, r.epoch.Add(-time.Millisecond)); wait != 0 {
+		t.Error(wait)
+	}
+}
+
 func BenchmarkRate(b *testing.B) {
 	r := newRateLimiter(config.Limits{Rate: config.Rate{N: 1_000_000, Per: time.Second}})
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		r.take(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}))
+		r.take(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), time.Now())
 	}
 }
 
@@ -366,6 +373,6 @@ func BenchmarkRateUnderFlood(b *testing.B) {
 	r := newRateLimiter(perSecond(1, 20))
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		r.take(netip.AddrFrom4([4]byte{byte(i >> 24), byte(i >> 16), byte(i >> 8), byte(i)}))
+		r.take(netip.AddrFrom4([4]byte{byte(i >> 24), byte(i >> 16), byte(i >> 8), byte(i)}), time.Now())
 	}
 }

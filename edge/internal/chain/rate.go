@@ -54,10 +54,10 @@ func newRateLimiter(l config.Limits) *rateLimiter {
 	return &rateLimiter{interval: interval, burst: burst * interval, epoch: time.Now(), seed: rand.Uint64()}
 }
 
-// take takes a token out of a client's bucket. Without one it returns how long the next takes to come, and takes nothing.
-func (r *rateLimiter) take(client netip.Addr) (wait time.Duration) {
+// take takes a token out of a client's bucket at a time. Without one it returns how long the next takes to come, and takes nothing.
+func (r *rateLimiter) take(client netip.Addr, at time.Time) (wait time.Duration) {
 	key := rateKey(client)
-	now := int64(time.Since(r.epoch))
+	now := max(0, int64(at.Sub(r.epoch)))               // less for who came just before the limit
 	s := &r.shards[(key^r.seed)*0x9E3779B97F4A7C15>>58] // Fibonacci hashing; 58 leaves 6 bits
 	s.mu.Lock()
 	defer s.mu.Unlock()

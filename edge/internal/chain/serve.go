@@ -126,7 +126,7 @@ func (c *Chain) serve(p *passage) {
 // admit lets the exchange in by l or answers that it must wait. The rate comes first: who asks too often
 // hears so, and takes no place of others'.
 func (p *passage) admit(i int, l *limiter) bool {
-	if wait := l.take(p.Client); wait > 0 {
+	if wait := l.take(p.Client, p.Record.Start); wait > 0 {
 		p.counts.limited[limitRate].Add(1)
 		p.tooBusy(http.StatusTooManyRequests, reasonRate, wait)
 		return false

@@ -47,8 +47,12 @@ func NormalPath(raw string) (string, error) {
 
 // normalBytes brings every byte and percent-encoding into its normal form. It returns raw itself when nothing changes.
 func normalBytes(raw string) (string, error) {
+	i := 0
+	for i < len(raw) && pathBytes[raw[i]] == asIs {
+		i++
+	}
 	var out []byte // nil as long as raw[:i] is normal
-	for i := 0; i < len(raw); {
+	for i < len(raw) {
 		c, width, encode, same := raw[i], 1, false, true
 		if c == '%' {
 			if i+2 >= len(raw) || !isHex(raw[i+1]) || !isHex(raw[i+2]) {
