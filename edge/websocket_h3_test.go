@@ -179,8 +179,8 @@ func TestWebSockets(t *testing.T) {
 // TestWebSocketThatIsNone shows what visitors are told of a target, or a rule, that does not switch.
 func TestWebSocketThatIsNone(t *testing.T) {
 	s := serve(t, forwarding, "TARGETS", rawUpstream(t, func(c net.Conn, head string) {
-		key, _, _ := strings.Cut(head[strings.Index(head, "Sec-Websocket-Key: ")+1:], "\r\n")
-		if !strings.Contains(head, "Upgrade: websocket\r\n") || strings.Count(head, "Sec-Websocket-Key: ") != 1 || len(key) < 24 {
+		key, _, _ := strings.Cut(head[strings.Index(head, "Sec-WebSocket-Key: ")+1:], "\r\n")
+		if !strings.Contains(head, "Upgrade: websocket\r\n") || strings.Count(head, "Sec-WebSocket-Key: ") != 1 || len(key) < 24 {
 			t.Errorf("the target is asked %q", head)
 		}
 		switch path := strings.Fields(head)[1]; path {

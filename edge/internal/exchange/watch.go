@@ -12,7 +12,8 @@ type Watch struct {
 	stop    func() bool
 }
 
-// Set has w told when ctx is done, with the cause that why returns then. Without w it only ends what was set before.
+// Set has w told when ctx is done, with the cause that why returns then, or not if that is nil. Without w it only ends what
+// was set before.
 func (t *Watch) Set(ctx context.Context, w Watcher, why func() error) {
 	t.End()
 	if w == nil {
@@ -24,11 +25,24 @@ func (t *Watch) Set(ctx context.Context, w Watcher, why func() error) {
 	t.stop = context.AfterFunc(ctx, func() {
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		if t.watcher == w {
-			t.watcher = nil
-			w.Gone(why())
+		if cause := why(); cause != nil && t.watcher == w {
+			t.tell(cause)
 		}
 	})
+}
+
+// Tell has whoever watches told at once.
+func (t *Watch) Tell(why error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.tell(why)
+}
+
+func (t *Watch) tell(why error) {
+	if w := t.watcher; w != nil {
+		t.watcher = nil
+		w.Gone(why)
+	}
 }
 
 // End tells nobody any more, from its return on.
@@ -37,6 +51,6 @@ func (t *Watch) End() {
 	defer t.mu.Unlock()
 	if t.stop != nil {
 		t.stop()
-		t.stop, t.watcher = nil, nil
 	}
+	t.stop, t.watcher = nil, nil
 }

@@ -127,9 +127,6 @@ func (l *h3line) yield() {
 	}
 }
 
-// giveUp is of [connection]: handlers hear of it when their streams end.
-func (*h3line) giveUp(error) {}
-
 // reset is of [connection].
 func (l *h3line) reset() {
 	if p, _ := l.phase(); p == phaseHandshake {

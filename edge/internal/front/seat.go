@@ -11,7 +11,7 @@ type connection interface {
 	check(tick int64) // does what the phase asks for, once in a tick
 	drain()           // ends it when it has nothing to do
 	yield()           // ends it at once if it has nothing to do
-	giveUp(why error) // tells who watches an exchange that no context of which is done by itself
+	giveUp(why error) // tells those who watch its exchanges
 	reset()           // breaks it off, so that the visitor sees an error and not an end
 }
 

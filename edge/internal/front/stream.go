@@ -167,20 +167,29 @@ func (st *stream) Context() context.Context {
 	c.Lock()
 	defer c.Unlock()
 	if c.Context == nil {
-		ctx, cancel := context.WithCancelCause(st.of.s.work)
+		server := st.of.s.work
+		ctx, cancel := context.WithCancelCause(server)
 		c.Context, c.cancel = ctx, cancel
-		c.stop = context.AfterFunc(st.r.Context(), func() {
-			if !st.given.Load() {
-				cancel(st.whyOver())
+		c.stop = context.AfterFunc(st.r.Context(), func() { // which may be late, and find another exchange here
+			if why := st.whyOver(server); why != nil {
+				cancel(why)
 			}
 		})
 	}
 	return c.Context
 }
 
-// whyOver is the cause of the end of a stream that has ended before its exchange.
-func (st *stream) whyOver() error {
-	switch server := st.of.s.work; {
+// Watch is of [exchange.Stream].
+func (st *stream) Watch(w exchange.Watcher) {
+	server := st.of.s.work
+	st.watch.Set(st.r.Context(), w, func() error { return st.whyOver(server) })
+}
+
+// whyOver is why a stream has ended before its exchange, nil if it has not.
+func (st *stream) whyOver(server context.Context) error {
+	switch {
+	case st.given.Load():
+		return nil
 	case server.Err() != nil:
 		return context.Cause(server)
 	case st.slow.Load():
@@ -189,9 +198,6 @@ func (st *stream) whyOver() error {
 		return exchange.ErrClientGone
 	}
 }
-
-// Watch is of [exchange.Stream].
-func (st *stream) Watch(w exchange.Watcher) { st.watch.Set(st.r.Context(), w, st.whyOver) }
 
 // SendInformational is of [exchange.Stream]. A 100 is not sent: that is done when the body is read first.
 func (st *stream) SendInformational(status int, fields exchange.Fields) error {

@@ -63,6 +63,15 @@ func (ss *streams) forget(st *stream) {
 	ss.handlers.Done()
 }
 
+// giveUp is of [connection].
+func (ss *streams) giveUp(why error) {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	for st := range ss.running {
+		st.watch.Tell(why)
+	}
+}
+
 // serve is called for each request. It panics with http.ErrAbortHandler, which is how the libraries are told to reset the stream.
 func (ss *streams) serve(w http.ResponseWriter, r *http.Request, peer, local netip.AddrPort) {
 	st := ss.s.streams.Get().(*stream)
