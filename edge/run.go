@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 
 	"github.com/onehost/edge/core/config"
@@ -50,6 +51,7 @@ func (c *cli) run(ctx context.Context) error {
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
 
+	defer runtime.KeepAlive(fitMemory(os.DirFS("/"), os.Getenv, log))
 	s, err := newServer(ctx, path, cfg, c.out, log, level)
 	if err != nil {
 		return err

@@ -26,7 +26,7 @@ func Role() string { return os.Getenv(variable) }
 
 // Command is this test binary in a role, in the folder dir. It is killed when the test ends.
 func Command(t testing.TB, role, dir string) *exec.Cmd {
-	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // the test itself
 	cmd.Env = append(os.Environ(), variable+"="+role)
 	cmd.Dir = dir
 	return cmd
