@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"io/fs"
 	"math"
@@ -151,14 +150,15 @@ func TestAReserveTakesNoMemory(t *testing.T) {
 		fmt.Sscan(regexp.MustCompile(`RssAnon:\s+(\d+)`).FindStringSubmatch(string(status))[1], &kib)
 		return kib
 	}
-	runtime.KeepAlive(bytes.Repeat([]byte{1}, 8*maxReserve))
-	debug.FreeOSMemory() // so that the reserve is made of used memory
-	before := resident()
-	reserve := makeReserve(8 * maxReserve)
-	if after := resident(); after-before > 2*maxReserve>>10 {
-		t.Errorf("%d KiB more for a reserve of %d", after-before, len(reserve)>>10)
+	for range 4 { // from the second time on it is made of memory that was used
+		debug.FreeOSMemory()
+		before := resident()
+		reserve := makeReserve(8 * maxReserve)
+		if after := resident(); after-before > 2*maxReserve>>10 {
+			t.Fatalf("%d KiB more for a reserve of %d", after-before, len(reserve)>>10)
+		}
+		runtime.KeepAlive(reserve)
 	}
-	runtime.KeepAlive(reserve)
 }
 
 // TestRunHeedsItsControlGroup runs edge as systemd would with MemoryMax.
