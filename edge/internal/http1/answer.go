@@ -54,23 +54,22 @@ const (
 func (a *Answer) Parse(head string) error {
 	*a = Answer{Fields: a.Fields, Length: -1}
 	kept := len(a.Fields)
-	line, rest, _ := strings.Cut(head, "\r\n")
 	p := answerParser{Answer: a}
-	if err := p.statusLine(line); err != nil {
-		return err
+	rest, ok := p.statusLine(head)
+	for count := 0; ok && rest != lineEnd; count++ {
+		var name, value string
+		name, value, rest, ok = scanField(rest)
+		if ok = ok && count < maxFields && p.field(name, value); ok {
+			rest, ok = strings.CutPrefix(rest, lineEnd)
+		}
 	}
-	for count := 0; rest != "\r\n"; count++ {
-		line, rest, _ = strings.Cut(rest, "\r\n")
-		name, value, err := parseField(line)
-		if err == nil {
-			err = p.field(name, value)
-		}
-		if err != nil || count == maxFields {
-			return ErrMalformed
-		}
+	if !ok {
+		return ErrMalformed
 	}
 	return p.judge(kept)
 }
+
+const lineEnd = "\r\n"
 
 // answerParser is what matters of an answer only while it is parsed.
 type answerParser struct {
@@ -81,49 +80,50 @@ type answerParser struct {
 	optionsLen int
 }
 
-// statusLine parses version SP status [ SP reason ]. Many a server leaves the space before an empty reason out.
-func (p *answerParser) statusLine(line string) error {
+// statusLine takes version SP status [ SP reason ] with its line end. Many a server leaves the space before an empty reason out.
+func (p *answerParser) statusLine(head string) (rest string, ok bool) {
 	const version = len("HTTP/1.1 ")
-	if len(line) < version+3 {
-		return ErrMalformed
+	if len(head) < version+3 {
+		return "", false
 	}
-	switch line[:version] {
+	switch head[:version] {
 	case "HTTP/1.1 ":
 	case "HTTP/1.0 ":
 		p.http10 = true
 	default:
-		return ErrMalformed
+		return "", false
 	}
-	for _, c := range []byte(line[version : version+3]) {
+	for _, c := range []byte(head[version : version+3]) {
 		if !isDigit(c) {
-			return ErrMalformed
+			return "", false
 		}
 		p.Status = 10*p.Status + int(c-'0')
 	}
-	if reason := line[version+3:]; reason != "" && reason[0] != ' ' || !exchange.IsFieldValue(reason) {
-		return ErrMalformed
-	}
 	if p.Status < 100 || p.Status > 599 {
-		return ErrMalformed
+		return "", false
 	}
-	return nil
+	if rest = head[version+3:]; strings.HasPrefix(rest, " ") {
+		rest = rest[textLen(rest):]
+	}
+	return strings.CutPrefix(rest, lineEnd)
 }
 
-func (p *answerParser) field(name, value string) error {
+// field keeps a field of the answer's content and takes what one of the connection or the framing says.
+func (p *answerParser) field(name, value string) bool {
 	if !exchange.IsFraming(name) && !exchange.EqualName(name, "Proxy-Authenticate") {
 		p.Fields = append(p.Fields, exchange.Field{Name: name, Value: value})
-		return nil
+		return true
 	}
 	switch is := exchange.EqualName; {
 	case is(name, "Content-Length"):
-		n, err := parseLength(value)
-		if err != nil || p.Length >= 0 && n != p.Length {
-			return ErrMalformed
+		n, ok := parseLength(value)
+		if !ok || p.Length >= 0 && n != p.Length {
+			return false
 		}
 		p.Length = n
 	case is(name, "Transfer-Encoding"):
-		if p.Chunked || !exchange.EqualName(value, "chunked") {
-			return ErrMalformed
+		if p.Chunked || !is(value, "chunked") {
+			return false
 		}
 		p.Chunked = true
 	case is(name, "Connection"):
@@ -133,24 +133,24 @@ func (p *answerParser) field(name, value string) error {
 	case is(name, "Trailer"):
 		p.Trailer = value
 	}
-	return nil
+	return true
 }
 
 // parseLength takes 1 to 18 digits: no sign, no list, no overflow (RFC 9110, section 8.6).
-func parseLength(value string) (n int64, err error) {
+func parseLength(value string) (n int64, ok bool) {
 	if value == "" || len(value) > 18 {
-		return 0, ErrMalformed
+		return 0, false
 	}
 	for i := range len(value) {
 		if !isDigit(value[i]) {
-			return 0, ErrMalformed
+			return 0, false
 		}
 		n = 10*n + int64(value[i]-'0')
 	}
-	return n, nil
+	return n, true
 }
 
-func (p *answerParser) connection(value string) error {
+func (p *answerParser) connection(value string) bool {
 	for option := range strings.SplitSeq(value, ",") {
 		switch option = trim(option); {
 		case option == "":
@@ -159,13 +159,13 @@ func (p *answerParser) connection(value string) error {
 		case exchange.EqualName(option, "keep-alive"):
 			p.keepAlive = true
 		case p.optionsLen == len(p.options):
-			return ErrMalformed
+			return false
 		default:
 			p.options[p.optionsLen] = option
 			p.optionsLen++
 		}
 	}
-	return nil
+	return true
 }
 
 // judge is what can be said only when all fields are known. Fields from kept on are the answer's.
@@ -173,7 +173,8 @@ func (p *answerParser) judge(kept int) error {
 	if p.Chunked && (p.Length >= 0 || p.http10) {
 		return ErrMalformed
 	}
-	p.Close = p.Close || p.http10 && !p.keepAlive
+	bodyToCome := p.Status == 204 && (p.Chunked || p.Length > 0) // which would be taken for the next answer
+	p.Close = p.Close || p.http10 && !p.keepAlive || bodyToCome
 	for _, option := range p.options[:p.optionsLen] {
 		own := p.Fields[kept:]
 		own.Del(option)

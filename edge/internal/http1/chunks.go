@@ -37,6 +37,7 @@ const (
 	chunkSize chunkPart = iota
 	chunkData
 	chunkEnd
+	bodyEnd
 )
 
 // Reset begins a body.
@@ -46,7 +47,7 @@ func (c *Chunks) Reset(in *Input, t Trailers) { *c = Chunks{in: in, trailers: t}
 // connection; io.ErrUnexpectedEOF if that ended too soon.
 func (c *Chunks) Read(p []byte) (int, error) {
 	n, err := c.read(p)
-	if err == io.EOF && c.left >= 0 {
+	if err == io.EOF && c.part != bodyEnd {
 		return n, io.ErrUnexpectedEOF
 	}
 	return n, err
@@ -66,7 +67,8 @@ func (c *Chunks) read(p []byte) (int, error) {
 			if err := c.readTrailers(); err != nil {
 				return 0, err
 			}
-			c.left = -1
+			c.part = bodyEnd
+		case bodyEnd:
 			return 0, io.EOF
 		case chunkData:
 			return c.readData(p)
@@ -83,7 +85,7 @@ func (c *Chunks) read(p []byte) (int, error) {
 	}
 }
 
-// Ready reports whether the next Read surely returns at once, with data or the body's end.
+// Ready reports whether the next Read surely returns at once: with data, the body's end or an error.
 func (c *Chunks) Ready() bool {
 	b := c.in.Unread()
 	switch c.part {
@@ -91,6 +93,8 @@ func (c *Chunks) Ready() bool {
 		return len(b) > 0
 	case chunkEnd:
 		b = b[min(len(b), len("\r\n")):]
+	case bodyEnd:
+		return true
 	case chunkSize:
 	}
 	size, data, whole := bytes.Cut(b, []byte{'\n'})
@@ -184,9 +188,9 @@ func (c *Chunks) readTrailers() error {
 		if size += len(line); count == 0 || size > all {
 			return ErrMalformed
 		}
-		name, value, err := parseField(string(line))
-		if err != nil {
-			return err
+		name, value, rest, ok := scanField(string(line))
+		if !ok || rest != "" {
+			return ErrMalformed
 		}
 		if err := c.trailers.Trailer(name, value); err != nil {
 			return err

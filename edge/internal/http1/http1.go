@@ -14,31 +14,64 @@ import (
 // ErrMalformed says that bytes are no message, or one that can be read in more than one way.
 var ErrMalformed = errors.New("http1: malformed message")
 
-// parseField splits a line into name and value (RFC 9112, section 5). A line that goes on the one before (obs-fold) is as
-// malformed as whitespace before the colon: both have been read in two ways.
-func parseField(line string) (name, value string, err error) {
-	for i := range len(line) {
-		if line[i] == ':' {
-			name, value = line[:i], trim(line[i+1:])
-			if !exchange.IsToken(name) || !exchange.IsFieldValue(value) {
-				break
-			}
-			return name, value, nil
+// scanField takes the name and the value (RFC 9112, section 5) that s begins with, and returns what follows them: a line's end,
+// unless the field is malformed. A line that goes on the one before (obs-fold) is as malformed as whitespace before the colon:
+// both have been read in two ways.
+func scanField(s string) (name, value, rest string, ok bool) {
+	i := 0
+	for i < len(s) && inName[s[i]] {
+		i++
+	}
+	if i == 0 || i == len(s) || s[i] != ':' {
+		return "", "", s, false
+	}
+	name, s = s[:i], s[i+1:]
+	for s != "" && isBlank(s[0]) {
+		s = s[1:]
+	}
+	text := s[:textLen(s)]
+	return name, trimEnd(text), s[len(text):], true
+}
+
+// textLen is how many bytes of s, from the first, may stand in a field's value or a reason phrase.
+func textLen(s string) int {
+	for i := range len(s) {
+		if !inValue[s[i]] {
+			return i
 		}
 	}
-	return "", "", ErrMalformed
+	return len(s)
+}
+
+// What names and values consist of, as exchange.IsToken and exchange.IsFieldValue say. Neither is ever changed.
+var (
+	inName  = tableOf(exchange.IsToken)
+	inValue = tableOf(exchange.IsFieldValue)
+)
+
+func tableOf(is func(string) bool) (t [256]bool) {
+	for c := range t {
+		t[c] = is(string([]byte{byte(c)}))
+	}
+	return t
 }
 
 // trim removes optional whitespace (RFC 9110, section 5.6.3).
 func trim(s string) string {
-	for s != "" && (s[0] == ' ' || s[0] == '\t') {
+	for s != "" && isBlank(s[0]) {
 		s = s[1:]
 	}
-	for s != "" && (s[len(s)-1] == ' ' || s[len(s)-1] == '\t') {
+	return trimEnd(s)
+}
+
+func trimEnd(s string) string {
+	for s != "" && isBlank(s[len(s)-1]) {
 		s = s[:len(s)-1]
 	}
 	return s
 }
+
+func isBlank(c byte) bool { return c == ' ' || c == '\t' }
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
