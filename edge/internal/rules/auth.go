@@ -9,10 +9,12 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
+	"hash"
 	"maps"
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -31,10 +33,17 @@ import (
 // bounded by a gate, so that guessing takes no more than half of the cores.
 type auth struct {
 	challenge string
-	key       [32]byte
 	users     map[string]*credential
 	decoy     *credential // checked for unknown users, so that time doesn't tell which ones exist
 	gate      *gate
+	hashers   sync.Pool
+}
+
+// A hasher is what reading and checking a password takes, used again so that it costs no allocation. It forgets the password.
+type hasher struct {
+	mac          hash.Hash // an HMAC
+	text, opened [256]byte // what was sent, and decoded, if it fits
+	sum          [sha256.Size]byte
 }
 
 // A credential is a password, or its bcrypt hash and what is known to pass it.
@@ -51,13 +60,16 @@ func newAuth(realm string, users map[string]string, g *gate) *auth {
 		users:     make(map[string]*credential, len(users)),
 		gate:      g,
 	}
-	_, _ = rand.Read(a.key[:]) // never fails
+	var key [32]byte
+	_, _ = rand.Read(key[:]) // never fails
+	a.hashers.New = func() any { return &hasher{mac: hmac.New(sha256.New, key[:])} }
+	h := a.hashers.Get().(*hasher)
 	for _, name := range slices.Sorted(maps.Keys(users)) {
 		c := &credential{}
 		if isBcrypt(users[name]) {
 			c.bcrypt = []byte(users[name])
 		} else {
-			c.sum = a.keyed([]byte(users[name]))
+			c.sum = h.keyed([]byte(users[name]))
 		}
 		if a.decoy == nil || a.decoy.bcrypt == nil {
 			a.decoy = c
@@ -71,10 +83,11 @@ func isBcrypt(password string) bool { return strings.HasPrefix(password, "$2") }
 
 // admit answers x itself, with 401 or 503, unless its name and password are right.
 func (a *auth) admit(x *exchange.Exchange) bool {
-	var room [256]byte
-	user, password, ok := credentials(room[:0], x.Fields.Get("Authorization"))
-	if ok {
-		switch err := a.verify(x.Context(), user, password); {
+	h := a.hashers.Get().(*hasher)
+	defer a.hashers.Put(h)
+	defer h.forget()
+	if user, password, ok := h.credentials(x.Fields.Get("Authorization")); ok {
+		switch err := a.verify(x, h.keyed(password), user, password); {
 		case err == nil:
 			return true
 		case errors.Is(err, errBusy):
@@ -93,25 +106,25 @@ var (
 	errBusy  = errors.New("too many passwords are being checked")
 )
 
-func (a *auth) verify(ctx context.Context, user, password []byte) error {
+func (a *auth) verify(x *exchange.Exchange, sum [sha256.Size]byte, user, password []byte) error {
 	c, known := a.users[string(user)]
 	if !known {
 		c = a.decoy
 	}
-	sum := a.keyed(password)
 	right := false
 	if c.bcrypt == nil {
 		right = subtle.ConstantTimeCompare(sum[:], c.sum[:]) == 1
 	} else if passed := c.passed.Load(); known && passed != nil && subtle.ConstantTimeCompare(sum[:], passed[:]) == 1 {
 		right = true
 	} else {
-		if err := a.gate.enter(ctx); err != nil {
+		if err := a.gate.enter(x.Context()); err != nil {
 			return err
 		}
 		right = bcrypt.CompareHashAndPassword(c.bcrypt, password) == nil
 		a.gate.leave()
 		if right && known {
-			c.passed.Store(&sum)
+			kept := sum
+			c.passed.Store(&kept)
 		}
 	}
 	if !right || !known {
@@ -120,24 +133,30 @@ func (a *auth) verify(ctx context.Context, user, password []byte) error {
 	return nil
 }
 
-func (a *auth) keyed(password []byte) (sum [sha256.Size]byte) {
-	h := hmac.New(sha256.New, a.key[:])
-	h.Write(password)
-	h.Sum(sum[:0])
-	return sum
+func (h *hasher) keyed(password []byte) [sha256.Size]byte {
+	h.mac.Reset()
+	h.mac.Write(password)
+	h.mac.Sum(h.sum[:0])
+	return h.sum
 }
 
-// credentials reads the name and password in an Authorization field, decoding them into room if they fit.
-func credentials(room []byte, field string) (user, password []byte, ok bool) {
+func (h *hasher) forget() {
+	clear(h.text[:])
+	clear(h.opened[:])
+}
+
+// credentials reads the name and password in an Authorization field.
+func (h *hasher) credentials(field string) (user, password []byte, ok bool) {
 	const scheme = "Basic "
 	if len(field) < len(scheme) || !strings.EqualFold(field[:len(scheme)], scheme) {
 		return nil, nil, false
 	}
-	decoded, err := base64.StdEncoding.AppendDecode(room, []byte(strings.Trim(field[len(scheme):], " ")))
+	text := append(h.text[:0], strings.Trim(field[len(scheme):], " ")...)
+	opened, err := base64.StdEncoding.AppendDecode(h.opened[:0], text)
 	if err != nil {
 		return nil, nil, false
 	}
-	return bytes.Cut(decoded, []byte(":"))
+	return bytes.Cut(opened, []byte(":"))
 }
 
 // A gate lets few in at once and few wait, not for long.

@@ -154,38 +154,40 @@ func (p *replacement) replace(regex *regexp.Regexp, subject string) (string, boo
 	if match == nil {
 		return "", false
 	}
-	out := make([]byte, 0, len(subject)+len(p.text))
-	out = append(out, subject[:match[0]]...)
+	var out strings.Builder
+	out.Grow(len(subject) + len(p.text))
+	out.WriteString(subject[:match[0]])
 	inQuery := false
 	for _, part := range p.parts {
 		if part.group < 0 {
-			out = append(out, part.literal...)
+			out.WriteString(part.literal)
 			inQuery = inQuery || strings.Contains(part.literal, "?")
 		} else if from, to := match[2*part.group], match[2*part.group+1]; from >= 0 {
-			out = appendCapture(out, subject[from:to], inQuery)
+			writeCapture(&out, subject[from:to], inQuery)
 		}
 	}
-	return string(appendCapture(out, subject[match[1]:], inQuery)), true
+	writeCapture(&out, subject[match[1]:], inQuery)
+	return out.String(), true
 }
 
-// appendCapture appends a part of the subject. In a query it must not become another parameter.
-func appendCapture(out []byte, s string, inQuery bool) []byte {
+// writeCapture writes a part of the subject. In a query it must not become another parameter.
+func writeCapture(out *strings.Builder, s string, inQuery bool) {
 	if !inQuery {
-		return append(out, s...)
+		out.WriteString(s)
+		return
 	}
 	for i := range len(s) {
 		switch c := s[i]; c {
 		case '&':
-			out = append(out, "%26"...)
+			out.WriteString("%26")
 		case '+':
-			out = append(out, "%2B"...)
+			out.WriteString("%2B")
 		case ';':
-			out = append(out, "%3B"...)
+			out.WriteString("%3B")
 		default:
-			out = append(out, c)
+			out.WriteByte(c)
 		}
 	}
-	return out
 }
 
 // newRewrite compiles c; what is wrong is told to wrong with the key that it is in. show quotes the value of a key.
