@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 // running is a server of this process with its configuration in a folder of its own.
 type running struct {
 	*server
-	t      *testing.T
+	t      testing.TB
 	file   string // edge.yaml
 	roots  *x509.CertPool
 	hangup chan os.Signal
@@ -57,13 +57,13 @@ shutdown: 5s
 `
 
 // serve starts a server with head and body as its configuration. Pairs of strings in them are replaced first.
-func serve(t *testing.T, body string, replace ...string) *running {
+func serve(t testing.TB, body string, replace ...string) *running {
 	t.Helper()
 	return serveBelow(t, head, body, replace...)
 }
 
 // serveBelow is serve with another head.
-func serveBelow(t *testing.T, head, body string, replace ...string) *running {
+func serveBelow(t testing.TB, head, body string, replace ...string) *running {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "edge") // t.TempDir is too long for the name of a socket
 	if err != nil {
