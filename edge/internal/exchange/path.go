@@ -15,7 +15,8 @@ var (
 
 // NormalPath returns the path as sent in the one form that rules are matched against (RFC 3986, section 6.2.2):
 // percent-encoded letters, digits and "-._~" are decoded, other percent-encodings are in upper case, bytes that RFC 3986
-// wants encoded are, and dot segments are removed. It does not allocate when raw is that already. Doing it twice changes nothing.
+// wants encoded are, and dot segments are removed. It does not allocate when raw is that already, but for
+// odd names such as "..." and long paths with percent-encodings. Doing it twice changes nothing.
 //
 // An encoded slash (%2F) stays one: whether it separates segments only the target knows. Slashes in a row stay too: the
 // segments between them are empty but part of the name (RFC 3986, section 3.3), and ALB keeps them; so a rule for /admin
@@ -45,15 +46,25 @@ func NormalPath(raw string) (string, error) {
 	return removeDots(path)
 }
 
+// pathRoom is how many bytes of a path are worked on without allocating.
+const pathRoom = 256
+
 // normalBytes brings every byte and percent-encoding into its normal form. It returns raw itself when nothing changes.
 func normalBytes(raw string) (string, error) {
-	i := 0
-	for i < len(raw) && pathBytes[raw[i]] == asIs {
-		i++
+	for i := range len(raw) {
+		if pathBytes[raw[i]] != asIs {
+			return normalised(raw, i)
+		}
 	}
-	var out []byte // nil as long as raw[:i] is normal
+	return raw, nil
+}
+
+// normalised is normalBytes for who knows that raw[:i] is normal.
+func normalised(raw string, i int) (string, error) {
+	out := append(make([]byte, 0, pathRoom), raw[:i]...)
+	same := true
 	for i < len(raw) {
-		c, width, encode, same := raw[i], 1, false, true
+		c, width, encode := raw[i], 1, false
 		if c == '%' {
 			if i+2 >= len(raw) || !isHex(raw[i+1]) || !isHex(raw[i+2]) {
 				return "", errPathEscape
@@ -63,35 +74,31 @@ func normalBytes(raw string) (string, error) {
 				return "", errPathByte
 			}
 			encode = !isUnreserved(c)
-			same = encode && raw[i+1] < 'a' && raw[i+2] < 'a'
+			same = same && encode && raw[i+1] < 'a' && raw[i+2] < 'a'
 		} else if pathBytes[c] != asIs {
 			if pathBytes[c] == refused {
 				return "", errPathByte
 			}
 			encode, same = true, false
 		}
-		if out == nil && !same {
-			out = append(make([]byte, 0, len(raw)+16), raw[:i]...)
-		}
-		switch {
-		case out == nil:
-		case encode:
+		if encode {
 			out = append(out, '%', upperHex[c>>4], upperHex[c&15])
-		default:
+		} else {
 			out = append(out, c)
 		}
 		i += width
 	}
-	if out == nil {
+	if same {
 		return raw, nil
 	}
 	return string(out), nil
 }
 
-// mayHaveDots reports whether a dot follows a separator, encoded or not.
+// mayHaveDots reports whether there may be a dot segment between separators, encoded or not: a dot behind one, and not a name.
 func mayHaveDots(path string) bool {
 	for i := 1; i < len(path); i++ {
-		if path[i] == '.' && (path[i-1] == '/' || i >= 3 && isEncodedSeparator(path[i-3:])) {
+		if path[i] == '.' && (path[i-1] == '/' || i >= 3 && isEncodedSeparator(path[i-3:])) &&
+			(i+1 == len(path) || strings.IndexByte("./;%", path[i+1]) >= 0) {
 			return true
 		}
 	}
@@ -100,7 +107,7 @@ func mayHaveDots(path string) bool {
 
 // removeDots does what RFC 3986, section 5.2.4 does, and refuses what would do something else elsewhere.
 func removeDots(path string) (string, error) {
-	out := make([]byte, 0, len(path))
+	out := make([]byte, 0, pathRoom)
 	for rest, more := path[1:], true; more; {
 		var segment string
 		segment, rest, more = strings.Cut(rest, "/")
