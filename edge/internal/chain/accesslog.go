@@ -17,14 +17,14 @@ import (
 )
 
 const (
-	logBound  = 4 << 20              // bytes of lines that wait for the writer; more are dropped
-	logBatch  = 64 << 10             // bytes that are written without waiting for more
-	logGather = 5 * time.Millisecond // how long a line may wait for others to be written with
-	logRetry  = time.Second          // between attempts to write to what refused it
-	logDrain  = 2 * time.Second      // for what waits, when Run is told to end
-	logRoom   = 1 << 10              // bytes that most lines fit in
-	logKeep   = 16 << 10             // bytes of a line's buffer that are worth keeping
-	logMode   = os.FileMode(0o640)   // of a new file: addresses of visitors are nobody else's business
+	logBound  = 4 << 20               // bytes of lines that wait for the writer; more are dropped
+	logBatch  = 64 << 10              // bytes that are written without waiting for more
+	logGather = 20 * time.Millisecond // how long a line may wait for others: to wake the writer costs more than many lines
+	logRetry  = time.Second           // between attempts to write to what refused it
+	logDrain  = 2 * time.Second       // for what waits, when Run is told to end
+	logRoom   = 1 << 10               // bytes that most lines fit in
+	logKeep   = 16 << 10              // bytes of a line's buffer that are worth keeping
+	logMode   = os.FileMode(0o640)    // of a new file: addresses of visitors are nobody else's business
 	logFlags  = os.O_APPEND | os.O_CREATE | os.O_WRONLY
 )
 
