@@ -47,6 +47,7 @@ type Manager struct {
 	challenges *challenges
 	tickets    *tickets
 	terms      *tls.Config // of handshakes
+	refusing   *tls.Config // of those for a name that is no host
 
 	closing sync.Once
 
@@ -65,6 +66,8 @@ func New(dataDir string, log *slog.Logger) (*Manager, error) {
 		tickets: openTickets(filepath.Join(dataDir, "keys"), log), used: make(chan struct{}, 1),
 	}
 	m.terms = m.newTerms()
+	m.refusing = m.terms.Clone()
+	m.refusing.SessionTicketsDisabled = true
 	m.cache = certmagic.NewCache(certmagic.CacheOptions{
 		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return nil, errors.New("nothing is cached") },
 		Logger:           zapOn(log),
@@ -85,8 +88,9 @@ func (m *Manager) Close() {
 
 // A Set is what each name of one configuration is served under.
 type Set struct {
-	names   map[string]*source // by configured name in lower case; "*" is all others
-	issuers issuers
+	names     map[string]*source // by configured name in lower case; "*" is all others
+	wildcards map[string]*source // those of names that begin with "*.", by what follows the star
+	issuers   issuers
 }
 
 // source is where the certificate of one name comes from.
@@ -111,7 +115,7 @@ func (s *source) certificate() *tls.Certificate {
 func (m *Manager) Plan(ctx context.Context, cfg *config.Config) (*Set, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	set := &Set{names: make(map[string]*source), issuers: make(issuers)}
+	set := &Set{names: make(map[string]*source), wildcards: make(map[string]*source), issuers: make(issuers)}
 	if err := m.openLocal(cfg); err != nil {
 		return nil, fmt.Errorf("local CA: %w", err)
 	}
@@ -144,7 +148,7 @@ func (m *Manager) planHost(ctx context.Context, set *Set, cfg *config.Config, na
 	}
 	for _, n := range append([]string{name}, host.Aliases...) {
 		n = strings.ToLower(n)
-		set.names[n] = &source{name: n, files: files, clients: clients}
+		set.add(&source{name: n, files: files, clients: clients})
 		if files != nil {
 			continue
 		}
@@ -157,6 +161,14 @@ func (m *Manager) planHost(ctx context.Context, set *Set, cfg *config.Config, na
 		}
 	}
 	return nil
+}
+
+// add has a name served from s.
+func (set *Set) add(s *source) {
+	set.names[s.name] = s
+	if suffix, ok := strings.CutPrefix(s.name, "*."); ok {
+		set.wildcards["."+suffix] = s
+	}
 }
 
 // pairOf returns the pair of files as it is being served already, or reads it.

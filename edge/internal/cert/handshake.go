@@ -32,9 +32,7 @@ func (m *Manager) termsFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	}
 	switch s := m.serving.Load().asked(hello); {
 	case s == nil:
-		none := m.terms.Clone()
-		none.SessionTicketsDisabled = true
-		return none, nil
+		return m.refusing, nil
 	case s.clients != nil:
 		return s.clients.config(), nil
 	default:
@@ -85,7 +83,7 @@ func (set *Set) find(name string) *source {
 		return own
 	}
 	if dot := strings.IndexByte(name, '.'); dot > 0 {
-		if wildcard := set.names["*"+name[dot:]]; wildcard != nil {
+		if wildcard := set.wildcards[name[dot:]]; wildcard != nil {
 			return wildcard
 		}
 	}
@@ -101,8 +99,12 @@ func (m *Manager) Covers(connection *tls.ConnectionState, hostname string) bool 
 		s := set.find(hostname)
 		return s == nil || s.clients == nil
 	}
-	sni := strings.ToLower(strings.TrimSuffix(connection.ServerName, "."))
-	asked, wanted := set.find(sni), set.find(hostname)
+	sni, wanted := connection.ServerName, set.find(hostname)
+	asked := wanted
+	if sni != hostname { // as few requests have it
+		sni = strings.ToLower(strings.TrimSuffix(sni, "."))
+		asked = set.find(sni)
+	}
 	if sni == "" { // an IP host's certificate was served
 		if asked = set.names[hostname]; asked == nil || !isIP(hostname) {
 			return false
