@@ -118,6 +118,9 @@ func (l *line) check(tick int64) {
 		l.checkMultiplexed(now, tick)
 	case phaseResting:
 		l.checkMultiplexed(now, tick)
+		if over(since, 0) {
+			l.h2.out.rest()
+		}
 	case phaseGoAway:
 		l.expireIf(p, over(since, lingerTime))
 	case phaseUpgraded:

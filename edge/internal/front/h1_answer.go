@@ -247,7 +247,7 @@ func (h *h1) Write(p []byte) (int, error) {
 		a.b = append(a.b, p...)
 		return size + len(p), nil
 	}
-	n, err := h.conn.Write(p)
+	n, err := h.write(p)
 	return size + n, h.writeFailed(err)
 }
 
@@ -301,9 +301,22 @@ func (h *h1) flush() error {
 	if len(a.b) == 0 {
 		return nil
 	}
-	_, err := h.conn.Write(a.b)
+	_, err := h.write(a.b)
 	a.b = a.b[:0]
 	return h.writeFailed(err)
+}
+
+// write has all records of p sent together.
+func (h *h1) write(p []byte) (int, error) {
+	if h.tls == nil {
+		return h.line.Write(p)
+	}
+	h.line.hold(len(p))
+	n, err := h.conn.Write(p)
+	if e := h.line.release(); err == nil {
+		err = e
+	}
+	return n, err
 }
 
 // end sends what is left of a whole answer: the last chunk and trailers (RFC 9112, section 7.1.2).

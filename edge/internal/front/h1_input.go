@@ -14,7 +14,7 @@ const (
 
 // pools lends the buffers of connections that are not idle.
 type pools struct {
-	in, out, texts sync.Pool
+	in, out, held, texts sync.Pool
 }
 
 func (p *pools) input() *[]byte {
@@ -30,6 +30,14 @@ func (p *pools) output() *[]byte {
 		return b
 	}
 	b := make([]byte, 0, outputSize)
+	return &b
+}
+
+func (p *pools) hold() *[]byte {
+	if b, ok := p.held.Get().(*[]byte); ok {
+		return b
+	}
+	b := make([]byte, 0, writePart)
 	return &b
 }
 

@@ -1,6 +1,7 @@
 package front
 
 import (
+	"crypto/tls"
 	"log"
 	"log/slog"
 	"net"
@@ -47,10 +48,11 @@ func newH2(s *Server) *h2 {
 }
 
 // serve returns when the connection has ended and none of its handlers runs any more.
-func (h *h2) serve(below *line, conn net.Conn) {
+func (h *h2) serve(below *line, conn *tls.Conn) {
 	l := &h2line{
 		streams: streams{s: h.s, protocol: exchange.HTTP2, running: make(map[*stream]struct{})},
 		line:    below,
+		out:     newH2out(conn, below),
 		tails:   tails{since: h.s.clock.now()},
 	}
 	l.dismiss = l.goAway
@@ -70,7 +72,7 @@ func (h *h2) serve(below *line, conn net.Conn) {
 	if !below.enter(phaseMultiplexed) {
 		return
 	}
-	server.ServeConn(conn, &http2.ServeConnOpts{Context: h.s.ctx, BaseConfig: l.base, Handler: l}) //nolint:staticcheck // as above
+	server.ServeConn(l.out, &http2.ServeConnOpts{Context: h.s.ctx, BaseConfig: l.base, Handler: l}) //nolint:staticcheck // as above
 	l.end()
 }
 
@@ -78,6 +80,7 @@ func (h *h2) serve(below *line, conn net.Conn) {
 type h2line struct {
 	streams
 	line *line
+	out  *h2out
 	base *http.Server // for x/net's sake, and one for each connection since only its Shutdown has GOAWAY sent
 
 	tails tails // guard's own notes

@@ -28,6 +28,7 @@ type line struct {
 	idle    atomic.Int64 // how long silence may last, in milliseconds
 	slow    atomic.Bool  // guard ended reading or writing because too little moved
 	watcher atomic.Pointer[h1]
+	held    held
 
 	guarded // guard's own notes
 }
@@ -81,28 +82,6 @@ func (l *line) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// writePart is how much is given to the socket at a time, so that a long write shows its progress.
-const writePart = 64 << 10
-
-func (l *line) Write(p []byte) (written int, err error) {
-	l.writing.Store(l.s.clock.now())
-	defer l.writing.Store(0)
-	for len(p) > 0 {
-		n, err := l.Conn.Write(p[:min(len(p), writePart)])
-		written += n
-		l.out.Add(int64(n))
-		l.moved.Store(l.s.clock.now())
-		if err != nil {
-			return written, err
-		}
-		p = p[n:]
-	}
-	if p, _ := l.phase(); p == phaseGoAway {
-		l.Conn.SetReadDeadline(past) // GOAWAY is said
-	}
-	return written, nil
-}
-
 // setIdle says how long silence may last; 0 takes the default.
 func (l *line) setIdle(d time.Duration) {
 	if d <= 0 {
@@ -150,10 +129,13 @@ func (l *line) expired() bool {
 // past is a deadline that has been missed.
 var past = time.Unix(1, 0)
 
-// giveUp tells the handler of an h1 exchange; those of h2 hear of it when their streams end.
+// giveUp is of [connection].
 func (l *line) giveUp(why error) {
 	if h := l.watcher.Load(); h != nil {
 		h.giveUp(why)
+	}
+	if p, _ := l.phase(); p == phaseMultiplexed {
+		l.h2.giveUp(why)
 	}
 }
 
