@@ -231,7 +231,8 @@ func (c *Chain) receive(x *exchange.Exchange) bool {
 		x.Fields.Del("X-Forwarded-Proto") // goes on as Scheme, lest a target reads a list of them in another way
 	}
 	if x.ID == "" {
-		x.ID = idFor(x)
+		id := newID()
+		x.ID = x.Text(id[:])
 	}
 	x.BeforeHead(&c.marks)
 	if dropped > 0 {
@@ -281,7 +282,8 @@ func (m *marks) BeforeHead(x *exchange.Exchange) {
 
 // Refused counts and logs a request that a front refused before it was an exchange, and gives it an id.
 func (c *Chain) Refused(r *front.Refusal) {
-	r.ID = newID()
+	id := newID()
+	r.ID = string(id[:])
 	c.metrics.refused.WithLabelValues(r.Reason).Inc()
 	c.metrics.other.answered(c.metrics.other.shard(r.Peer.Port()), r.Status)
 	x := exchange.Exchange{ID: r.ID}
