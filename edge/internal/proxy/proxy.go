@@ -108,12 +108,15 @@ func (f *forward) ServeExchange(x *exchange.Exchange) {
 		return
 	}
 	f.proxy.addForwarded(x)
-	room := f.proxy.buffers.get()
-	defer f.proxy.buffers.put(room)
-	small, err := readSmall(x, room[:])
-	if err != nil {
-		visitorFailed(err).answer(x)
-		return
+	var small []byte
+	if isSmall(x) {
+		room := f.proxy.buffers.get()
+		defer f.proxy.buffers.put(room)
+		small = room[:x.Request.Length]
+		if _, err := io.ReadFull(x.Request.Body, small); err != nil {
+			visitorFailed(err).answer(x)
+			return
+		}
 	}
 	choice := target.Choice{Cookie: cookie(x.Request.Fields, group.CookieName())}
 	patience := gatePatience
@@ -155,14 +158,10 @@ func cookie(fields exchange.Fields, name string) string {
 	return ""
 }
 
-// readSmall reads a small body whose length is known into room, so that it leaves with the request's head, and may be
-// sent once more. It returns nil for any other. A body that the target must be asked for is none of them.
-func readSmall(x *exchange.Exchange, room []byte) ([]byte, error) {
-	if x.Request.Length <= 0 || x.Request.Length > smallBody || expectsContinue(x) {
-		return nil, nil
-	}
-	_, err := io.ReadFull(x.Request.Body, room[:x.Request.Length])
-	return room[:x.Request.Length], err
+// isSmall reports whether the request has a small body whose length is known, which is read before a target is chosen: so it
+// leaves with the request's head, and may be sent once more. A body that the target must be asked for is none of them.
+func isSmall(x *exchange.Exchange) bool {
+	return x.Request.Length > 0 && x.Request.Length <= smallBody && !expectsContinue(x)
 }
 
 // try lets one target answer, once it has a place for the request. It returns nil when the answer is complete.
