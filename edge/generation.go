@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -88,6 +89,7 @@ func (s *server) compress(ctx context.Context, sites map[string]*site.Site) erro
 				return err
 			}
 		}
+		debug.FreeOSMemory() // what loading took, and compressing, is several times what serving does
 		return nil
 	})
 	select {

@@ -43,7 +43,7 @@ type memoryPlan struct {
 }
 
 // maxReserve is enough to make collections rare: edge's own heap has a few MiB.
-const maxReserve = 32 << 20
+const maxReserve = 8 << 20
 
 // planMemory fits the collector to the narrowest of the bounds. What the sysadmin says in the environment (GOGC, GOMEMLIMIT)
 // stands: limit is what the runtime goes by already, math.MaxInt64 for none.

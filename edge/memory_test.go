@@ -36,16 +36,16 @@ func TestTheCollectorFitsTheMemoryThatThereIs(t *testing.T) {
 		limit, reserve int64
 	}{
 		"a t4g.nano":                  {[]memoryBound{machine(512 * mib)}, nil, 0, 384 * mib, 6 * mib},
-		"a t4g.small":                 {[]memoryBound{machine(2 * gib)}, nil, 0, 1536 * mib, 24 * mib},
-		"a large host":                {[]memoryBound{machine(64 * gib)}, nil, 0, 48 * gib, 32 * mib},
+		"a t4g.small":                 {[]memoryBound{machine(2 * gib)}, nil, 0, 1536 * mib, 8 * mib},
+		"a large host":                {[]memoryBound{machine(64 * gib)}, nil, 0, 48 * gib, 8 * mib},
 		"a service with MemoryMax":    {[]memoryBound{machine(64 * gib), own(100 * mib)}, nil, 0, 90 * mib, 90 * mib / 64},
-		"a slice for all apps":        {[]memoryBound{machine(64 * gib), own(2 * gib), slice(gib)}, nil, 0, 768 * mib, 12 * mib},
-		"MemoryMax above the machine": {[]memoryBound{machine(gib), own(64 * gib)}, nil, 0, 768 * mib, 12 * mib},
+		"a slice for all apps":        {[]memoryBound{machine(64 * gib), own(2 * gib), slice(gib)}, nil, 0, 768 * mib, 8 * mib},
+		"MemoryMax above the machine": {[]memoryBound{machine(gib), own(64 * gib)}, nil, 0, 768 * mib, 8 * mib},
 		"nothing is known":            {nil, nil, 0, math.MaxInt64, 0},
 		"GOGC is set":                 {[]memoryBound{machine(gib)}, map[string]string{"GOGC": "50"}, 0, 768 * mib, 0},
 		"GOMEMLIMIT is set":           {[]memoryBound{machine(gib)}, map[string]string{"GOMEMLIMIT": "80MiB"}, 80 * mib, 80 * mib, 72 * mib / 64},
-		"GOMEMLIMIT is generous":      {[]memoryBound{machine(gib)}, map[string]string{"GOMEMLIMIT": "8GiB"}, 8 * gib, 8 * gib, 12 * mib},
-		"GOMEMLIMIT is off":           {[]memoryBound{machine(gib)}, map[string]string{"GOMEMLIMIT": "off"}, 0, math.MaxInt64, 12 * mib},
+		"GOMEMLIMIT is generous":      {[]memoryBound{machine(gib)}, map[string]string{"GOMEMLIMIT": "8GiB"}, 8 * gib, 8 * gib, 8 * mib},
+		"GOMEMLIMIT is off":           {[]memoryBound{machine(gib)}, map[string]string{"GOMEMLIMIT": "off"}, 0, math.MaxInt64, 8 * mib},
 		"all is set":                  {[]memoryBound{machine(gib)}, map[string]string{"GOMEMLIMIT": "80MiB", "GOGC": "off"}, 80 * mib, 80 * mib, 0},
 	} {
 		given := test.given
