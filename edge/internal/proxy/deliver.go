@@ -78,7 +78,7 @@ func (p *Proxy) stream(a *attempt, ans *answer) error {
 			p.buffers.put(buf)
 		}
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
 			return err

@@ -31,7 +31,7 @@ func newH1Conn(conn, socket net.Conn) *h1Conn {
 	c.look = func(fd uintptr) bool {
 		var b [1]byte
 		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		c.quiet = err == syscall.EAGAIN //nolint:errorlint // a bare errno
+		c.quiet = err == syscall.EAGAIN
 		return true
 	}
 	return c
@@ -61,6 +61,16 @@ func isDrained(c *tls.Conn) bool {
 	var b [1]byte
 	n, err := c.Read(b[:])
 	return n == 0 && isTimeout(err) && c.SetReadDeadline(time.Time{}) == nil
+}
+
+// cut ends the connection in the middle of something, without TLS' goodbye: crypto/tls waits five seconds for a target to
+// read that.
+func (c *h1Conn) cut() {
+	if secure, ok := c.Conn.(*tls.Conn); ok {
+		_ = secure.NetConn().Close()
+		return
+	}
+	_ = c.Close()
 }
 
 // CloseWrite says that nothing more is sent.

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"io"
 	"time"
 
@@ -67,6 +68,7 @@ func (t *h1Trip) listen() error {
 		if err := t.readHead(asked); err != nil {
 			return err
 		}
+		t.a.touch() // and not with each of its bytes: a head that comes in drops is no answer
 		switch status := t.head.Status; {
 		case status >= 200 || status == 101:
 			t.upload.mayBegin(false)
@@ -103,12 +105,11 @@ func (t *h1Trip) readHead(asked time.Time) error {
 			return err
 		}
 		if err := in.Fill(maxAnswerHead); err != nil {
-			if err == io.EOF && len(in.Unread()) > 0 {
+			if errors.Is(err, io.EOF) && len(in.Unread()) > 0 {
 				return io.ErrUnexpectedEOF
 			}
 			return err
 		}
-		t.a.touch()
 		if p := &t.a.progress; !p.begun {
 			p.begun, p.wait = true, time.Since(asked)
 		}
@@ -150,7 +151,7 @@ func (t *h1Trip) Read(p []byte) (n int, err error) {
 	case byClose:
 		n, err = t.conn.in.Read(p)
 	}
-	t.ended = t.ended || err == io.EOF
+	t.ended = t.ended || errors.Is(err, io.EOF)
 	return n, err
 }
 
@@ -196,12 +197,16 @@ func (t *h1Trip) Close() error {
 		return nil
 	}
 	t.closed = true
-	clean := t.ended && t.framed != byClose && !t.head.Close && len(t.conn.in.Unread()) == 0
-	if clean && t.upload.isSent() && t.a.detach() {
+	whole := t.ended && t.upload.isSent()
+	if whole && t.framed != byClose && !t.head.Close && len(t.conn.in.Unread()) == 0 && t.a.detach() {
 		t.way.put(t.conn)
 		return nil
 	}
-	_ = t.conn.Close() // what it has to say is of no interest any more
+	if whole {
+		_ = t.conn.Close()
+	} else {
+		t.conn.cut()
+	}
 	t.upload.stop()
 	t.a.detach()
 	t.conn.in.Drop(&t.way.inputs)
