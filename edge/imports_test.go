@@ -32,12 +32,13 @@ var importRules = []importRule{
 	{except: []string{"edge/internal/cert"}, not: []string{"github.com/caddyserver/certmagic", "github.com/mholt/acmez", "github.com/libdns", "github.com/miekg/dns"}, why: "only cert knows certmagic, ACME and DNS"},
 	{except: []string{"edge/internal/cert/route53"}, not: []string{"github.com/aws", "github.com/libdns"}, why: "a room knows the AWS service that it is for, and route53 is for Route 53"},
 	{except: []string{"edge/internal/front"}, not: []string{"github.com/quic-go"}, why: "only a front knows QUIC"},
-	{except: []string{"edge/internal/cert/acmetest", "edge/internal/cert/route53/route53test"}, not: []string{"edge/internal/cert/acmetest", "edge/internal/cert/route53/route53test"}, why: "a CA and a DNS to test with are for tests"},
+	{except: []string{"edge/internal/cert/acmetest", "edge/internal/cert/route53/route53test"}, not: []string{"edge/internal/cert/acmetest", "edge/internal/cert/childtest", "edge/internal/cert/route53/route53test"}, why: "a CA, a DNS and processes to test with are for tests"},
 	{except: []string{"edge/internal/exchange/exchangetest"}, not: []string{"edge/internal/exchange/exchangetest"}, why: "exchanges to test with are for tests"},
 	{except: []string{"core/jobs"}, not: []string{"github.com/robfig/cron"}, why: "only jobs knows cron"},
 	{except: []string{"plugins/sdk", "plugins/host"}, not: []string{"github.com/hashicorp/go-plugin"}, why: "only the SDK and the host know go-plugin"},
 	{except: []string{"edge/internal/front"}, not: []string{"golang.org/x/net/http2/hpack"}, why: "protocols are the fronts' business"},
 	{below: "edge/internal/exchange", not: []string{"core", "edge/internal/front", "edge/internal/chain", "edge/internal/rules", "edge/internal/target", "edge/internal/proxy", "edge/internal/site", "edge/internal/reply"}, why: "all rooms stand on the exchange: it stands on none"},
+	{below: "edge/internal/http1", not: []string{"core", "edge/internal/front", "edge/internal/chain", "edge/internal/rules", "edge/internal/target", "edge/internal/proxy", "edge/internal/site", "edge/internal/reply"}, why: "syntax knows neither visitors nor targets"},
 	{below: "edge/internal/front", not: []string{"core", "edge/internal/chain", "edge/internal/rules", "edge/internal/target", "edge/internal/proxy", "edge/internal/site"}, why: "a front knows bytes and exchanges"},
 	{below: "edge/internal/rules", not: []string{"edge/internal/front", "edge/internal/chain", "edge/internal/target", "edge/internal/proxy", "edge/internal/site"}, why: "rules know actions only as exchange.Handler"},
 	{below: "edge/internal/site", not: []string{"edge/internal/front", "edge/internal/chain", "edge/internal/rules", "edge/internal/target", "edge/internal/proxy"}, why: "actions do not know one another"},
@@ -105,6 +106,7 @@ func TestImportRulesCanFail(t *testing.T) {
 		{"edge", "github.com/caddyserver/certmagic"}, {"edge/internal/rules", "edge/internal/proxy"},
 		{"edge/internal/cert", "github.com/aws/aws-sdk-go-v2/config"}, {"edge/internal/listen", "github.com/quic-go/quic-go"},
 		{"edge/internal/cert", "edge/internal/cert/acmetest"}, {"edge/internal/cert/route53", "edge/internal/cert/route53/route53test"},
+		{"edge/internal/cert/storage", "edge/internal/cert/childtest"}, {"edge/internal/http1", "edge/internal/proxy"},
 	} {
 		if !broken(bad[0], bad[1]) {
 			t.Errorf("%s may import %s", bad[0], bad[1])

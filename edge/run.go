@@ -21,7 +21,11 @@ func (c *cli) runCommand() *cobra.Command {
 requests under way get as long as shutdown says (default 30s). Where a host has a
 health path, which says 503 then, new connections are taken while there are any,
 for half of that time. A second signal stops at once. SIGHUP reloads the
-configuration.`,
+configuration.
+
+Memory: the garbage collector goes by the machine's memory and by the limits of
+edge's control group (systemd's MemoryMax and MemoryHigh). GOMEMLIMIT and GOGC in
+the environment win.`,
 		Example: "  edge run -c edge.yaml",
 		Args:    exactly(),
 		RunE:    func(command *cobra.Command, _ []string) error { return c.run(command.Context()) },
