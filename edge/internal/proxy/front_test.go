@@ -30,6 +30,11 @@ type house struct {
 // open serves h as the whole program would, less the chain.
 func open(t testing.TB, secure bool, h exchange.Handler) *house {
 	t.Helper()
+	return openWith(t, secure, front.Limits{KeepAlive: 400 * time.Millisecond}, h) // so that it looks every 100 ms who has gone
+}
+
+func openWith(t testing.TB, secure bool, limits front.Limits, h exchange.Handler) *house {
+	t.Helper()
 	home := &house{records: make(chan exchange.Record, 100)}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -44,7 +49,7 @@ func open(t testing.TB, secure bool, h exchange.Handler) *house {
 	home.url = map[bool]string{false: "http://", true: "https://"}[secure] + ln.Addr().String()
 	server := front.New(front.Options{
 		Log:    slog.New(slog.DiscardHandler),
-		Limits: front.Limits{KeepAlive: 400 * time.Millisecond}, // so that it looks every 100 ms who has gone
+		Limits: limits,
 		TLS:    &tls.Config{Certificates: borrowed.TLS.Certificates, NextProtos: []string{"h2", "http/1.1"}},
 		Handler: exchange.HandlerFunc(func(x *exchange.Exchange) {
 			x.Path, x.Client, x.ID = x.RawPath, x.Peer.Addr(), "1"

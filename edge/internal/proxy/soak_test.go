@@ -23,6 +23,7 @@ import (
 
 	"github.com/onehost/edge/core/config"
 	"github.com/onehost/edge/edge/internal/exchange"
+	"github.com/onehost/edge/edge/internal/front"
 	"github.com/onehost/edge/edge/internal/target"
 )
 
@@ -366,7 +367,8 @@ func soak(t *testing.T, lasts time.Duration, visitors int) {
 		h, own := pooled(t, many(t, config, owner{t}.serve))
 		pools = append(pools, own...)
 		for _, secure := range []bool{false, true} {
-			home := open(t, secure, h)
+			// It looks often who has gone, and yet never closes a connection that somebody is just about to use.
+			home := openWith(t, secure, front.Limits{Window: 2 * time.Second, MinBytes: 1}, h)
 			for v := range visitors {
 				s := &soaker{t: t, name: fmt.Sprintf("v%d%t%d", i, secure, v), home: home, client: home.client, rand: rand.New(rand.NewPCG(uint64(v), uint64(i)))}
 				soakers = append(soakers, s)
