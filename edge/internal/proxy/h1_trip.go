@@ -48,7 +48,7 @@ func (t *h1Trip) ask() error {
 	t.key = key
 	b = append(b, a.small...)
 	n, err := t.conn.Write(b)
-	a.progress.sent = n > 0 || t.way.dialer.tls != nil // a record may have gone out in part
+	a.progress.sent = n > 0 // of a TLS record that did not go out whole the target can't read any of it
 	a.touch()
 	if err == nil && a.body != nil {
 		t.upload = startUpload(t)

@@ -30,8 +30,14 @@ import (
 // pooled returns the action that forwards to one group with these targets, and the pools of those.
 func pooled(t testing.TB, urls ...string) (exchange.Handler, []*pool) {
 	t.Helper()
+	return pooledOver(t, nil, urls...)
+}
+
+// pooledOver is pooled over a network of its own.
+func pooledOver(t testing.TB, dial target.DialFunc, urls ...string) (exchange.Handler, []*pool) {
+	t.Helper()
 	var pools []*pool
-	groups := target.NewGroups(target.Options{NewPool: func(t *target.Target) io.Closer {
+	groups := target.NewGroups(target.Options{Dial: dial, NewPool: func(t *target.Target) io.Closer {
 		p := NewPool(t)
 		pools = append(pools, p.(*pool))
 		return p
