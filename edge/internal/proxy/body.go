@@ -17,6 +17,7 @@ var errBodyEnded = errors.New("proxy: request body is closed")
 type requestBody struct {
 	x       *exchange.Exchange
 	silence *silence
+	atEnd   func() // called once the whole body has been read and its trailers are there; nil: nothing is to be done then
 
 	mu          sync.Mutex
 	idle        sync.Cond // reading became false
@@ -40,9 +41,13 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	}
 	n, err := b.x.Request.Body.Read(p)
 	b.silence.touch()
+	if errors.Is(err, io.EOF) && b.atEnd != nil {
+		b.atEnd()
+		b.atEnd = nil
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.reading = false
+	b.reading = false // and from here on end may take the exchange back
 	b.idle.Broadcast()
 	switch {
 	case err == nil || err == io.EOF:

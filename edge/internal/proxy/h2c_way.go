@@ -3,7 +3,6 @@ package proxy
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -119,7 +118,7 @@ func (w *h2cWay) request(a *attempt) *http.Request {
 	if a.body != nil && x.Request.Length < 0 {
 		r.Trailer = make(http.Header)
 		announced(x, r.Trailer)
-		r.Body = &trailingBody{requestBody: a.body, trailers: r.Trailer}
+		a.body.atEnd = func() { addTrailers(x, r.Trailer) } // which is when net/http sends them
 	}
 	return r
 }
@@ -181,23 +180,13 @@ func announced(x *exchange.Exchange, trailers http.Header) {
 	}
 }
 
-// trailingBody fills in the trailers when the body has ended, which is when net/http sends them.
-type trailingBody struct {
-	*requestBody
-	trailers http.Header
-}
-
-// Read is for the transport.
-func (b *trailingBody) Read(p []byte) (int, error) {
-	n, err := b.requestBody.Read(p)
-	if errors.Is(err, io.EOF) {
-		for _, f := range b.x.Request.Trailers.Clone() {
-			if isRequestTrailer(b.x, f.Name) {
-				b.trailers.Add(f.Name, f.Value)
-			}
+// addTrailers adds those that the visitor has sent.
+func addTrailers(x *exchange.Exchange, trailers http.Header) {
+	for _, f := range x.Request.Trailers.Clone() {
+		if isRequestTrailer(x, f.Name) {
+			trailers.Add(f.Name, f.Value)
 		}
 	}
-	return n, err
 }
 
 // h2cBody is the body of an answer.
