@@ -11,6 +11,10 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
+
+	"github.com/onehost/edge/edge/internal/exchange"
+	"github.com/onehost/edge/edge/internal/exchange/exchangetest"
 )
 
 // A tornConn breaks in the middle of a write.
@@ -85,3 +89,50 @@ func TestPostOnAConnectionThatBreaksWhileItIsWritten(t *testing.T) {
 		})
 	}
 }
+
+func TestBlackHole(t *testing.T) {
+	h, pools := pooledOver(t, func(ctx context.Context, _, _ string) (net.Conn, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}, nobody(t))
+	x, r := exchangetest.New("POST", "/", exchangetest.Body("hello"))
+	x.Idle = 50 * time.Millisecond
+	r.Serve(h)
+	if r.Status != 504 || x.Record.ErrorReason != "target_connect_timeout" {
+		t.Errorf("status %d, reason %q", r.Status, x.Record.ErrorReason)
+	}
+	x, r = exchangetest.New("GET", "/")
+	time.AfterFunc(20*time.Millisecond, func() { r.Cancel(exchange.ErrClientGone) })
+	r.Serve(h)
+	if x.Record.ErrorReason != "client_gone" {
+		t.Errorf("reason %q", x.Record.ErrorReason)
+	}
+	allIsLeft(t, pools)
+}
+
+// TestResetBehindAnEarlyAnswer: what the network has left of the answer arrives, and nobody waits for the rest of the upload.
+func TestResetBehindAnEarlyAnswer(t *testing.T) {
+	h, pools := pooled(t, many(t, nil, func(c net.Conn) {
+		defer c.Close()
+		readHead(bufio.NewReader(c))
+		tells(c, "HTTP/1.1 413 Content Too Large\r\nContent-Length: 6\r\n\r\nenough")
+		_ = c.(*net.TCPConn).SetLinger(0)
+	}))
+	home := open(t, false, h)
+	for range 30 {
+		resp, err := home.client.Post(home.url, "", io.LimitReader(endless{}, 1<<20))
+		if err != nil {
+			continue // the answer came before all was sent, and the connection ended with it
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if resp.StatusCode != 502 && (resp.StatusCode != 413 || string(body) != "enough" && err == nil) {
+			t.Errorf("status %d, %q, %v", resp.StatusCode, body, err)
+		}
+	}
+	allIsLeft(t, pools)
+}
+
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return len(p), nil }
