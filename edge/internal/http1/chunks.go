@@ -2,6 +2,7 @@ package http1
 
 import (
 	"bytes"
+	"errors"
 	"io"
 )
 
@@ -47,7 +48,7 @@ func (c *Chunks) Reset(in *Input, t Trailers) { *c = Chunks{in: in, trailers: t}
 // connection; io.ErrUnexpectedEOF if that ended too soon.
 func (c *Chunks) Read(p []byte) (int, error) {
 	n, err := c.read(p)
-	if err == io.EOF && c.part != bodyEnd {
+	if errors.Is(err, io.EOF) && c.part != bodyEnd {
 		return n, io.ErrUnexpectedEOF
 	}
 	return n, err
