@@ -108,7 +108,7 @@ func New(o Options) *Server {
 		lines:   make(map[connection]struct{}),
 		clients: make(map[netip.Addr]int),
 		empty:   make(chan struct{}),
-		streams: sync.Pool{New: func() any { return new(stream) }},
+		streams: sync.Pool{New: func() any { return &stream{text: make([]byte, 0, textSize)} }},
 	}
 	s.clock.set(time.Now())
 	s.h2 = newH2(s)

@@ -15,7 +15,7 @@ import (
 // system's and then goes by itself, so that setting the system's clock ends no connection.
 type clock struct {
 	ms   atomic.Int64
-	date atomic.Pointer[string] // as in a Date field; the system's time
+	date atomic.Pointer[[]string] // the one value of a Date field; the system's time
 
 	began  time.Time
 	second int64 // of date
@@ -27,7 +27,7 @@ func (c *clock) set(t time.Time) {
 	}
 	if second := t.Unix(); c.second != second {
 		d := t.UTC().Format(http.TimeFormat)
-		c.date.Store(&d)
+		c.date.Store(&[]string{d})
 		c.second = second
 	}
 	c.ms.Store(c.began.UnixMilli() + t.Sub(c.began).Milliseconds())

@@ -105,7 +105,7 @@ func (h *h1) SendHead(r *exchange.Response, bodiless bool) error {
 	h.chooseEnd(r)
 	a.b = appendStatus(a.b, r.Status)
 	if !r.Fields.Has("Date") {
-		a.b = append(append(append(a.b, "Date: "...), *h.s.clock.date.Load()...), '\r', '\n')
+		a.b = append(append(append(a.b, "Date: "...), (*h.s.clock.date.Load())[0]...), '\r', '\n')
 	}
 	a.b = h.appendFields(a.b, r.Fields)
 	a.b = h.appendFraming(a.b, r)

@@ -50,7 +50,7 @@ func newH2(s *Server) *h2 {
 // serve returns when the connection has ended and none of its handlers runs any more.
 func (h *h2) serve(below *line, conn *tls.Conn) {
 	l := &h2line{
-		streams: streams{s: h.s, protocol: exchange.HTTP2, running: make(map[*stream]struct{})},
+		streams: streams{s: h.s, protocol: exchange.HTTP2},
 		line:    below,
 		out:     newH2out(conn, below),
 		tails:   tails{since: h.s.clock.now()},
@@ -118,7 +118,7 @@ func (l *h2line) check(now, tick int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch t := &l.tails; {
-	case t.begun != l.begun || len(l.running) > 0 || l.line.writing.Load() != 0:
+	case t.begun != l.begun || l.first != nil || l.line.writing.Load() != 0:
 		*t = tails{l.begun, now}
 	case now-t.since >= l.s.limits.Idle.Milliseconds()+tick:
 		l.line.tooSlow()

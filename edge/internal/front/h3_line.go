@@ -28,7 +28,7 @@ type h3line struct {
 
 func newH3line(s *Server, peer net.Addr) *h3line {
 	l := &h3line{seat: seat{s: s, peer: addrPort(peer)}}
-	l.streams.s, l.streams.protocol, l.running = s, exchange.HTTP3, make(map[*stream]struct{})
+	l.streams.s, l.streams.protocol = s, exchange.HTTP3
 	l.dismiss = l.goAway
 	l.rest = func(resting bool) {
 		if resting {

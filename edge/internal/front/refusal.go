@@ -94,7 +94,7 @@ func (h *h1) refuse(why refusal) {
 	// A browser's Accept, wherever it stands: there may be too many cookies before it.
 	kind, body := why.page(bytes.Contains(h.in.unread(), []byte("text/html")))
 	w := appendStatus(nil, why.status)
-	w = append(w, "Date: "+*h.s.clock.date.Load()+"\r\nContent-Type: "+kind+
+	w = append(w, "Date: "+(*h.s.clock.date.Load())[0]+"\r\nContent-Type: "+kind+
 		"\r\nContent-Length: "+strconv.Itoa(len(body))+"\r\nConnection: close\r\nX-Content-Type-Options: nosniff\r\n"...)
 	if id != "" {
 		w = append(w, "X-Request-Id: "+id+"\r\n"...)

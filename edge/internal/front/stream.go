@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/textproto"
 	"os"
 	"runtime/debug"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -30,6 +28,8 @@ type stream struct {
 
 	switched *switchedStream // nil before Upgrade
 
+	next, previous *stream // of those of the connection whose handlers run
+
 	writeErr error
 	declared bool // the body's length
 	grpc     bool // is the body's type
@@ -44,6 +44,8 @@ type stream struct {
 		sync.Mutex
 		waits bool // the visitor, for a 100 before he sends a body (h3: x/net sees to that itself)
 	}
+	sent    sentFields
+	text    []byte // lent to x
 	watch   exchange.Watch
 	context struct {
 		sync.Mutex
@@ -61,6 +63,7 @@ type deadliner interface {
 
 func (st *stream) reset(of *streams, w http.ResponseWriter, r *http.Request) {
 	st.x.Reset(st)
+	st.x.LendText(st.text)
 	st.of, st.w, st.r, st.to = of, w, r, w
 	st.body, st.switched, st.writeErr = nil, nil, nil
 	st.reading.reset()
@@ -211,6 +214,7 @@ func (st *stream) SendInformational(status int, fields exchange.Fields) error {
 	defer st.head.Unlock()
 	h := st.w.Header()
 	st.addFields(h, "", fields)
+	h["Content-Length"] = nil // has x/net copy the map, which it may still read when it has returned because the stream ended
 	st.writing.begin(&st.of.s.clock, 0)
 	st.w.WriteHeader(status)
 	st.writing.end(0)
@@ -236,7 +240,7 @@ func (st *stream) SendHead(r *exchange.Response, bodiless bool) error {
 	st.head.Lock()
 	defer st.head.Unlock()
 	h := st.w.Header()
-	st.addFields(h, "", r.Fields)
+	st.setFields(h, r.Fields)
 	if r.Fields.HasToken("Connection", "close") {
 		st.of.dismiss()
 	}
@@ -244,48 +248,20 @@ func (st *stream) SendHead(r *exchange.Response, bodiless bool) error {
 		h["Content-Type"] = nil // or one is guessed
 	}
 	if _, ok := h["Date"]; !ok {
-		h["Date"] = []string{*st.of.s.clock.date.Load()}
+		h["Date"] = *st.of.s.clock.date.Load()
 	}
 	status := r.Status
 	if st.r.Method == http.MethodConnect {
 		status = switchStatus(r)
 	}
 	if r.Length >= 0 && r.Status >= 200 && r.Status != http.StatusNoContent && r.Status != http.StatusNotModified {
-		h["Content-Length"] = []string{strconv.FormatInt(r.Length, 10)}
+		st.setLength(h, r.Length)
 	} else if bodiless {
 		h["Content-Length"] = nil // or quic-go says 0
 	}
 	st.head.waits = false
 	st.w.WriteHeader(status)
 	return nil
-}
-
-// addFields leaves out what HTTP/2 and HTTP/3 do not have (RFC 9113, section 8.2.2; RFC 9114, section 4.2) and what no field may have.
-// It copies the strings, into one piece of memory: HPACK's table keeps them for later answers.
-func (st *stream) addFields(h http.Header, prefix string, fields exchange.Fields) {
-	size := 0
-	for i := range fields {
-		size += len(fields[i].Name) + len(fields[i].Value)
-	}
-	var own strings.Builder
-	own.Grow(size)
-	clone := func(s string) string {
-		begin := own.Len()
-		own.WriteString(s)
-		return own.String()[begin:]
-	}
-	for i := range fields {
-		f := &fields[i]
-		if ownField(f.Name) {
-			continue
-		}
-		if !isTokenString(f.Name) || !validValue(f.Value) {
-			st.of.s.log.Warn("answer's field left out: not allowed in a head", "name", strconv.Quote(f.Name), "path", strconv.Quote(st.x.RawPath))
-			continue
-		}
-		name := prefix + textproto.CanonicalMIMEHeaderKey(clone(f.Name))
-		h[name] = append(h[name], clone(f.Value))
-	}
 }
 
 // A long write is given to the library in parts, so that it shows its progress: a frame, or as much of one as the slowest

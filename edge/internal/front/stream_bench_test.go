@@ -10,23 +10,83 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/http2"
+
 	"github.com/onehost/edge/edge/internal/exchange"
 )
 
-// BenchmarkH2 is a small exchange over TLS, client included: what is ours of it shows in a comparison.
-func BenchmarkH2(b *testing.B) { benchmarkSmall(b, exchange.HTTP2) }
+// BenchmarkOverTLS is an exchange over one connection, one at a time, visitor included. That of h1 and h2 costs little.
+func BenchmarkOverTLS(b *testing.B) {
+	for name, asker := range map[string]func(testing.TB, *host) func(){"h1": askerOfH1, "h2": askerOfH2, "h3": askerOfH3} {
+		b.Run(name, func(b *testing.B) {
+			ask := asker(b, start(b, true, Limits{}, assets(make([]byte, 1024))))
+			b.ReportAllocs()
+			for b.Loop() {
+				ask()
+			}
+		})
+	}
+}
 
-// BenchmarkH3 is the same over QUIC.
-func BenchmarkH3(b *testing.B) { benchmarkSmall(b, exchange.HTTP3) }
+// assets answers as a site does.
+func assets(body []byte) exchange.HandlerFunc {
+	return func(x *exchange.Exchange) {
+		x.Response.Length = int64(len(body))
+		x.Response.Fields.Add("Content-Type", "text/javascript")
+		x.Response.Fields.Add("Cache-Control", "public, max-age=600")
+		x.Response.Fields.Add("Etag", x.Text([]byte(`"0123456789abcdef"`)))
+		x.Write(body)
+	}
+}
 
-func benchmarkSmall(b *testing.B, protocol exchange.Protocol) {
-	h := start(b, true, Limits{}, text("hello"))
-	client := h.client(protocol)
-	b.ReportAllocs()
-	for b.Loop() {
+// askerOfH1 asks over one connection, without allocating.
+func askerOfH1(t testing.TB, h *host) func() {
+	conn, err := tls.Dial("tcp", h.address, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	answer := make([]byte, 4<<10)
+	return func() {
+		if _, err := conn.Write(request); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadAtLeast(conn, answer, 1024+100); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// askerOfH2 is the same for h2.
+func askerOfH2(t testing.TB, h *host) func() {
+	conn, err := net.Dial("tcp", h.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	f := startFrames(t, conn, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 30})
+	f.check(f.WriteWindowUpdate(0, 1<<30))
+	f.ReadMetaHeaders = nil
+	f.SetReuseFrames()
+	stream := uint32(1)
+	return func() {
+		f.head(stream, true, "user-agent", "test", "accept", "*/*")
+		for {
+			frame := f.next()
+			if frame.Header().Type == http2.FrameData && frame.Header().Flags.Has(http2.FlagDataEndStream) {
+				break
+			}
+		}
+		stream += 2
+	}
+}
+
+func askerOfH3(t testing.TB, h *host) func() {
+	client := h.client(exchange.HTTP3)
+	return func() {
 		r, err := client.Get(h.url("/"))
 		if err != nil {
-			b.Fatal(err)
+			t.Fatal(err)
 		}
 		io.Copy(io.Discard, r.Body)
 		r.Body.Close()
@@ -35,8 +95,7 @@ func benchmarkSmall(b *testing.B, protocol exchange.Protocol) {
 
 // BenchmarkH2Adapter is what an exchange costs besides x/net's part.
 func BenchmarkH2Adapter(b *testing.B) {
-	s := New(Options{Handler: text("hello")})
-	l := adapter(s)
+	l := adapter(New(Options{Handler: assets(make([]byte, 1024))}))
 	w := sink{header: http.Header{}}
 	r := &http.Request{Method: "GET", RequestURI: "/a?b", Host: "a.test", TLS: new(tls.ConnectionState), Header: http.Header{
 		"Accept": {"*/*"}, "User-Agent": {"test"}, "Cookie": {"a=b"}, "Accept-Encoding": {"gzip"}}}
@@ -69,7 +128,7 @@ func benchmarkLarge(b *testing.B, protocol exchange.Protocol) {
 }
 
 func adapter(s *Server) *h2line {
-	return &h2line{streams: streams{s: s, protocol: exchange.HTTP2, running: make(map[*stream]struct{})}, line: new(line)}
+	return &h2line{streams: streams{s: s, protocol: exchange.HTTP2}, line: new(line)}
 }
 
 // sink is a ResponseWriter that keeps nothing.

@@ -42,7 +42,7 @@ func (ss *streams) check(now, tick, in int64) {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	var readers, writers int64
-	for st := range ss.running {
+	for st := ss.first; st != nil; st = st.next {
 		if st.reading.since.Load() != 0 {
 			readers++
 		}
@@ -50,7 +50,7 @@ func (ss *streams) check(now, tick, in int64) {
 			writers++
 		}
 	}
-	for st := range ss.running {
+	for st := ss.first; st != nil; st = st.next {
 		if st.readsTooSlowly(now, tick, in, readers) {
 			st.slow.Store(true)
 			_ = st.SetReadDeadline(past)
