@@ -99,7 +99,8 @@ func (k token) body(n int) []byte {
 
 // owner is a target that answers "/KIND/SIZE/TOKEN" with the token, in that kind, and sees whether the request is of one piece.
 type owner struct {
-	t testing.TB
+	t        testing.TB
+	trailers bool // that nobody announced are seen
 }
 
 func (o owner) serve(c net.Conn) {
@@ -131,7 +132,7 @@ func (o owner) readBody(k token, req *http.Request) bool {
 	if want := k.body(len(got)); !bytes.Equal(got, want) {
 		o.t.Errorf("%s has the body %.100q", req.URL.Path, got)
 	}
-	if err == nil && req.ContentLength < 0 && req.Trailer.Get("X-Sum") != string(k) {
+	if err == nil && o.trailers && req.ContentLength < 0 && req.Trailer.Get("X-Sum") != string(k) {
 		o.t.Errorf("%s has the trailers %v", req.URL.Path, req.Trailer)
 	}
 	return err == nil
@@ -192,7 +193,7 @@ var answers = map[string]func(c net.Conn, k token, size int, method string) bool
 		return false
 	},
 	"early": func(c net.Conn, k token, size int, method string) bool { // and a reset, if the request has a body
-		tells(c, k.whole(size, method))
+		tells(c, strings.Replace(k.whole(size, method), "X-Token", "Connection: close\r\nX-Token", 1)) // or a POST may come too late
 		return false
 	},
 	"surplus": func(c net.Conn, k token, _ int, method string) bool {
@@ -233,6 +234,48 @@ func tells(c net.Conn, parts ...string) bool {
 		}
 	}
 	return true
+}
+
+// ServeHTTP is the same over h2c, where fewer kinds are possible.
+func (o owner) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	parts := strings.Split(req.URL.Path, "/")
+	k, kind, size := token(parts[3]), parts[1], 0
+	_, _ = fmt.Sscan(parts[2], &size)
+	if req.Header.Get("X-Token") != parts[3] || req.Host != parts[3] {
+		o.t.Errorf("%s has the fields %v and host %s", req.URL.Path, req.Header, req.Host)
+	}
+	if kind != "early" && !o.readBody(k, req) {
+		return
+	}
+	h := w.Header()
+	h.Set("X-Token", string(k))
+	if kind == "hints" {
+		w.WriteHeader(http.StatusEarlyHints)
+	}
+	h.Set("Set-Cookie", "t="+string(k))
+	for i := range fields {
+		h.Set(fmt.Sprintf("X-Field-%d", i), fmt.Sprintf("%s-%d", k, i))
+	}
+	switch kind {
+	case "empty":
+		w.WriteHeader(http.StatusNoContent)
+	case "none":
+		panic(http.ErrAbortHandler)
+	case "cut":
+		_, _ = w.Write(k.body(size))
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	default:
+		h.Set(http.TrailerPrefix+"X-Token", string(k))
+		for b := k.body(size); ; {
+			n := min(1+rand.IntN(9000), len(b))
+			_, _ = w.Write(b[:n])
+			_ = http.NewResponseController(w).Flush() // or it may choose to declare a length, and to say no trailers
+			if b = b[n:]; len(b) == 0 {
+				return
+			}
+		}
+	}
 }
 
 // reliable are the kinds that must arrive whole.
@@ -369,9 +412,15 @@ func soak(t *testing.T, lasts time.Duration, visitors int) {
 	var soakers []*soaker
 	var pools []*pool
 	until := time.Now().Add(lasts)
-	for i, config := range []*tls.Config{nil, {Certificates: borrowed.TLS.Certificates}} {
-		h, own := pooled(t, many(t, config, owner{t}.serve))
+	for i, url := range []string{
+		many(t, nil, owner{t, true}.serve), many(t, &tls.Config{Certificates: borrowed.TLS.Certificates}, owner{t, true}.serve), h2cApp(t, owner{t, false}),
+	} {
+		h, own := pooled(t, url)
 		pools = append(pools, own...)
+		kinds := kinds
+		if strings.HasPrefix(url, "h2c:") {
+			kinds = []string{"whole", "chunked", "hints", "empty", "early", "cut", "none"}
+		}
 		for _, secure := range []bool{false, true} {
 			// It looks often who has gone, and yet never closes a connection that somebody is just about to use.
 			home := openWith(t, secure, front.Limits{Window: 2 * time.Second, MinBytes: 1}, h)
