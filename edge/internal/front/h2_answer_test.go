@@ -292,3 +292,18 @@ func TestH2FullDuplex(t *testing.T) {
 		t.Errorf("%+v", a)
 	}
 }
+// A stream that ends while a hint is being written leaves x/net alone with the hint's fields.
+func TestH2ResetAmongHints(t *testing.T) {
+	t.Parallel()
+	hints := exchange.Fields{{Name: "Link", Value: "</a>"}, {Name: "X-A", Value: "a"}, {Name: "X-B", Value: "b"}}
+	h := start(t, true, Limits{}, func(x *exchange.Exchange) {
+		for x.SendInformational(103, hints) == nil {
+		}
+	})
+	f := h.frames()
+	for i := range uint32(200) {
+		f.head(2*i+1, true)
+		nextOf[*http2.MetaHeadersFrame](f)
+		f.check(f.WriteRSTStream(2*i+1, http2.ErrCodeCancel))
+	}
+}
