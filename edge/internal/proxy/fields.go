@@ -3,7 +3,6 @@ package proxy
 import (
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/onehost/edge/edge/internal/exchange"
 )
@@ -24,7 +23,7 @@ func (p *Proxy) addForwarded(x *exchange.Exchange) {
 	addMissing(fields, "X-Forwarded-Host", x.Host)
 	fields.Set("X-Request-Id", x.ID)
 	came := fields.Get("X-Amzn-Trace-Id")
-	fields.Set("X-Amzn-Trace-Id", x.Text(appendTrace(room[:0], came, size(*fields) > maxTraced, time.Now())))
+	fields.Set("X-Amzn-Trace-Id", x.Text(appendTrace(room[:0], came, size(*fields) > maxTraced, x.Record.Start)))
 }
 
 // port is where the visitor's connection went to.

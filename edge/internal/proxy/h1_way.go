@@ -64,13 +64,10 @@ func closeAll(conns []*h1Conn) error {
 }
 
 // take returns an idle connection that is fit for use, or nil.
-func (w *h1Way) take(now time.Time) *h1Conn {
+func (w *h1Way) take() *h1Conn {
 	for {
 		c := w.pop()
-		if c == nil {
-			return nil
-		}
-		if now.Sub(c.since) < idleConns && c.isClean() {
+		if c == nil || c.isClean() {
 			return c
 		}
 		_ = c.Close()
@@ -137,11 +134,12 @@ func (w *h1Way) expire() {
 }
 
 // connection returns one for the attempt, which is interrupted with it.
-func (w *h1Way) connection(a *attempt, now time.Time) (*h1Conn, error) {
-	c := w.take(now)
+func (w *h1Way) connection(a *attempt) (*h1Conn, error) {
+	c := w.take()
 	if c == nil {
+		begin := time.Now()
 		conn, socket, err := w.dialer.dial(a.context())
-		a.progress.connect = time.Since(now)
+		a.progress.connect = time.Since(begin)
 		if err != nil {
 			return nil, err
 		}
@@ -161,7 +159,7 @@ func (w *h1Way) send(a *attempt) (*answer, error) {
 	t := &a.h1
 	t.a, t.way = a, w
 	var err error
-	if t.conn, err = w.connection(a, time.Now()); err != nil {
+	if t.conn, err = w.connection(a); err != nil {
 		return nil, err
 	}
 	if err = t.ask(); err == nil {
