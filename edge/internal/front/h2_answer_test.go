@@ -292,6 +292,7 @@ func TestH2FullDuplex(t *testing.T) {
 		t.Errorf("%+v", a)
 	}
 }
+
 // A stream that ends while a hint is being written leaves x/net alone with the hint's fields.
 func TestH2ResetAmongHints(t *testing.T) {
 	t.Parallel()
