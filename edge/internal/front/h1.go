@@ -132,6 +132,7 @@ func (h *h1) readHead() (int, refusal) {
 // await waits for the first byte of a request without holding a buffer.
 func (h *h1) await() bool {
 	h.giveBack()
+	h.dropLists()
 	if p, _ := h.line.phase(); p == phaseIdle && h.s.draining.Load() {
 		return false
 	}
@@ -144,6 +145,17 @@ func (h *h1) await() bool {
 		return true // a new connection, whose time runs from its start
 	}
 	return h.line.enter(phaseHead)
+}
+
+// keptFields is how many fields an idle connection keeps memory for in each of its lists: more than most heads have.
+const keptFields = 32
+
+func (h *h1) dropLists() {
+	for _, list := range [...]*exchange.Fields{&h.x.Fields, &h.x.Trailers, &h.x.Response.Fields, &h.x.Response.Trailers} {
+		if cap(*list) > keptFields {
+			*list = nil
+		}
+	}
 }
 
 // exchange has the request answered.

@@ -408,3 +408,21 @@ func TestContextEndsWithItsExchange(t *testing.T) {
 		}
 	}
 }
+
+func TestAnIdleConnectionKeepsNoLongLists(t *testing.T) {
+	t.Parallel()
+	for fields, kept := range map[int]bool{10: true, 90: false} {
+		s := New(Options{Handler: exchange.HandlerFunc(func(x *exchange.Exchange) {
+			if len(x.Fields) < fields {
+				t.Errorf("%d fields", len(x.Fields))
+			}
+			text("hello")(x)
+		})})
+		l := newLine(s, &tape{bytes: []byte("GET / HTTP/1.1\r\nHost: a\r\n" + repeat("X-A: b\r\n", fields) + "\r\n"), step: 1 << 20})
+		h := newH1(s, l, l, nil)
+		h.serve()
+		if (cap(h.x.Fields) > 0) != kept {
+			t.Errorf("room for %d fields is kept after %d", cap(h.x.Fields), fields)
+		}
+	}
+}
