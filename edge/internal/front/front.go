@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/onehost/edge/edge/internal/exchange"
+	"github.com/onehost/edge/edge/internal/http1"
 )
 
 // Options is what a Server works with.
@@ -108,6 +109,7 @@ func New(o Options) *Server {
 		lines:   make(map[connection]struct{}),
 		clients: make(map[netip.Addr]int),
 		empty:   make(chan struct{}),
+		pools:   pools{in: http1.Buffers{Size: inputSize}},
 		streams: sync.Pool{New: func() any { return &stream{text: make([]byte, 0, textSize)} }},
 	}
 	s.clock.set(time.Now())

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/onehost/edge/edge/internal/exchange"
+	"github.com/onehost/edge/edge/internal/http1"
 )
 
 // An h1 serves HTTP/1.1 and HTTP/1.0 on one connection, exchange after exchange, on the connection's goroutine.
@@ -21,7 +22,7 @@ type h1 struct {
 	line *line
 	conn net.Conn // the TLS connection, or line itself
 	tls  *tls.ConnectionState
-	in   input
+	in   http1.Input
 	one  [1]byte // what an idle connection waits with
 
 	x    exchange.Exchange
@@ -49,7 +50,7 @@ type h1 struct {
 
 func newH1(s *Server, l *line, conn net.Conn, state *tls.ConnectionState) *h1 {
 	h := &h1{s: s, line: l, conn: conn, tls: state}
-	h.in.from = conn
+	h.in.From = conn
 	return h
 }
 
@@ -82,11 +83,11 @@ func (h *h1) next() bool {
 	x.TLS, x.Peer, x.Local = h.tls, h.line.peer, h.line.local
 	h.text = h.s.pools.text()
 	x.LendText(*h.text)
-	if why := h.head.parse(x.Text(h.in.unread()[:size]), &x.Request); why != accepted {
+	if why := h.head.parse(x.Text(h.in.Unread()[:size]), &x.Request); why != accepted {
 		h.refuse(why)
 		return false
 	}
-	h.in.r += size
+	h.in.Skip(size)
 	if !h.line.enter(phaseExchange) {
 		h.refuse(refusal{http.StatusRequestTimeout, ReasonHeadTimeout})
 		return false
@@ -98,7 +99,7 @@ func (h *h1) giveBack() {
 	if h.upgraded != nil { // whose reader may not have noticed its end yet
 		return
 	}
-	h.in.giveBack(&h.s.pools)
+	h.in.GiveBack(&h.s.pools.in)
 	h.answer.giveBack(&h.s.pools)
 	if h.text != nil {
 		h.x.LendText(nil)
@@ -110,17 +111,17 @@ func (h *h1) giveBack() {
 // readHead waits for a head and returns its length, or 0 if the connection ended without anything to answer to.
 func (h *h1) readHead() (int, refusal) {
 	h.scan = headScan{}
-	if len(h.in.unread()) == 0 {
+	if len(h.in.Unread()) == 0 {
 		if !h.await() {
 			return 0, accepted
 		}
 	}
 	for {
-		size, why := h.scan.find(h.in.unread(), &h.s.limits)
+		size, why := h.scan.find(h.in.Unread(), &h.s.limits)
 		if size > 0 || why != accepted {
 			return size, why
 		}
-		if err := h.in.fill(h.s.limits.Head + 1); err != nil {
+		if err := h.in.Fill(h.s.limits.Head + 1); err != nil {
 			if h.line.expired() {
 				return 0, refusal{http.StatusRequestTimeout, ReasonHeadTimeout}
 			}
@@ -139,8 +140,7 @@ func (h *h1) await() bool {
 	if n, err := h.conn.Read(h.one[:]); n == 0 || err != nil && !errors.Is(err, io.EOF) {
 		return false
 	}
-	h.in.borrow(&h.s.pools)
-	h.in.b[0], h.in.w = h.one[0], 1
+	h.in.Begin(&h.s.pools.in, h.one[0])
 	if p, _ := h.line.phase(); p == phaseHead {
 		return true // a new connection, whose time runs from its start
 	}
@@ -188,10 +188,10 @@ func (h *h1) exchange() bool {
 		h.resetDeadlines()
 	}
 	if h.close || !clean {
-		h.farewell(!clean || !h.head.close || len(h.in.unread()) > 0)
+		h.farewell(!clean || !h.head.close || len(h.in.Unread()) > 0)
 		return false
 	}
-	if len(h.in.unread()) > 0 {
+	if len(h.in.Unread()) > 0 {
 		return h.line.enter(phaseHead) // pipelined
 	}
 	return h.line.enter(phaseIdle)

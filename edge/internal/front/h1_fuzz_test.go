@@ -185,7 +185,7 @@ func FuzzChunked(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte, step uint8) {
 		l := newLine(s, &tape{bytes: bytes.Clone(raw), step: int(step) + 1})
 		h := newH1(s, l, l, nil)
-		h.in.borrow(&s.pools)
+		h.in.Borrow(&s.pools.in)
 		h.x.Reset(h)
 		got, err := io.ReadAll(newBody(h, -1))
 		if err != nil {
@@ -194,7 +194,7 @@ func FuzzChunked(f *testing.F) {
 			}
 			return
 		}
-		left := len(l.Conn.(*tape).bytes) + len(h.in.unread())
+		left := len(l.Conn.(*tape).bytes) + len(h.in.Unread())
 		r := bufio.NewReader(bytes.NewReader(append(bytes.Clone(head), raw...)))
 		req, err := http.ReadRequest(r)
 		if err != nil {

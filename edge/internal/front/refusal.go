@@ -92,7 +92,7 @@ func (h *h1) refuse(why refusal) {
 	id := h.s.noteRefusal(why, Refusal{Peer: h.line.peer, Local: h.line.local, Secure: h.tls != nil})
 	h.line.state.Store(stateOf(phaseLinger, h.s.clock.now()))
 	// A browser's Accept, wherever it stands: there may be too many cookies before it.
-	kind, body := why.page(bytes.Contains(h.in.unread(), []byte("text/html")))
+	kind, body := why.page(bytes.Contains(h.in.Unread(), []byte("text/html")))
 	w := appendStatus(nil, why.status)
 	w = append(w, "Date: "+(*h.s.clock.date.Load())[0]+"\r\nContent-Type: "+kind+
 		"\r\nContent-Length: "+strconv.Itoa(len(body))+"\r\nConnection: close\r\nX-Content-Type-Options: nosniff\r\n"...)

@@ -45,6 +45,12 @@ func (in *Input) Borrow(p *Buffers) {
 	}
 }
 
+// Begin is Borrow for who has waited for the first byte without holding a buffer.
+func (in *Input) Begin(p *Buffers, first byte) {
+	in.Borrow(p)
+	in.b[0], in.r, in.w = first, 0, 1
+}
+
 // GiveBack returns the buffer if nothing in it is unread.
 func (in *Input) GiveBack(p *Buffers) {
 	if in.lent != nil && in.r == in.w {
