@@ -200,7 +200,7 @@ var answers = map[string]func(c net.Conn, k token, size int, method string) bool
 		return tells(c, k.whole(surplusSize(c), method)+poison)
 	},
 	"cut": func(c net.Conn, k token, size int, _ string) bool {
-		tells(c, k.head("200 OK", fmt.Sprintf("Content-Length: %d\r\n", size+100)), string(k.body(size)))
+		tells(c, k.head("200 OK", fmt.Sprintf("Connection: close\r\nContent-Length: %d\r\n", size+100)), string(k.body(size)))
 		return false
 	},
 	"slow": func(c net.Conn, k token, _ int, method string) bool {
