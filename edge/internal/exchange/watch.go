@@ -10,6 +10,7 @@ type Watch struct {
 	mu      sync.Mutex
 	watcher Watcher
 	stop    func() bool
+	turn    uint64 // of who watches: streams and watchers are used again, so that the same two may meet
 }
 
 // Set has w told when ctx is done, with the cause that why returns then, or not if that is nil. Without w it only ends what
@@ -22,10 +23,15 @@ func (t *Watch) Set(ctx context.Context, w Watcher, why func() error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.watcher = w
+	t.turn++
+	turn := t.turn
 	t.stop = context.AfterFunc(ctx, func() {
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		if cause := why(); cause != nil && t.watcher == w {
+		if t.turn != turn {
+			return // late
+		}
+		if cause := why(); cause != nil {
 			t.tell(cause)
 		}
 	})

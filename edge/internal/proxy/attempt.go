@@ -15,6 +15,7 @@ type attempt struct {
 	place int          // in its list
 	small []byte       // the whole body of the request, where it is small; shared by all attempts
 	body  *requestBody // where it is not; nil for a request without one
+	anew  bool         // no connection that was kept from before is wanted
 	kept  int          // how many fields of the answer were there before
 	silence
 
@@ -36,10 +37,10 @@ type interrupted interface{ SetDeadline(time.Time) error }
 var past = time.Unix(1, 0)
 
 // begin lends x to the attempt until end. It reports false when the target has ended, and then there is no end to call.
-func (a *attempt) begin(x *exchange.Exchange, small []byte, g *guard) bool {
-	a.x, a.guard, a.small, a.kept = x, g, small, len(x.Response.Fields)
+func (a *attempt) begin(x *exchange.Exchange, how manner, g *guard) bool {
+	a.x, a.guard, a.small, a.anew, a.kept = x, g, how.small, how.anew, len(x.Response.Fields)
 	a.silence.reset(x.Idle)
-	if x.Request.Length != 0 && small == nil {
+	if x.Request.Length != 0 && how.small == nil {
 		a.body = newRequestBody(x, &a.silence)
 	}
 	if !g.add(a) {
@@ -65,7 +66,7 @@ func (a *attempt) end() {
 
 // forget makes the attempt, which has ended, ready for another exchange.
 func (a *attempt) forget() {
-	a.x, a.guard, a.small, a.body, a.kept = nil, nil, nil, nil, 0
+	a.x, a.guard, a.small, a.body, a.anew, a.kept = nil, nil, nil, nil, false, 0
 	a.progress, a.answer, a.h1 = progress{}, answer{}, h1Trip{}
 	a.cause, a.conn, a.ctx, a.cancel = nil, nil, nil, nil
 }

@@ -24,6 +24,7 @@ type failure struct {
 	err    error
 	again  bool // another target may be asked: this one has done nothing, or nothing that matters
 	stale  bool // on a connection kept from before, which the target may have closed just then: it may be asked again itself
+	sent   bool // of a stale one: the target may have seen the request
 	later  bool // in a second there may be a place
 }
 
@@ -111,7 +112,7 @@ func (a *attempt) targetFailed(err error) *failure {
 		return &failure{status: 502, reason: "target_connect_error", err: err, again: true}
 	case isClosed(err), p.reused && !p.sent:
 		again := !p.sent || !p.begun && isIdempotent(a.x.Method)
-		return &failure{status: 502, reason: "target_connection_closed", err: err, again: again, stale: again && p.reused}
+		return &failure{status: 502, reason: "target_connection_closed", err: err, again: again, stale: again && p.reused, sent: p.sent}
 	default:
 		return &failure{status: 502, reason: "target_bad_response", err: err}
 	}

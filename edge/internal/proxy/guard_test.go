@@ -34,7 +34,7 @@ func TestPlacesInTheGuardsList(t *testing.T) {
 				}
 				x, r := exchangetest.New("GET", "/")
 				x.Idle = time.Duration(1+rand.IntN(100)) * time.Millisecond
-				if !a.begin(x, nil, &g) {
+				if !a.begin(x, manner{}, &g) {
 					t.Error("the target has ended")
 					return
 				}

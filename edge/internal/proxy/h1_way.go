@@ -135,7 +135,10 @@ func (w *h1Way) expire() {
 
 // connection returns one for the attempt, which is interrupted with it.
 func (w *h1Way) connection(a *attempt) (*h1Conn, error) {
-	c := w.take()
+	var c *h1Conn
+	if !a.anew {
+		c = w.take()
+	}
 	if c == nil {
 		begin := time.Now()
 		conn, socket, err := w.dialer.dial(a.context())

@@ -108,35 +108,35 @@ func (f *forward) ServeExchange(x *exchange.Exchange) {
 		return
 	}
 	f.proxy.addForwarded(x)
-	var small []byte
+	how := manner{patience: gatePatience}
 	if isSmall(x) {
 		room := f.proxy.buffers.get()
 		defer f.proxy.buffers.put(room)
-		small = room[:x.Request.Length]
-		if _, err := io.ReadFull(x.Request.Body, small); err != nil {
+		how.small = room[:x.Request.Length]
+		if _, err := io.ReadFull(x.Request.Body, how.small); err != nil {
 			visitorFailed(err).answer(x)
 			return
 		}
 	}
 	choice := target.Choice{Cookie: cookie(x.Request.Fields, group.CookieName())}
-	patience := gatePatience
 	for stale := 0; len(choice.Tried) < maxAttempts && stale < maxStale; {
 		lease, ok := group.Choose(choice)
 		if !ok {
 			break
 		}
-		if failed = f.proxy.try(x, small, lease, patience); failed == nil {
+		if failed = f.proxy.try(x, lease, how); failed == nil {
 			return
 		}
 		if !failed.again {
 			break
 		}
-		if failed.stale {
+		if failed.stale && !(failed.sent && how.anew) {
 			stale++
+			how.anew = failed.sent // lest a request that kills its app is sent on one connection after the other
 			continue
 		}
 		if failed.later {
-			patience = 0 // the visitor has waited
+			how.patience = 0 // the visitor has waited
 		}
 		choice.Tried = append(choice.Tried, lease.Target)
 	}
@@ -164,8 +164,15 @@ func isSmall(x *exchange.Exchange) bool {
 	return x.Request.Length > 0 && x.Request.Length <= smallBody && !expectsContinue(x)
 }
 
+// A manner is how a request is tried.
+type manner struct {
+	small    []byte        // its body, where it is small
+	patience time.Duration // for a place at the target
+	anew     bool          // on a connection that is not kept from before
+}
+
 // try lets one target answer, once it has a place for the request. It returns nil when the answer is complete.
-func (p *Proxy) try(x *exchange.Exchange, small []byte, lease target.Lease, patience time.Duration) *failure {
+func (p *Proxy) try(x *exchange.Exchange, lease target.Lease, how manner) *failure {
 	var unconnected error
 	defer func() {
 		if unconnected != nil {
@@ -184,13 +191,13 @@ func (p *Proxy) try(x *exchange.Exchange, small []byte, lease target.Lease, pati
 	if wantsSwitch(x) && !w.switches() {
 		return &failure{status: 502, reason: "target_cannot_upgrade", err: exchange.ErrNoUpgrade}
 	}
-	place, err := w.gate.enter(x, x.Client, patience)
+	place, err := w.gate.enter(x, x.Client, how.patience)
 	if err != nil {
 		return notAdmitted(err)
 	}
 	defer place.leave()
 	a := p.attempts.Get().(*attempt)
-	if !a.begin(x, small, &w.guard) {
+	if !a.begin(x, how, &w.guard) {
 		return &failure{status: 502, reason: "target_drained", err: errDrained, again: true}
 	}
 	ans, err := w.send(a)

@@ -38,7 +38,7 @@ func TestWhoIsToBlameForSilence(t *testing.T) {
 					x.Idle = limit
 					begin := time.Now()
 					a := new(attempt)
-					if !a.begin(x, nil, &g) {
+					if !a.begin(x, manner{}, &g) {
 						t.Fatal("the target has ended")
 					}
 					tt.do(a)
@@ -63,7 +63,7 @@ func TestGuardOfManyAttempts(t *testing.T) {
 			x, _ := exchangetest.New("GET", "/")
 			x.Idle = time.Duration(i+1) * 10 * time.Second
 			attempts[i] = new(attempt)
-			attempts[i].begin(x, nil, &g)
+			attempts[i].begin(x, manner{}, &g)
 		}
 		attempts[1].end() // and those behind it stay where they are looked after
 		time.Sleep(45 * time.Second)
@@ -77,7 +77,7 @@ func TestGuardOfManyAttempts(t *testing.T) {
 			attempts[i].end()
 		}
 		g.close()
-		if len(g.attempts) > 0 || new(attempt).begin(attempts[0].x, nil, &g) {
+		if len(g.attempts) > 0 || new(attempt).begin(attempts[0].x, manner{}, &g) {
 			t.Error("an attempt begins after the target has ended")
 		}
 	})

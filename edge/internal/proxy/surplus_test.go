@@ -37,7 +37,7 @@ func talkative(c net.Conn) {
 			_, _ = io.ReadFull(r, make([]byte, len("hello")))
 		}
 		if body == "surplus" { // as much as no buffer takes in at once
-			body, more = strings.Repeat("x", 5000), poison
+			body, more = strings.Repeat("x", 50_000), poison
 		}
 		head := fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", len(body))
 		if line[0] == "HEAD" {

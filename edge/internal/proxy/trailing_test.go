@@ -17,7 +17,7 @@ func TestTrailersAreTakenWhileTheExchangeIsLent(t *testing.T) {
 		x.Request.Trailers.Add("X-Sum", "7")
 		var g guard
 		a := new(attempt)
-		if !a.begin(x, nil, &g) {
+		if !a.begin(x, manner{}, &g) {
 			t.Fatal("the target has ended")
 		}
 		r := w.request(a)
