@@ -168,7 +168,7 @@ func (t *h1Trip) readLength(p []byte) (n int, err error) {
 		return n, io.EOF
 	case n > 0:
 		return n, nil // an error waits for the next Read
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		return 0, io.ErrUnexpectedEOF
 	default:
 		return 0, err

@@ -110,7 +110,7 @@ func (u *upload) send() bool {
 		if chunked && n > 0 {
 			out = chunk(lent, n)
 		}
-		ended := err == io.EOF
+		ended := errors.Is(err, io.EOF)
 		u.last.Store(ended)
 		if ended && chunked {
 			out = u.appendEnd(out)
