@@ -18,8 +18,8 @@ type h1Conn struct {
 	used  bool      // has carried a request
 	since time.Time // when it became idle
 
-	look  func(fd uintptr) bool // isQuiet's question, bound once
-	quiet bool                  // and its answer
+	look  func(fd uintptr) bool // asks whether it is quiet; bound once
+	quiet bool                  // the answer
 }
 
 func newH1Conn(conn, socket net.Conn) *h1Conn {
