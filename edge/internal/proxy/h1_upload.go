@@ -17,7 +17,7 @@ const expectTimeout = time.Second
 // An upload sends the body of a request while the answer is waited for, or already comes.
 type upload struct {
 	t     *h1Trip
-	begin chan bool     // capacity 1: whether the target wants the body
+	begin chan bool     // capacity 1: whether the target wants the body; nil if it isn't asked
 	done  chan struct{} // closed when nothing more is sent
 	last  atomic.Bool   // its last bytes are being written
 	sent  bool          // the whole body; to be read once done is closed
@@ -28,9 +28,9 @@ type upload struct {
 const lastWrite = 50 * time.Millisecond
 
 func startUpload(t *h1Trip) *upload {
-	u := &upload{t: t, begin: make(chan bool, 1), done: make(chan struct{})}
-	if !expectsContinue(t.a.x) {
-		u.begin <- true
+	u := &upload{t: t, done: make(chan struct{})}
+	if expectsContinue(t.a.x) {
+		u.begin = make(chan bool, 1)
 	}
 	go u.run()
 	return u
@@ -44,16 +44,22 @@ func expectsContinue(x *exchange.Exchange) bool {
 
 func (u *upload) run() {
 	defer close(u.done)
+	u.sent = u.isWanted() && u.send()
+}
+
+// isWanted waits for what the target says.
+func (u *upload) isWanted() bool {
+	if u.begin == nil {
+		return true
+	}
 	patience := time.NewTimer(expectTimeout)
 	defer patience.Stop()
 	select {
 	case wanted := <-u.begin:
-		if !wanted {
-			return
-		}
+		return wanted
 	case <-patience.C:
+		return true
 	}
-	u.sent = u.send()
 }
 
 // mayBegin says that the target has said that it wants the body, or has answered without it. A nil upload is none.
@@ -74,6 +80,11 @@ func (u *upload) isSent() bool {
 	}
 	if !u.last.Load() {
 		return false
+	}
+	select {
+	case <-u.done:
+		return u.sent
+	default:
 	}
 	patience := time.NewTimer(lastWrite)
 	defer patience.Stop()
