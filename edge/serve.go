@@ -90,7 +90,7 @@ func newServer(ctx context.Context, path string, cfg *config.Config, stdout io.W
 		return s, err
 	}
 	s.groups = target.NewGroups(target.Options{Log: log, CookieKey: cookieKey, NewPool: proxy.NewPool})
-	s.proxy = proxy.New(proxy.Options{PublicPort: cfg.Listen.PublicPort})
+	s.proxy = proxy.New(proxy.Options{PublicPort: cfg.Listen.PublicPort, Log: log})
 	counted := chain.NewMetrics(s.access)
 	s.chain = chain.New(chain.Options{
 		Covers:         s.certs.Covers,

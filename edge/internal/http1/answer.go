@@ -2,6 +2,7 @@ package http1
 
 import (
 	"bytes"
+	"cmp"
 	"strings"
 
 	"github.com/onehost/edge/edge/internal/exchange"
@@ -18,10 +19,10 @@ func FindHead(b []byte, from int) (size, next int, err error) {
 		}
 		lf := from + i
 		if lf == 0 || b[lf-1] != '\r' {
-			return 0, 0, ErrMalformed
+			return 0, 0, errLineEnd
 		}
 		if lf == 1 {
-			return 0, 0, ErrMalformed // nothing before the empty line
+			return 0, 0, errHead // nothing before the empty line
 		}
 		if lf >= 3 && b[lf-2] == '\n' {
 			return lf + 1, 0, nil
@@ -64,7 +65,7 @@ func (a *Answer) Parse(head string) error {
 		}
 	}
 	if !ok {
-		return ErrMalformed
+		return cmp.Or(p.wrong, errHead)
 	}
 	return p.judge(kept)
 }
@@ -74,6 +75,7 @@ const lineEnd = "\r\n"
 // answerParser is what matters of an answer only while it is parsed.
 type answerParser struct {
 	*Answer
+	wrong      malformed // "" for what has no name of its own
 	http10     bool
 	keepAlive  bool
 	options    [maxConnectionOptions]string // other fields that Connection names
@@ -118,11 +120,13 @@ func (p *answerParser) field(name, value string) bool {
 	case is(name, "Content-Length"):
 		n, ok := parseLength(value)
 		if !ok || p.Length >= 0 && n != p.Length {
+			p.wrong = errFraming
 			return false
 		}
 		p.Length = n
 	case is(name, "Transfer-Encoding"):
 		if p.Chunked || !is(value, "chunked") {
+			p.wrong = errFraming
 			return false
 		}
 		p.Chunked = true
@@ -171,7 +175,7 @@ func (p *answerParser) connection(value string) bool {
 // judge is what can be said only when all fields are known. Fields from kept on are the answer's.
 func (p *answerParser) judge(kept int) error {
 	if p.Chunked && (p.Length >= 0 || p.http10) {
-		return ErrMalformed
+		return errFraming
 	}
 	bodyToCome := p.Status == 204 && (p.Chunked || p.Length > 0) // which would be taken for the next answer
 	p.Close = p.Close || p.http10 && !p.keepAlive || bodyToCome

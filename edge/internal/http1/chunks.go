@@ -79,7 +79,7 @@ func (c *Chunks) read(p []byte) (int, error) {
 				return 0, err
 			}
 			if len(line) > 0 {
-				return 0, ErrMalformed
+				return 0, errChunk
 			}
 			c.part = chunkSize
 		}
@@ -132,14 +132,14 @@ func (c *Chunks) readLine(limit int) ([]byte, error) {
 		if i := bytes.IndexByte(unread[scanned:], '\n'); i >= 0 {
 			end := scanned + i
 			if end == 0 || unread[end-1] != '\r' || end-1 > limit {
-				return nil, ErrMalformed
+				return nil, errChunk
 			}
 			c.in.Skip(end + 1)
 			return unread[:end-1], nil
 		}
 		scanned = len(unread)
 		if scanned > limit+1 {
-			return nil, ErrMalformed
+			return nil, errChunk
 		}
 		if err := c.in.Fill(limit + 2); err != nil {
 			return nil, err
@@ -155,23 +155,23 @@ func (c *Chunks) readSize() error {
 	}
 	size, extension, _ := bytes.Cut(line, []byte{';'})
 	if len(size) == 0 || len(size) > maxChunkDigits {
-		return ErrMalformed
+		return errChunk
 	}
 	c.left = 0
 	for _, digit := range size {
 		d := hexDigit(digit)
 		if d < 0 {
-			return ErrMalformed
+			return errChunk
 		}
 		c.left = c.left<<4 | int64(d)
 	}
 	for _, b := range extension {
 		if b < ' ' && b != '\t' || b >= 0x7f {
-			return ErrMalformed
+			return errChunk
 		}
 	}
 	if c.extra += len(extension); c.extra > maxChunkExtras {
-		return ErrMalformed
+		return errChunk
 	}
 	return nil
 }
@@ -187,11 +187,11 @@ func (c *Chunks) readTrailers() error {
 			return nil
 		}
 		if size += len(line); count == 0 || size > all {
-			return ErrMalformed
+			return errChunk
 		}
 		name, value, rest, ok := scanField(string(line))
 		if !ok || rest != "" {
-			return ErrMalformed
+			return errChunk
 		}
 		if err := c.trailers.Trailer(name, value); err != nil {
 			return err

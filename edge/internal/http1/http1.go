@@ -12,7 +12,20 @@ import (
 )
 
 // ErrMalformed says that bytes are no message, or one that can be read in more than one way.
-var ErrMalformed = errors.New("http1: malformed message")
+var ErrMalformed = errors.New("malformed HTTP/1.1 message")
+
+// malformed is an ErrMalformed that says what is wrong.
+type malformed string
+
+func (m malformed) Error() string      { return ErrMalformed.Error() + ": " + string(m) }
+func (malformed) Is(target error) bool { return target == ErrMalformed } //nolint:errorlint // what Is is for
+
+const (
+	errLineEnd = malformed("a line of the head does not end with CR LF")
+	errHead    = malformed("the status line or a field is none")
+	errFraming = malformed("Content-Length and Transfer-Encoding do not say one thing")
+	errChunk   = malformed("a chunk or a trailer is none")
+)
 
 // scanField takes the name and the value (RFC 9112, section 5) that s begins with, and returns what follows them: a line's end,
 // unless the field is malformed. A line that goes on the one before (obs-fold) is as malformed as whitespace before the colon:

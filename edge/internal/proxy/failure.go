@@ -17,6 +17,9 @@ import (
 // statusClientGone is never sent: the log says with it that nobody was there to be answered (ALB's HTTP 460).
 const statusClientGone = 460
 
+// badResponse is the reason of an answer that breaks the rules of HTTP.
+const badResponse = "target_bad_response"
+
 // A failure is why there is no answer from the target, or no whole one.
 type failure struct {
 	status int
@@ -114,7 +117,7 @@ func (a *attempt) targetFailed(err error) *failure {
 		again := !p.sent || !p.begun && isIdempotent(a.x.Method)
 		return &failure{status: 502, reason: "target_connection_closed", err: err, again: again, stale: again && p.reused, sent: p.sent}
 	default:
-		return &failure{status: 502, reason: "target_bad_response", err: err}
+		return &failure{status: 502, reason: badResponse, err: err}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -29,18 +30,23 @@ const smallBody = 16 << 10
 type Options struct {
 	// PublicPort is what visitors reach https under, for X-Forwarded-Port; 0: the port that they are connected to.
 	PublicPort int
+	Log        *slog.Logger // told, once a minute for each target, of answers that are refused; nil: nobody is
 }
 
 // A Proxy forwards exchanges to target groups.
 type Proxy struct {
 	publicPort string
+	log        *slog.Logger
 	buffers    buffers
 	attempts   sync.Pool // of *attempt
 }
 
 // New returns a Proxy. The connections are the targets' own: give [NewPool] to target.NewGroups.
 func New(o Options) *Proxy {
-	p := &Proxy{attempts: sync.Pool{New: func() any { return new(attempt) }}}
+	p := &Proxy{log: o.Log, attempts: sync.Pool{New: func() any { return new(attempt) }}}
+	if p.log == nil {
+		p.log = slog.New(slog.DiscardHandler)
+	}
 	if o.PublicPort != 0 {
 		p.publicPort = strconv.Itoa(o.PublicPort)
 	}
@@ -207,7 +213,9 @@ func (p *Proxy) try(x *exchange.Exchange, lease target.Lease, how manner) *failu
 		if connect := (*connectError)(nil); errors.As(err, &connect) {
 			unconnected = err
 		}
-		return a.failed(err)
+		failed := a.failed(err)
+		p.report(failed, x, w)
+		return failed
 	}
 	lease.Reached() // now: the answer may take hours to end, and what its end said of the target then would be old
 	x.Record.TargetCode = ans.status
@@ -218,9 +226,22 @@ func (p *Proxy) try(x *exchange.Exchange, lease target.Lease, how manner) *failu
 		place.leave() // what comes now may last for days
 	}
 	failed := p.deliver(a, ans)
+	p.report(failed, x, w)
 	if a.ctx == nil { // nobody can have kept it
 		a.forget()
 		p.attempts.Put(a)
 	}
 	return failed
+}
+
+// report says why an answer was refused: which of its app's bytes edge does not take a sysadmin could not guess.
+func (p *Proxy) report(f *failure, x *exchange.Exchange, w *pool) {
+	if f == nil || f.reason != badResponse {
+		return
+	}
+	now := time.Now().Unix()
+	if last := w.reported.Load(); now-last < 60 || !w.reported.CompareAndSwap(last, now) {
+		return
+	}
+	p.log.Warn("the answer of a target was refused", "target", x.Record.Target, "id", x.ID, "error", f.err)
 }

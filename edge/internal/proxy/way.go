@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/onehost/edge/edge/internal/exchange"
@@ -23,8 +24,9 @@ type way interface {
 // A pool is what is kept for a target as long as it exists.
 type pool struct {
 	way
-	gate  *gate
-	guard guard
+	gate     *gate
+	guard    guard
+	reported atomic.Int64 // when an answer was last said to be refused, in Unix seconds
 }
 
 // NewPool is for target.Options.
