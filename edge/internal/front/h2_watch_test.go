@@ -53,11 +53,13 @@ type modem struct {
 }
 
 func (m *modem) Read(p []byte) (int, error) {
-	if rate := m.rate.Load(); rate > 0 {
-		time.Sleep(time.Second)
-		p = p[:min(int64(len(p)), rate)]
+	rate := m.rate.Load()
+	if rate == 0 {
+		return m.Conn.Read(p)
 	}
-	return m.Conn.Read(p)
+	n, err := m.Conn.Read(p[:min(int64(len(p)), rate)])
+	time.Sleep(time.Duration(n) * time.Second / time.Duration(rate))
+	return n, err
 }
 
 // An h2event is that a stream moved or was reset.
