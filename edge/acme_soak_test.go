@@ -16,7 +16,7 @@ import (
 // visitors shake hands all the time, over TCP and QUIC, and the CA is away for a while now and then.
 func TestSoakCertificatesOfAMinute(t *testing.T) {
 	if os.Getenv("EDGE_SOAK") == "" {
-		t.Skip("a soak: set EDGE_SOAK=1")
+		t.Skip("SKIPPED: a soak: set EDGE_SOAK=1")
 	}
 	const rounds = 5
 	ca := acmetest.Start(t, acmetest.Options{Strict: true, RejectNonces: 20, Validity: time.Minute})
