@@ -78,6 +78,19 @@ func (r *running) plain() net.Conn {
 	return c
 }
 
+// TestHTTP10OverTLS holds that a visitor who offers nothing but HTTP/1.0 (`curl --http1.0`, old monitors) is served.
+func TestHTTP10OverTLS(t *testing.T) {
+	s := serve(t, echoed, "ECHO", echo(t))
+	c, err := tls.Dial("tcp", s.listeners.HTTPS[0].Addr().String(), &tls.Config{ServerName: "localhost", RootCAs: s.roots, NextProtos: []string{"http/1.0"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if answer, body := says(t, c, "GET /old HTTP/1.0\r\nHost: localhost\r\n\r\n"); answer.StatusCode != 200 || !strings.HasPrefix(body, "GET /old\n") {
+		t.Errorf("%s\n%s", answer.Status, body)
+	}
+}
+
 // TestTargetHears holds what a target is told of a visitor, by whom that is believed.
 func TestTargetHears(t *testing.T) {
 	const trusting = "public_port: 443, trusted_proxies: [127.0.0.0/8]"

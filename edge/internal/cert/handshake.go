@@ -15,7 +15,7 @@ func (m *Manager) TLS() *tls.Config { return m.terms }
 func (m *Manager) newTerms() *tls.Config {
 	terms := &tls.Config{
 		MinVersion:         tls.VersionTLS12,
-		NextProtos:         []string{"h2", "http/1.1"},
+		NextProtos:         []string{"h2", "http/1.1", "http/1.0"}, // without the last, who offers nothing else is turned away
 		GetCertificate:     m.certificate,
 		GetConfigForClient: m.termsFor,
 	}

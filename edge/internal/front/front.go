@@ -233,7 +233,7 @@ func (s *Server) serve(l *line, secure bool) {
 	case "h2":
 		l.protocol.Store(uint32(exchange.HTTP2))
 		s.h2.serve(l, conn)
-	case "", "http/1.1":
+	case "", "http/1.1", "http/1.0":
 		l.protocol.Store(uint32(exchange.HTTP11))
 		newH1(s, l, conn, &state).serve()
 	default: // acme-tls/1: with the handshake all is said (RFC 8737, section 3)
