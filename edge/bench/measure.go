@@ -248,7 +248,7 @@ func (b *bench) visit(ctx context.Context, r row, round int, servers []*server, 
 			said.WriteString(" (log)")
 		}
 	}
-	fmt.Fprintf(b.log, "%-8s round %d/%d  %-12s %s %s\n", clock.left(), round+1, b.reps, r.name, said.String(), r.unit.name)
+	fmt.Fprintf(b.log, "%-11s round %d/%d  %-12s %s %s\n", clock.left(), round+1, b.reps, r.name, said.String(), r.unit.name)
 }
 
 // A progress knows how long a run will still take.
@@ -262,7 +262,7 @@ func (p *progress) left() string {
 		return ""
 	}
 	left := time.Since(p.began) / time.Duration(p.done) * time.Duration(p.all-p.done)
-	return "-" + left.Round(time.Second).String()
+	return left.Round(time.Second).String() + " left"
 }
 
 // sample measures the server under the row's load. A load with errors is no sample.
