@@ -55,7 +55,7 @@ func (h *h2) serve(below *line, conn *tls.Conn) {
 		out:     newH2out(conn, below),
 		tails:   tails{since: h.s.clock.now()},
 	}
-	l.dismiss = l.goAway
+	l.dismiss, l.deliver = l.goAway, l.out.deliver
 	l.base = &http.Server{ //nolint:gosec // has no listeners; the other limits of time are guard's
 		// x/net answers what is longer itself; up to the double we do, as h1 does.
 		MaxHeaderBytes: 2 * h.s.limits.Head,

@@ -5,6 +5,7 @@ import (
 	"net"
 	"runtime"
 	"sync"
+	"time"
 )
 
 // An h2out is what x/net has for a connection: it reads from it directly, and writes by a goroutine.
@@ -21,6 +22,7 @@ type h2out struct {
 	less    sync.Cond // there is room again, or never will be, or the goroutine has ended
 	waiting []*[]byte // to be written, each as long as a TLS record
 	writing []*[]byte // the goroutine's
+	sent    uint64    // how often the goroutine has written
 	runs    bool      // the goroutine
 	rests   bool      // the goroutine is to end when it has nothing to do
 	err     error     // why nothing more can be written
@@ -98,10 +100,36 @@ func (o *h2out) run() {
 		o.mu.Unlock()
 		err := o.send()
 		o.mu.Lock()
+		o.sent++
 		if err != nil {
 			o.err = err
-			o.less.Broadcast()
 		}
+		o.less.Broadcast()
+	}
+}
+
+// deliverTime is how long deliver waits at most.
+const deliverTime = 100 * time.Millisecond
+
+// deliver has flush give to x/net what the visitor must have before what comes next, and waits until it is written.
+func (o *h2out) deliver(flush func() error) {
+	o.mu.Lock()
+	before := o.sent
+	o.mu.Unlock()
+	if flush() != nil {
+		return
+	}
+	late := false
+	defer time.AfterFunc(deliverTime, func() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		late = true
+		o.less.Broadcast()
+	}).Stop()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for o.err == nil && !late && (o.sent == before || len(o.waiting) > 0 || len(o.writing) > 0) {
+		o.less.Wait()
 	}
 }
 

@@ -111,12 +111,25 @@ func (st *stream) serve() (whole bool) {
 		return true // the stream's end is its owner's business, or st.end's
 	}
 	if x.Aborted() != nil {
-		if x.HeadSent() && st.writeErr == nil {
-			_ = st.Flush() // the visitor gets what there is
-		}
+		st.deliver() // the visitor gets what there is
 		return false
 	}
+	if st.body != nil && !st.body.ended() {
+		st.deliver()
+	}
 	return st.sendTrailers() == nil
+}
+
+// deliver has what there is of the answer leave before the library resets the stream, as it does to end a request that was not
+// read to its end (RFC 9113, section 8.1): curl, for one, drops an answer that comes together with the reset.
+func (st *stream) deliver() {
+	switch {
+	case !st.x.HeadSent() || st.writeErr != nil:
+	case st.of.deliver != nil:
+		st.of.deliver(st.Flush)
+	default:
+		_ = st.Flush()
+	}
 }
 
 // recover logs a panic that chain has not seen. The stream is reset.
@@ -359,6 +372,7 @@ type streamBody struct {
 	mu    sync.Mutex
 	st    *stream // nil once the exchange is over
 	first []byte  // what lookForBody has read
+	read  int64   // bytes
 	err   error   // what every further Read returns
 }
 
@@ -381,6 +395,7 @@ func (b *streamBody) Read(p []byte) (int, error) {
 	n, err := st.r.Body.Read(p)
 	st.reading.end(n)
 	st.of.in.Add(int64(n))
+	b.read += int64(n)
 	if err == nil {
 		return n, nil
 	}
@@ -391,6 +406,15 @@ func (b *streamBody) Read(p []byte) (int, error) {
 		b.err = st.readFailed(err)
 	}
 	return n, b.err
+}
+
+// ended reports whether it was read to its end, even by who did not wait to be told.
+func (b *streamBody) ended() bool {
+	if !b.mu.TryLock() { // somebody still reads, against the rules
+		return false
+	}
+	defer b.mu.Unlock()
+	return errors.Is(b.err, io.EOF) || b.st != nil && b.read == b.st.x.Request.Length
 }
 
 // takeTrailers: of h2 there are only those that a Trailer field has announced.

@@ -24,7 +24,8 @@ type streams struct {
 
 	in, out atomic.Int64 // bytes of bodies
 
-	dismiss func() // tells the visitor to open no more of them here
+	deliver func(flush func() error) // nil, or sees to it that an answer has left before its stream is reset
+	dismiss func()                   // tells the visitor to open no more of them here
 
 	rest func(resting bool) // nil, or told of the first handler and of the end of the last
 }

@@ -16,6 +16,10 @@ const (
 
 // Chunks reads a chunked body (RFC 9112, section 7.1) from an input that holds a buffer.
 type Chunks struct {
+	// Padded allows for blanks behind a chunk's size, which old servers send (RFC 9112, section 7.1.1: "bad whitespace", which
+	// a recipient has to take).
+	Padded bool
+
 	in       *Input
 	trailers Trailers
 	part     chunkPart
@@ -42,7 +46,7 @@ const (
 )
 
 // Reset begins a body.
-func (c *Chunks) Reset(in *Input, t Trailers) { *c = Chunks{in: in, trailers: t} }
+func (c *Chunks) Reset(in *Input, t Trailers) { *c = Chunks{Padded: c.Padded, in: in, trailers: t} }
 
 // Read returns io.EOF once the last chunk and the trailers have been read, [ErrMalformed] or [ErrFull], or the error of the
 // connection; io.ErrUnexpectedEOF if that ended too soon.
@@ -147,13 +151,16 @@ func (c *Chunks) readLine(limit int) ([]byte, error) {
 	}
 }
 
-// readSize reads chunk-size [ chunk-ext ] CRLF: digits only, no whitespace; extensions are checked and ignored.
+// readSize reads chunk-size [ chunk-ext ] CRLF: digits, blanks only where they are allowed; extensions are checked and ignored.
 func (c *Chunks) readSize() error {
 	line, err := c.readLine(maxChunkLine)
 	if err != nil {
 		return err
 	}
 	size, extension, _ := bytes.Cut(line, []byte{';'})
+	if c.Padded {
+		size = bytes.TrimRight(size, " \t")
+	}
 	if len(size) == 0 || len(size) > maxChunkDigits {
 		return errChunk
 	}

@@ -124,3 +124,19 @@ func TestReadyIsNotTooShy(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestBlanksBehindASizeAreForThoseWhoAllowThem(t *testing.T) {
+	for _, raw := range []string{"5  \r\nhello\r\n0 \r\n\r\n", "5\t;a=b\r\nhello\r\n0\r\n\r\n"} {
+		for _, padded := range []bool{false, true} {
+			pool := Buffers{Size: 64}
+			in := Input{From: &steps{[]byte(raw), 3}}
+			in.Borrow(&pool)
+			c := Chunks{Padded: padded}
+			c.Reset(&in, &trailers{})
+			body, err := io.ReadAll(&c)
+			if padded && (err != nil || string(body) != "hello") || !padded && !errors.Is(err, ErrMalformed) {
+				t.Errorf("%q, padded %t: %q, %v", raw, padded, body, err)
+			}
+		}
+	}
+}

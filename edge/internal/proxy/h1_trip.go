@@ -59,13 +59,9 @@ func (t *h1Trip) ask() error {
 // listen reads the head of the answer, and passes on those that come before it.
 func (t *h1Trip) listen() error {
 	asked := time.Now()
-	defer func() {
-		if !t.a.progress.begun {
-			t.a.progress.wait = time.Since(asked)
-		}
-	}()
+	defer func() { t.a.progress.wait = time.Since(asked) }()
 	for interim := 0; ; interim++ {
-		if err := t.readHead(asked); err != nil {
+		if err := t.readHead(); err != nil {
 			return err
 		}
 		t.a.touch() // and not with each of its bytes: a head that comes in drops is no answer
@@ -90,7 +86,7 @@ func (t *h1Trip) listen() error {
 const maxInterim = 16
 
 // readHead reads one head, whose strings become the exchange's.
-func (t *h1Trip) readHead(asked time.Time) error {
+func (t *h1Trip) readHead() error {
 	in := &t.conn.in
 	in.Borrow(&t.way.inputs)
 	for size, next := 0, 0; ; {
@@ -110,9 +106,7 @@ func (t *h1Trip) readHead(asked time.Time) error {
 			}
 			return err
 		}
-		if p := &t.a.progress; !p.begun {
-			p.begun, p.wait = true, time.Since(asked)
-		}
+		t.a.progress.begun = true
 	}
 }
 
@@ -127,6 +121,7 @@ func (t *h1Trip) answered() {
 	case head.Chunked:
 		t.framed = byChunks
 		t.tail.begin(head.Trailer)
+		t.chunks.Padded = true
 		t.chunks.Reset(&t.conn.in, &t.tail)
 		a.answer.announced = t.tail.announced
 	case head.Length >= 0:

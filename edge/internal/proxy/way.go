@@ -76,7 +76,7 @@ type progress struct {
 	sent      bool          // the target may have seen some of it
 	begun     bool          // the first byte of an answer, be it a 1xx, has come
 	connect   time.Duration // to get a connection; 0 for a pooled one
-	wait      time.Duration // from the request's head sent to the answer's first byte, or to where waiting ended without one
+	wait      time.Duration // from the request's head sent to the answer's, after those with 1xx, or to where waiting ended without one
 }
 
 // A connectError says that there is no connection to the target: nothing was sent.
