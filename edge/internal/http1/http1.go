@@ -18,7 +18,7 @@ var ErrMalformed = errors.New("malformed HTTP/1.1 message")
 type malformed string
 
 func (m malformed) Error() string      { return ErrMalformed.Error() + ": " + string(m) }
-func (malformed) Is(target error) bool { return target == ErrMalformed } //nolint:errorlint // what Is is for
+func (malformed) Is(target error) bool { return target == ErrMalformed }
 
 const (
 	errLineEnd = malformed("a line of the head does not end with CR LF")
