@@ -23,6 +23,7 @@ type h2out struct {
 	waiting []*[]byte // to be written, each as long as a TLS record
 	writing []*[]byte // the goroutine's
 	sent    uint64    // how often the goroutine has written
+	busy    bool      // it is writing
 	runs    bool      // the goroutine
 	rests   bool      // the goroutine is to end when it has nothing to do
 	err     error     // why nothing more can be written
@@ -95,12 +96,13 @@ func (o *h2out) run() {
 		o.mu.Unlock()
 		runtime.Gosched() // until everybody who is ready has had his turn
 		o.mu.Lock()
-		o.waiting, o.writing = o.writing, o.waiting
+		o.waiting, o.writing, o.busy = o.writing, o.waiting, true
 		o.less.Broadcast()
 		o.mu.Unlock()
 		err := o.send()
 		o.mu.Lock()
 		o.sent++
+		o.busy = false
 		if err != nil {
 			o.err = err
 		}
@@ -128,7 +130,7 @@ func (o *h2out) deliver(flush func() error) {
 	}).Stop()
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for o.err == nil && !late && (o.sent == before || len(o.waiting) > 0 || len(o.writing) > 0) {
+	for o.err == nil && !late && (o.sent == before || len(o.waiting) > 0 || o.busy) {
 		o.less.Wait()
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,18 +20,8 @@ import (
 func TestAPortIsHeldWhileItsListenerComesAndGoes(t *testing.T) {
 	t.Parallel()
 	addr := localhost(Port(t))
-	for range 5 { // somebody else on this machine may ask for a port by its number, which nothing keeps him from
-		visitor, err := net.Dial("tcp", addr)
-		if err != nil {
-			break
-		}
-		visitor.Close()
-		addr = localhost(Port(t))
-	}
 	for range 3 {
-		if _, err := net.Dial("tcp", addr); !errors.Is(err, syscall.ECONNREFUSED) {
-			t.Fatalf("nobody listens, and yet: %v", err)
-		}
+		awaitRefusal(t, addr)
 		listener, err := net.Listen("tcp", addr)
 		if err != nil {
 			t.Fatal(err)
@@ -42,6 +33,23 @@ func TestAPortIsHeldWhileItsListenerComesAndGoes(t *testing.T) {
 		visitor.Close()
 		listener.Close()
 		AwaitForks()
+	}
+}
+
+// awaitRefusal waits until nobody listens: a process that is just being started may have a copy of the listener for a moment.
+func awaitRefusal(t *testing.T, addr string) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); ; runtime.Gosched() {
+		visitor, err := net.Dial("tcp", addr)
+		if errors.Is(err, syscall.ECONNREFUSED) {
+			return
+		}
+		if err == nil {
+			visitor.Close()
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("nobody listens, and yet: %v", err)
+		}
 	}
 }
 
