@@ -29,7 +29,12 @@ func to(t testing.TB, urls ...string) exchange.Handler {
 // toGroup is to with settings. drain drops all targets, which have no time to drain.
 func toGroup(t testing.TB, settings config.TargetGroup, urls ...string) (h exchange.Handler, drain func()) {
 	t.Helper()
-	groups := target.NewGroups(target.Options{NewPool: NewPool})
+	return toGroupOf(t, target.NewGroups(target.Options{NewPool: NewPool}), settings, urls...)
+}
+
+// toGroupOf is toGroup in groups, which run until the test has ended.
+func toGroupOf(t testing.TB, groups *target.Groups, settings config.TargetGroup, urls ...string) (h exchange.Handler, drain func()) {
+	t.Helper()
 	settings.Health.Off = true
 	for _, u := range urls {
 		settings.Targets = append(settings.Targets, config.Target{URL: u, Weight: 1})

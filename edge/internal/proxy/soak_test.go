@@ -42,26 +42,7 @@ func pooledOver(t testing.TB, dial target.DialFunc, urls ...string) (exchange.Ha
 		pools = append(pools, p.(*pool))
 		return p
 	}})
-	settings := config.TargetGroup{}
-	settings.Health.Off = true
-	for _, u := range urls {
-		settings.Targets = append(settings.Targets, config.Target{URL: u, Weight: 1})
-	}
-	plan := groups.Plan(map[string]config.TargetGroup{"app": settings})
-	plan.Commit()
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- groups.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
-	h, err := New(Options{}).Forward(plan.Group, map[string]int{"app": 1})
-	if err != nil {
-		t.Fatal(err)
-	}
+	h, _ := toGroupOf(t, groups, config.TargetGroup{}, urls...)
 	return h, pools
 }
 
