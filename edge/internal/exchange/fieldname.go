@@ -1,16 +1,26 @@
 package exchange
 
-import "strings"
-
 // IsToken reports whether s is what a field name has to be (RFC 9110, section 5.6.2).
 func IsToken(s string) bool {
 	for i := range len(s) {
-		if c := s[i]; !plainByte[c] && strings.IndexByte("!#$%&'*+.^_`|~", c) < 0 {
+		if !tokenByte[s[i]] {
 			return false
 		}
 	}
 	return s != ""
 }
+
+// IsTokenByte reports whether c may be in a token.
+func IsTokenByte(c byte) bool { return tokenByte[c] }
+
+// tokenByte is plainByte and more. It is never changed.
+var tokenByte = func() (t [256]bool) {
+	t = plainByte
+	for _, c := range []byte("!#$%&'*+.^_`|~") {
+		t[c] = true
+	}
+	return t
+}()
 
 // IsPlainName reports whether a field name is of letters, digits and hyphens, as ALB's drop_invalid_header_fields wants it:
 // CGI and its heirs read X_Forwarded_For as X-Forwarded-For.

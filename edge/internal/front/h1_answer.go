@@ -195,7 +195,7 @@ func (h *h1) appendFields(b []byte, fields exchange.Fields) []byte {
 		if ownField(f.Name) && (h.x.Response.Status != http.StatusSwitchingProtocols || !exchange.EqualName(f.Name, "Upgrade")) {
 			continue
 		}
-		if !isTokenString(f.Name) || !validValue(f.Value) {
+		if !exchange.IsToken(f.Name) || !exchange.IsFieldValue(f.Value) {
 			h.s.log.Warn("answer's field left out: not allowed in a head", "name", strconv.Quote(f.Name), "path", strconv.Quote(h.x.RawPath))
 			continue
 		}

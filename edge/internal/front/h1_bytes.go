@@ -1,70 +1,17 @@
 package front
 
-import "strings"
+import (
+	"strings"
 
-// isToken says which bytes a token may have (RFC 9110, section 5.6.2).
-var isToken = func() (t [256]bool) {
-	for c := '0'; c <= '9'; c++ {
-		t[c] = true
-	}
-	for c := 'a'; c <= 'z'; c++ {
-		t[c], t[c-'a'+'A'] = true, true
-	}
-	for _, c := range "!#$%&'*+-.^_`|~" {
-		t[c] = true
-	}
-	return t
-}()
-
-func isTokenString(s string) bool {
-	for i := range len(s) {
-		if !isToken[s[i]] {
-			return false
-		}
-	}
-	return s != ""
-}
-
-// validValue says whether s may be a field's value: no control characters but tabs (RFC 9110, section 5.5).
-func validValue(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
-			return false
-		}
-	}
-	return true
-}
+	"github.com/onehost/edge/edge/internal/http1"
+)
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
-
-// hexDigit returns the value of a hexadecimal digit, or -1.
-func hexDigit(c byte) int {
-	switch {
-	case isDigit(c):
-		return int(c - '0')
-	case 'a' <= c && c <= 'f':
-		return int(c-'a') + 10
-	case 'A' <= c && c <= 'F':
-		return int(c-'A') + 10
-	}
-	return -1
-}
-
-// trim removes optional whitespace (RFC 9110, section 5.6.3).
-func trim(s string) string {
-	for s != "" && (s[0] == ' ' || s[0] == '\t') {
-		s = s[1:]
-	}
-	for s != "" && (s[len(s)-1] == ' ' || s[len(s)-1] == '\t') {
-		s = s[:len(s)-1]
-	}
-	return s
-}
 
 // hasToken says whether a comma-separated list has token.
 func hasToken(list, token string) bool {
 	for t := range strings.SplitSeq(list, ",") {
-		if strings.EqualFold(trim(t), token) {
+		if strings.EqualFold(http1.Trim(t), token) {
 			return true
 		}
 	}

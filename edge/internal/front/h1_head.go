@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/onehost/edge/edge/internal/exchange"
+	"github.com/onehost/edge/edge/internal/http1"
 )
 
 // A headScan finds the end of a head in bytes that arrive bit by bit, looking at each byte once.
@@ -55,7 +56,7 @@ func firstByte(c byte) refusal {
 		return bad(ReasonTLSOnPlain)
 	case c == '\r', c == '\n':
 		return bad(ReasonEmptyLine)
-	case !isToken[c]:
+	case !exchange.IsTokenByte(c):
 		return bad(ReasonBadMethod)
 	}
 	return accepted
@@ -114,7 +115,7 @@ func (h *head) parse(text string, request *exchange.Request) refusal {
 func (h *head) requestLine(line string) refusal {
 	r := h.request
 	method, rest, ok := strings.Cut(line, " ")
-	if !isTokenString(method) {
+	if !exchange.IsToken(method) {
 		return bad(ReasonBadMethod)
 	}
 	if !ok || rest == "" {
@@ -160,14 +161,14 @@ func parseField(line string) (name, value string, why refusal) {
 		return "", "", bad(ReasonEmptyHeader)
 	}
 	name = line[:colon]
-	if !isTokenString(name) {
+	if !exchange.IsToken(name) {
 		if looksLikeFraming(name) {
 			return "", "", bad(ReasonSuspiciousHeader)
 		}
 		return "", "", badHeader(name)
 	}
-	value = trim(line[colon+1:])
-	if !validValue(value) {
+	value = http1.Trim(line[colon+1:])
+	if !exchange.IsFieldValue(value) {
 		return "", "", badHeader(value)
 	}
 	return name, value, accepted
@@ -279,8 +280,8 @@ func (h *head) transferEncoding(value string) refusal {
 	chunked := 0
 	for coding := range strings.SplitSeq(value, ",") {
 		coding, _, _ = strings.Cut(coding, ";")
-		coding = trim(coding)
-		if !isTokenString(coding) {
+		coding = http1.Trim(coding)
+		if !exchange.IsToken(coding) {
 			return bad(ReasonBadTransferEncoding)
 		}
 		if strings.EqualFold(coding, "chunked") {

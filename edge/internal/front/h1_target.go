@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/onehost/edge/edge/internal/exchange"
+	"github.com/onehost/edge/edge/internal/http1"
 )
 
 // target takes the request's target: origin-form, absolute-form, or "*" of OPTIONS (RFC 9112, section 3.2).
@@ -69,7 +70,7 @@ func checkTarget(target string) refusal {
 // checkEscapes refuses a path with a "%" that no two hexadecimal digits follow (RFC 3986, section 2.1).
 func checkEscapes(path string) refusal {
 	for i := strings.IndexByte(path, '%'); i >= 0; {
-		if i+2 >= len(path) || hexDigit(path[i+1]) < 0 || hexDigit(path[i+2]) < 0 {
+		if i+2 >= len(path) || http1.HexDigit(path[i+1]) < 0 || http1.HexDigit(path[i+2]) < 0 {
 			return bad(ReasonBadURI)
 		}
 		next := strings.IndexByte(path[i+3:], '%')

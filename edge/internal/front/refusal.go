@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"net/http"
 	"strconv"
+
+	"github.com/onehost/edge/edge/internal/exchange"
 )
 
 // Reasons for which a request is refused. Those that ALB's desync mitigation has too are called as there
@@ -72,7 +74,7 @@ func (s *Server) noteRefusal(why refusal, r Refusal) (id string) {
 	if s.refused != nil {
 		s.refused(&r)
 	}
-	if !validValue(r.ID) {
+	if !exchange.IsFieldValue(r.ID) {
 		return ""
 	}
 	return r.ID

@@ -87,7 +87,7 @@ func (st *stream) mayBeSent(f *exchange.Field) bool {
 	if ownField(f.Name) {
 		return false
 	}
-	if !isTokenString(f.Name) || !validValue(f.Value) {
+	if !exchange.IsToken(f.Name) || !exchange.IsFieldValue(f.Value) {
 		st.of.s.log.Warn("answer's field left out: not allowed in a head", "name", strconv.Quote(f.Name), "path", strconv.Quote(st.x.RawPath))
 		return false
 	}

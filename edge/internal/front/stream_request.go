@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/onehost/edge/edge/internal/exchange"
+	"github.com/onehost/edge/edge/internal/http1"
 )
 
 // A streamHead is a request of x/net or quic-go on its way to become ours.
@@ -34,7 +35,7 @@ func (h *streamHead) parse() refusal {
 		}
 	}
 	switch {
-	case !isTokenString(from.Method):
+	case !exchange.IsToken(from.Method):
 		return bad(ReasonBadMethod)
 	case r.Method == http.MethodConnect, r.Method == http.MethodTrace:
 		return refusal{http.StatusMethodNotAllowed, ReasonMethodRefused}
@@ -104,7 +105,7 @@ func (h *streamHead) field(name, value string) refusal {
 		return refusal{http.StatusRequestHeaderFieldsTooLarge, ReasonFieldTooLong}
 	}
 	h.size += length + len("\r\n")
-	if trim(value) != value {
+	if http1.Trim(value) != value {
 		return bad(ReasonNonCompliantHeader) // RFC 9113, section 8.2.1
 	}
 	switch name {

@@ -156,7 +156,7 @@ func parseLength(value string) (n int64, ok bool) {
 
 func (p *answerParser) connection(value string) bool {
 	for option := range strings.SplitSeq(value, ",") {
-		switch option = trim(option); {
+		switch option = Trim(option); {
 		case option == "":
 		case exchange.EqualName(option, "close"):
 			p.Close = true

@@ -166,7 +166,7 @@ func (c *Chunks) readSize() error {
 	}
 	c.left = 0
 	for _, digit := range size {
-		d := hexDigit(digit)
+		d := HexDigit(digit)
 		if d < 0 {
 			return errChunk
 		}

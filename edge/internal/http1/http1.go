@@ -69,8 +69,8 @@ func tableOf(is func(string) bool) (t [256]bool) {
 	return t
 }
 
-// trim removes optional whitespace (RFC 9110, section 5.6.3).
-func trim(s string) string {
+// Trim removes optional whitespace (RFC 9110, section 5.6.3).
+func Trim(s string) string {
 	for s != "" && isBlank(s[0]) {
 		s = s[1:]
 	}
@@ -88,8 +88,8 @@ func isBlank(c byte) bool { return c == ' ' || c == '\t' }
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
-// hexDigit returns the value of a hexadecimal digit, or -1.
-func hexDigit(c byte) int {
+// HexDigit returns the value of a hexadecimal digit, or -1.
+func HexDigit(c byte) int {
 	switch {
 	case isDigit(c):
 		return int(c - '0')
