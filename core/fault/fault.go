@@ -6,7 +6,10 @@
 // In come codes that more than one room needs. What an error says to people is said where it happens.
 package fault
 
-import "errors"
+import (
+	"errors"
+	"strings"
+)
 
 // A Code is a kind of failure.
 type Code string
@@ -24,17 +27,7 @@ const (
 )
 
 // Error is the code in words.
-func (c Code) Error() string {
-	switch c {
-	case NotFound:
-		return "not found"
-	case TooLarge:
-		return "too large"
-	case TooMany:
-		return "too many requests"
-	}
-	return string(c)
-}
+func (c Code) Error() string { return strings.ReplaceAll(string(c), "_", " ") }
 
 // CodeOf returns the code of err, "" if it has none.
 func CodeOf(err error) Code {
