@@ -89,6 +89,10 @@ type Store interface {
 	// anew. Ending the context ends the feed.
 	Watch(ctx context.Context, collection, after string) (Feed, error)
 
+	// Ready returns nil when the store can be read and written to now, unavailable when it can't be at the moment, and another error
+	// when a person has to do something about it, which the error says.
+	Ready(ctx context.Context) error
+
 	// Check looks for damage, as far as that can be found, and says all that it finds. It may read everything and take its time.
 	Check(ctx context.Context) error
 
