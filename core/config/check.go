@@ -31,6 +31,7 @@ func check(c *Config, partial bool) []Problem {
 			k.conditions = append(k.conditions, f)
 		}
 	}
+	k.store()
 	k.listen()
 	k.tls()
 	k.sites()

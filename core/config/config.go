@@ -18,12 +18,14 @@ package config
 import (
 	"log/slog"
 	"net/netip"
+	"strings"
 	"time"
 )
 
 // Config is a whole, valid configuration: relative paths are made absolute, names refer to something that exists.
 type Config struct {
 	DataDir      string                 `yaml:"data_dir" is:"file" doc:"Folder for what edge keeps. Default: STATE_DIRECTORY, else data beside the main file."`
+	Store        Store                  `yaml:"store" doc:"Where all that lasts is kept: sqlite, or the URI of a MongoDB replica set."`
 	Shutdown     time.Duration          `yaml:"shutdown" default:"30s" doc:"How long a stop may drain."`
 	Listen       Listen                 `yaml:"listen" doc:"Where visitors and operators come in."`
 	Log          Log                    `yaml:"log" doc:"What is logged where."`
@@ -36,6 +38,30 @@ type Config struct {
 	Files []string `yaml:"-"`
 
 	places places
+}
+
+// Store says where all that lasts is kept.
+type Store struct {
+	URI      string `yaml:"uri,scalar" is:"store" default:"sqlite" doc:"sqlite: the file edge.db in data_dir. Or mongodb://… or mongodb+srv://…: a replica set, which several hosts may share."` // a secret when it has a password
+	User     string `yaml:"user" is:"line" doc:"Who edge is to MongoDB, where the URI does not say it."`
+	Password string `yaml:"password" is:"secret" doc:"The user's password."`
+	Key      string `yaml:"key" is:"key" doc:"32 bytes in base64, the same on all hosts: what private keys are sealed with before MongoDB gets them."` // the bytes
+}
+
+// SQLite is the URI of the embedded store.
+const SQLite = "sqlite"
+
+// Embedded reports whether the store is this host's own.
+func (s Store) Embedded() bool { return s.URI == SQLite }
+
+// String names the store without what is secret.
+func (s Store) String() string {
+	scheme, rest, ok := strings.Cut(s.URI, "://")
+	if !ok {
+		return s.URI
+	}
+	rest, _, _ = strings.Cut(rest, "?")
+	return scheme + "://" + rest[strings.LastIndexByte(rest, '@')+1:]
 }
 
 // Listen says where visitors and operators come in.

@@ -98,6 +98,11 @@ func specialForm(f form, is string) form {
 	case "hmac":
 		f.wants, f.pattern, f.secret = "a key in base64url, as the CA shows it", `^[A-Za-z0-9_-]+=*$`, true
 		f.parse = func(text string, _ *source) (any, error) { return parseHMAC(text) }
+	case "store":
+		f.wants, f.pattern, f.secret = "sqlite, or a URI such as mongodb://db1,db2,db3/edge or mongodb+srv://…", `^(sqlite|mongodb(\+srv)?://[^\s\x00-\x1f/?]+(/[^\s\x00-\x1f]*)?(\?[^\s\x00-\x1f]*)?)$`, true
+	case "key":
+		f.wants, f.pattern, f.secret = "32 bytes in base64, as `openssl rand -base64 32` prints them", `^[A-Za-z0-9+/_-]{43}=?$`, true
+		f.parse = func(text string, _ *source) (any, error) { return parseKey(text) }
 	case "media":
 		f.wants, f.pattern = "a media type such as text/html; charset=utf-8", `^[!-.0-~]+/[ -~]+$`
 		f.parse = func(text string, _ *source) (any, error) {
@@ -288,6 +293,16 @@ func parseHMAC(text string) (string, error) {
 		return "", errors.New("letters of it are missing")
 	}
 	return text, nil
+}
+
+// parseKey returns the bytes of a key in either base64 alphabet (RFC 4648, sections 4 and 5).
+func parseKey(text string) (string, error) {
+	text = strings.NewReplacer("-", "+", "_", "/", "=", "").Replace(text)
+	key, err := base64.RawStdEncoding.Strict().DecodeString(text)
+	if err != nil {
+		return "", errors.New("it can't be read as base64")
+	}
+	return string(key), nil
 }
 
 // parseSource reads one source expression of a Content-Security-Policy (CSP3, section 2.3.1).

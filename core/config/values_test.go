@@ -48,6 +48,14 @@ func TestValues(t *testing.T) {
 	here := mustAbs("testdata")
 	equal(t, "data_dir", c.DataDir, "/var/lib/edge")
 	equal(t, "shutdown", c.Shutdown, 36*time.Hour)
+	key := make([]byte, 32)
+	for i := range key {
+		key[i] = byte(i)
+	}
+	equal(t, "store", c.Store, Store{
+		URI:  "mongodb://db1.internal,db2.internal:27018,db3.internal/planner?replicaSet=rs0&tls=true",
+		User: "edge", Password: "c2VjcmV0LW9mLXRoZS1hY2NvdW50", Key: string(key),
+	})
 	equal(t, "listen", c.Listen, Listen{
 		HTTP: []string{":80"}, HTTPS: []string{":443", "[::1]:8443", "localhost:9443"}, PublicPort: 443,
 		Admin: "unix:" + here + "/run/admin.sock", AdminGroup: "www-data", Metrics: "127.0.0.1:9180",
