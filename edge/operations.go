@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/onehost/edge/core/fault"
 	"github.com/onehost/edge/edge/internal/admin"
 	"github.com/onehost/edge/edge/internal/cert"
 	"github.com/onehost/edge/edge/internal/front"
@@ -100,11 +101,11 @@ func (s *server) RenewCertificate(ctx context.Context, host string) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, cert.ErrNoHost):
-		return &admin.Error{Code: admin.CodeNotFound, Message: err.Error()}
+		return &admin.Error{Code: fault.NotFound, Message: err.Error()}
 	case errors.Is(err, cert.ErrNotManaged):
-		return &admin.Error{Code: admin.CodeInvalid, Message: err.Error()}
+		return &admin.Error{Code: fault.Invalid, Message: err.Error()}
 	default:
-		return &admin.Error{Code: admin.CodeUnavailable, Message: err.Error()}
+		return &admin.Error{Code: fault.Unavailable, Message: err.Error()}
 	}
 }
 
@@ -128,9 +129,9 @@ func coded(err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, target.ErrNoGroup), errors.Is(err, target.ErrNoTarget):
-		return &admin.Error{Code: admin.CodeNotFound, Message: err.Error()}
+		return &admin.Error{Code: fault.NotFound, Message: err.Error()}
 	default:
-		return &admin.Error{Code: admin.CodeInvalid, Message: err.Error()}
+		return &admin.Error{Code: fault.Invalid, Message: err.Error()}
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/onehost/edge/core/config"
+	"github.com/onehost/edge/core/fault"
 	"github.com/onehost/edge/edge/internal/admin"
 	"golang.org/x/sys/unix"
 )
@@ -103,7 +104,7 @@ func (s *server) reload(ctx context.Context) (outcome admin.ReloadOutcome, err e
 // stopping returns an error from the moment that the server is asked to stop.
 func (s *server) stopping() error {
 	if s.draining.Load() {
-		return &admin.Error{Code: admin.CodeUnavailable, Message: "the server is stopping"}
+		return &admin.Error{Code: fault.Unavailable, Message: "the server is stopping"}
 	}
 	return nil
 }
@@ -129,6 +130,9 @@ func needRestart(before, after *config.Config) []config.Problem {
 	}
 	if before.DataDir != after.DataDir {
 		refuse("data_dir", before.DataDir)
+	}
+	if before.Store != after.Store {
+		refuse("store", before.Store)
 	}
 	follows := map[string]bool{ // from another one, which is named
 		"public_port": !slices.Equal(before.Listen.HTTPS, after.Listen.HTTPS),

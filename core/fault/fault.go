@@ -8,26 +8,50 @@ package fault
 
 import (
 	"errors"
+	"net/http"
 	"strings"
 )
 
 // A Code is a kind of failure.
 type Code string
 
-// The codes. The HTTP status that one becomes stands behind it.
+// The codes.
 const (
-	Invalid      Code = "invalid"      // the request can't be meant: 400
-	Unauthorized Code = "unauthorized" // nobody knows who asks: 401
-	Forbidden    Code = "forbidden"    // who asks may not: 403
-	NotFound     Code = "not_found"    // there is no such thing: 404
-	Conflict     Code = "conflict"     // there is another such thing, or it has changed: 409
-	TooLarge     Code = "too_large"    // 413
-	TooMany      Code = "too_many"     // asked too often: 429
-	Unavailable  Code = "unavailable"  // it may work if tried again: 503
+	Invalid      Code = "invalid"      // the request can't be meant
+	Unauthorized Code = "unauthorized" // nobody knows who asks
+	Forbidden    Code = "forbidden"    // who asks may not
+	NotFound     Code = "not_found"    // there is no such thing
+	Conflict     Code = "conflict"     // there is another such thing, or it has changed
+	TooLarge     Code = "too_large"    // more than is taken
+	TooMany      Code = "too_many"     // asked too often
+	Unavailable  Code = "unavailable"  // it may work if tried again
 )
 
 // Error is the code in words.
 func (c Code) Error() string { return strings.ReplaceAll(string(c), "_", " ") }
+
+// Status is the HTTP status that the code becomes: 500 for what is no code.
+func (c Code) Status() int {
+	switch c {
+	case Invalid:
+		return http.StatusBadRequest
+	case Unauthorized:
+		return http.StatusUnauthorized
+	case Forbidden:
+		return http.StatusForbidden
+	case NotFound:
+		return http.StatusNotFound
+	case Conflict:
+		return http.StatusConflict
+	case TooLarge:
+		return http.StatusRequestEntityTooLarge
+	case TooMany:
+		return http.StatusTooManyRequests
+	case Unavailable:
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusInternalServerError
+}
 
 // CodeOf returns the code of err, "" if it has none.
 func CodeOf(err error) Code {

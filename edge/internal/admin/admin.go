@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/onehost/edge/core/config"
+	"github.com/onehost/edge/core/fault"
 	"github.com/onehost/edge/edge/internal/cert"
 	"github.com/onehost/edge/edge/internal/target"
 	"github.com/uptrace/bunrouter"
@@ -73,37 +74,16 @@ type ReloadOutcome struct {
 	Seconds   float64          `json:"seconds"`   // that it took
 }
 
-// Codes of errors: what kind of thing went wrong.
-const (
-	CodeInvalid     = "invalid"
-	CodeNotFound    = "not_found"
-	CodeConflict    = "conflict"
-	CodeUnavailable = "unavailable"
-)
-
 // An Error has a code for programs and a message for people.
 type Error struct {
-	Code    string `json:"code"`
-	Message string `json:"message"`
+	Code    fault.Code `json:"code"`
+	Message string     `json:"message"`
 }
 
 func (e *Error) Error() string { return e.Message }
 
-// status is the one place that turns codes into HTTP.
-func (e *Error) status() int {
-	switch e.Code {
-	case CodeInvalid:
-		return http.StatusBadRequest
-	case CodeNotFound:
-		return http.StatusNotFound
-	case CodeConflict:
-		return http.StatusConflict
-	case CodeUnavailable:
-		return http.StatusServiceUnavailable
-	default:
-		return http.StatusInternalServerError
-	}
-}
+// Unwrap returns the code.
+func (e *Error) Unwrap() error { return e.Code }
 
 // targetRequest is what a change to a target group says.
 type targetRequest struct {
@@ -142,7 +122,7 @@ func Health(serving func() bool) bunrouter.HandlerFunc {
 func renewCertificate(o Operations, r bunrouter.Request) error {
 	host, err := url.PathUnescape(r.Param("host")) // bunrouter matches the path as it was sent
 	if err != nil {
-		return &Error{CodeInvalid, err.Error()}
+		return &Error{fault.Invalid, err.Error()}
 	}
 	return o.RenewCertificate(r.Context(), host)
 }
@@ -150,14 +130,14 @@ func renewCertificate(o Operations, r bunrouter.Request) error {
 func changeTarget(o Operations, r bunrouter.Request) error {
 	var body targetRequest
 	if err := decode(r.Body, &body); err != nil {
-		return &Error{CodeInvalid, err.Error()}
+		return &Error{fault.Invalid, err.Error()}
 	}
 	if body.URL == "" {
-		return &Error{CodeInvalid, "url is missing"}
+		return &Error{fault.Invalid, "url is missing"}
 	}
 	group, err := url.PathUnescape(r.Param("group")) // bunrouter matches the path as it was sent
 	if err != nil {
-		return &Error{CodeInvalid, err.Error()}
+		return &Error{fault.Invalid, err.Error()}
 	}
 	switch change := r.Param("change"); change {
 	case "add":
@@ -171,7 +151,7 @@ func changeTarget(o Operations, r bunrouter.Request) error {
 	case "remove":
 		return o.RemoveTarget(group, body.URL)
 	default:
-		return &Error{CodeNotFound, fmt.Sprintf("a target can be added, drained or removed; not %q", change)}
+		return &Error{fault.NotFound, fmt.Sprintf("a target can be added, drained or removed; not %q", change)}
 	}
 }
 
@@ -213,7 +193,7 @@ func answerErrors(next bunrouter.HandlerFunc) bunrouter.HandlerFunc {
 		if !ok {
 			coded = &Error{"internal", err.Error()}
 		}
-		return writeJSON(w, coded.status(), coded)
+		return writeJSON(w, coded.Code.Status(), coded)
 	}
 }
 

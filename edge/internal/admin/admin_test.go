@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/onehost/edge/core/config"
+	"github.com/onehost/edge/core/fault"
 	"github.com/onehost/edge/edge/internal/admin"
 	"github.com/onehost/edge/edge/internal/cert"
 	"github.com/onehost/edge/edge/internal/target"
@@ -95,7 +96,7 @@ func TestClientAsksServer(t *testing.T) {
 }
 
 func TestErrorsKeepTheirCode(t *testing.T) {
-	for _, err := range []error{&admin.Error{Code: admin.CodeNotFound, Message: "no group app"}, errors.New("disk full")} {
+	for _, err := range []error{&admin.Error{Code: fault.NotFound, Message: "no group app"}, errors.New("disk full")} {
 		client := admin.NewClient(start(t, &operations{err: err}))
 		got := client.DrainTarget(t.Context(), "app", "http://127.0.0.1:1")
 		coded, ok := errors.AsType[*admin.Error](got)
