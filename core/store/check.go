@@ -284,7 +284,7 @@ func (c Change) Check() error {
 		if _, ok := v.(Now); ok {
 			continue
 		}
-		if _, err := NormalValue(v); err != nil {
+		if _, _, err := normal(v, 2); err != nil {
 			return fmt.Errorf("field %s: %w", name, err)
 		}
 	}

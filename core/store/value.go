@@ -97,10 +97,8 @@ func NormalValue(v any) (any, error) {
 	return v, err
 }
 
+// normal is told on which level v would be, were it a list or a document: a document itself is on the first.
 func normal(v any, level int) (any, int, error) {
-	if level > MaxDepth+1 {
-		return nil, 0, fmt.Errorf("more than %d levels: %w", MaxDepth, fault.Invalid)
-	}
 	switch v := v.(type) {
 	case nil, bool, int64:
 		return v, sizeOf(v), nil
@@ -132,6 +130,9 @@ func normal(v any, level int) (any, int, error) {
 }
 
 func normalList(list []any, level int) (any, int, error) {
+	if level > MaxDepth {
+		return nil, 0, errTooDeep()
+	}
 	kept, size := make([]any, len(list)), documentOverhead
 	for i, v := range list {
 		v, n, err := normal(v, level+1)
@@ -144,7 +145,12 @@ func normalList(list []any, level int) (any, int, error) {
 	return kept, size, nil
 }
 
+func errTooDeep() error { return fmt.Errorf("more than %d levels: %w", MaxDepth, fault.Invalid) }
+
 func normalInner(d Document, level int) (any, int, error) {
+	if level > MaxDepth {
+		return nil, 0, errTooDeep()
+	}
 	kept, size := make(Document, len(d)), documentOverhead
 	for name, v := range d {
 		if len(name) > 1024 || !utf8.ValidString(name) || strings.ContainsRune(name, 0) {

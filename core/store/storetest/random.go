@@ -1,0 +1,3 @@
+package storetest
+
+func model() []test { return nil }
