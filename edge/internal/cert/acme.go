@@ -56,8 +56,8 @@ func (ca *acmeCA) IssuerKey() string { return storage.IssuerKey(ca.issuer.Direct
 // renewing is the key of a context's value: the certificate that an order is to follow.
 type renewing struct{}
 
-// errRenewed says that another process has replaced the certificate while this one waited for the right to.
-var errRenewed = errors.New("another process has renewed it")
+// errRenewed says that another process, here or on another host, has got the certificate while this one waited for the right to.
+var errRenewed = errors.New("another process has got it")
 
 // Issue implements certmagic.Issuer: it orders a certificate for the one name of csr. When the CA can't validate by one
 // type of challenge, the next one is tried, in an order of its own.
@@ -93,12 +93,12 @@ func (ca *acmeCA) order(ctx context.Context, csr *x509.CertificateRequest, chall
 	if err != nil {
 		return acme.Certificate{}, err
 	}
-	kind := budget.First
 	before, renews := ctx.Value(renewing{}).(*x509.Certificate)
+	if err := ca.alone(ctx, params.Identifiers[0].Value, before); err != nil {
+		return acme.Certificate{}, err
+	}
+	kind := budget.First
 	if renews {
-		if kept, err := readStored(ctx, ca.storage, ca.IssuerKey(), params.Identifiers[0].Value); err == nil && !kept.pair.Leaf.Equal(before) {
-			return acme.Certificate{}, errRenewed
-		}
 		kind = budget.Renewal
 		if ca.reach.renewalInfo() != "" && time.Now().Before(before.NotAfter) { // the CA then knows what it renews (RFC 9773, section 5)
 			kind, params.Replaces = budget.Replacement, before
@@ -130,6 +130,21 @@ func (ca *acmeCA) order(ctx context.Context, csr *x509.CertificateRequest, chall
 		return acme.Certificate{}, err
 	}
 	return chains[0], usable(chains[0].ChainPEM, csr, before)
+}
+
+// alone returns an error when name is not this one's to order: another host is at it, or has got what is to follow before.
+func (ca *acmeCA) alone(ctx context.Context, name string, before *x509.Certificate) error {
+	if lock, ok := ca.storage.(interface {
+		Keep(ctx context.Context, lock string) error
+	}); ok {
+		if err := lock.Keep(ctx, "issue_cert_"+name); err != nil {
+			return err
+		}
+	}
+	if kept, err := readStored(ctx, ca.storage, ca.IssuerKey(), name); err == nil && (before == nil || !kept.pair.Leaf.Equal(before)) {
+		return errRenewed
+	}
+	return nil
 }
 
 // maxChain bounds a chain, in bytes: it is sent in every handshake, and OpenSSL takes no more than 100 KiB. One of five
@@ -225,7 +240,12 @@ func (ca *acmeCA) registered(ctx context.Context, client *acme.Client) (acme.Acc
 	if ca.account.Status == acme.StatusValid {
 		return ca.account, nil
 	}
-	key, fresh, err := ca.accountKey(ctx)
+	name := storage.AccountKey(ca.issuer.Directory)
+	if err := ca.storage.Lock(ctx, name); err != nil { // until the CA knows the key: it is asked to register it once
+		return acme.Account{}, err
+	}
+	defer func() { _ = ca.storage.Unlock(context.WithoutCancel(ctx), name) }()
+	key, fresh, err := ca.accountKey(ctx, name)
 	if err != nil {
 		return acme.Account{}, err
 	}
@@ -272,22 +292,11 @@ func (ca *acmeCA) forget(account acme.Account) {
 	}
 }
 
-// accountKey reads the account's private key, or makes one and tells that it is fresh.
-func (ca *acmeCA) accountKey(ctx context.Context) (key crypto.Signer, fresh bool, err error) {
-	name := storage.AccountKey(ca.issuer.Directory)
-	if err := ca.storage.Lock(ctx, name); err != nil {
-		return nil, false, err
-	}
-	defer func() { _ = ca.storage.Unlock(context.WithoutCancel(ctx), name) }()
-	switch pem, err := ca.storage.Load(ctx, name); {
-	case err == nil:
-		key, err := certmagic.PEMDecodePrivateKey(pem)
-		if err != nil {
-			return nil, false, fmt.Errorf("the account key certificates/%s can't be read (%w): put it back from a backup, or move it away to register a new account", name, err)
-		}
-		return key, false, nil
-	case !errors.Is(err, fs.ErrNotExist):
-		return nil, false, fmt.Errorf("the account key: %w", err)
+// accountKey reads the account's private key, or makes one and tells that it is fresh. The lock of that name is held.
+func (ca *acmeCA) accountKey(ctx context.Context, name string) (key crypto.Signer, fresh bool, err error) {
+	key, err = ca.readAccountKey(ctx, name)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return key, false, err
 	}
 	key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -300,5 +309,18 @@ func (ca *acmeCA) accountKey(ctx context.Context) (key crypto.Signer, fresh bool
 	if err := ca.storage.Store(ctx, name, pem); err != nil {
 		return nil, false, fmt.Errorf("the account key: %w", err)
 	}
-	return key, true, nil
+	key, err = ca.readAccountKey(ctx, name) // hosts that share it may have had one
+	return key, true, err
+}
+
+func (ca *acmeCA) readAccountKey(ctx context.Context, name string) (crypto.Signer, error) {
+	pem, err := ca.storage.Load(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("the account key: %w", err)
+	}
+	key, err := certmagic.PEMDecodePrivateKey(pem)
+	if err != nil {
+		return nil, fmt.Errorf("the account key certificates/%s can't be read (%w): put it back from a backup, or move it away to register a new account", name, err)
+	}
+	return key, nil
 }

@@ -22,7 +22,9 @@ import (
 
 	"github.com/caddyserver/certmagic"
 	"github.com/onehost/edge/core/config"
+	"github.com/onehost/edge/core/store"
 	"github.com/onehost/edge/edge/internal/cert/budget"
+	"github.com/onehost/edge/edge/internal/cert/shared"
 	"github.com/onehost/edge/edge/internal/cert/storage"
 )
 
@@ -37,7 +39,10 @@ const (
 type Manager struct {
 	log     *slog.Logger
 	dataDir string
-	storage *storage.Storage
+	files   *storage.Storage
+	shared  *shared.Storage   // nil: nothing is shared
+	storage certmagic.Storage // shared, or files alone
+	fetched sync.Once         // what is shared was asked for before the first plan
 	budget  *budget.Budget
 	cache   *certmagic.Cache // what certmagic insists on; nothing is served from it
 
@@ -55,15 +60,33 @@ type Manager struct {
 	local *issuer
 }
 
+// Sharing is what several hosts have in common.
+type Sharing struct {
+	Store store.Store // nil: nothing is shared, and all that is kept is in files
+	Key   []byte      // 32 bytes to seal what is secret in the store (store.key); nil: the hosts make a key, and the store has it, too
+}
+
 // New returns a Manager that keeps what it makes below dataDir. Close ends it.
 func New(dataDir string, log *slog.Logger) (*Manager, error) {
-	kept, err := storage.Open(filepath.Join(dataDir, "certificates"))
+	return NewShared(dataDir, Sharing{}, log)
+}
+
+// NewShared is New for hosts that share certificates, accounts with CAs, challenges and session ticket keys. What is below
+// dataDir is this host's copy, and it serves on when the store is away: nothing waits for the store here, and Plan no longer than a moment.
+func NewShared(dataDir string, with Sharing, log *slog.Logger) (*Manager, error) {
+	if with.Key != nil && len(with.Key) != shared.KeySize {
+		return nil, fmt.Errorf("store.key has %d bytes, and must have %d: openssl rand -base64 32 makes one", len(with.Key), shared.KeySize)
+	}
+	files, err := storage.Open(filepath.Join(dataDir, "certificates"))
 	if err != nil {
 		return nil, err
 	}
 	m := &Manager{
-		log: log, dataDir: dataDir, storage: kept, budget: budget.New(filepath.Join(dataDir, "budget"), log), refusals: refusals{log: log}, challenges: newChallenges(),
+		log: log, dataDir: dataDir, files: files, storage: files, budget: budget.New(filepath.Join(dataDir, "budget"), log), refusals: refusals{log: log}, challenges: newChallenges(log),
 		tickets: openTickets(filepath.Join(dataDir, "keys"), log), used: make(chan struct{}, 1),
+	}
+	if with.Store != nil {
+		m.share(with)
 	}
 	m.terms = m.newTerms()
 	m.refusing = m.terms.Clone()
@@ -80,7 +103,7 @@ func New(dataDir string, log *slog.Logger) (*Manager, error) {
 func (m *Manager) Close() {
 	m.closing.Do(func() {
 		m.cache.Stop()
-		if err := m.storage.Close(); err != nil {
+		if err := m.files.Close(); err != nil {
 			m.log.Error("certificate storage", "err", err)
 		}
 	})
@@ -115,6 +138,7 @@ func (s *source) certificate() *tls.Certificate {
 func (m *Manager) Plan(ctx context.Context, cfg *config.Config) (*Set, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.fetch(ctx)
 	set := &Set{names: make(map[string]*source), wildcards: make(map[string]*source), issuers: make(issuers)}
 	if err := m.openLocal(cfg); err != nil {
 		return nil, fmt.Errorf("local CA: %w", err)
@@ -230,7 +254,7 @@ func (m *Manager) openLocal(cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	m.local = newIssuer(config.Local, m.magic(ca), nil)
+	m.local = newIssuer(config.Local, m.magic(ca, m.files), nil)
 	return nil
 }
 
@@ -290,7 +314,7 @@ func (m *Manager) standIn(ctx context.Context, name string, served *source) *tls
 	var last *holding
 	for _, folder := range folders {
 		kept, err := readStored(ctx, m.storage, path.Base(folder), name)
-		if err == nil && isValid(kept.pair.Leaf, now) && !strings.HasPrefix(path.Base(folder), localKey) && (last == nil || kept.kept.After(last.kept)) {
+		if err == nil && isValid(kept.pair.Leaf, now) && !strings.HasPrefix(path.Base(folder), storage.LocalPrefix) && (last == nil || kept.kept.After(last.kept)) {
 			last = kept
 		}
 	}
@@ -324,6 +348,9 @@ func (m *Manager) Run(ctx context.Context) error {
 	tick := time.NewTicker(FileCheckInterval)
 	defer tick.Stop()
 	work.Go(func() { _ = m.tickets.Run(ctx) })
+	if m.shared != nil {
+		work.Go(func() { _ = m.shared.Run(ctx) })
+	}
 	running := make(map[*managed]context.CancelFunc)
 	for {
 		select {

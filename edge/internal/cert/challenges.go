@@ -3,26 +3,32 @@ package cert
 import (
 	"context"
 	"crypto/tls"
+	"log/slog"
 	"strings"
 	"sync"
 
 	"github.com/mholt/acmez/v3"
 	"github.com/mholt/acmez/v3/acme"
 	"github.com/miekg/dns"
+	"github.com/onehost/edge/edge/internal/cert/shared"
 )
 
 // challengePath is where a CA looks for the answer to an HTTP-01 challenge (RFC 8555, section 8.3).
 const challengePath = "/.well-known/acme-challenge/"
 
-// challenges are those that a CA is about to look at. The listeners that serve answer them.
+// challenges are those that a CA is about to look at. The listeners that serve answer them, and those of other hosts that share them.
 type challenges struct {
+	log    *slog.Logger
+	shared *shared.Storage // nil: there are no others
+	others *others         // whoever is asked for what is not here; nil: nobody
+
 	mu   sync.RWMutex
 	http map[string]string           // key authorizations, by token
 	alpn map[string]*tls.Certificate // by name
 }
 
-func newChallenges() *challenges {
-	return &challenges{http: make(map[string]string), alpn: make(map[string]*tls.Certificate)}
+func newChallenges(log *slog.Logger) *challenges {
+	return &challenges{log: log, http: make(map[string]string), alpn: make(map[string]*tls.Certificate)}
 }
 
 // Challenge returns what a CA has to find at path on plain HTTP, if it is looking for an answer there.
@@ -31,10 +37,25 @@ func (m *Manager) Challenge(path string) (body string, ok bool) {
 	if !ok {
 		return "", false
 	}
-	m.challenges.mu.RLock()
-	defer m.challenges.mu.RUnlock()
-	body, ok = m.challenges.http[token]
-	return body, ok
+	return m.challenges.token(token)
+}
+
+func (c *challenges) token(token string) (answer string, ok bool) {
+	c.mu.RLock()
+	answer, ok = c.http[token]
+	c.mu.RUnlock()
+	if !ok && c.others != nil && isToken(token) {
+		found := c.others.find(httpID(token))
+		return string(found), found != nil
+	}
+	return answer, ok
+}
+
+// isToken reports whether s can be a token: base64url of at least 128 bits (RFC 8555, section 8.1).
+func isToken(s string) bool {
+	return len(s) >= 22 && len(s) <= 200 && !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && r != '-' && r != '_'
+	})
 }
 
 // config returns the terms of a handshake by which a CA looks for the answer to a TLS-ALPN-01 challenge: it offers that
@@ -43,9 +64,13 @@ func (c *challenges) config(hello *tls.ClientHelloInfo) *tls.Config {
 	if len(hello.SupportedProtos) != 1 || hello.SupportedProtos[0] != acmez.ACMETLS1Protocol {
 		return nil
 	}
+	name := strings.ToLower(hello.ServerName)
 	c.mu.RLock()
-	defer c.mu.RUnlock()
-	answer := c.alpn[strings.ToLower(hello.ServerName)]
+	answer := c.alpn[name]
+	c.mu.RUnlock()
+	if answer == nil && c.others != nil && name != "" {
+		answer = alpnAnswer(c.others.find(alpnID(name)))
+	}
 	if answer == nil {
 		return nil
 	}
@@ -60,35 +85,41 @@ type (
 
 var _, _ acmez.Solver = http01{}, tlsALPN01{}
 
-func (c http01) Present(_ context.Context, chal acme.Challenge) error {
+func (c http01) Present(ctx context.Context, chal acme.Challenge) error {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.http[chal.Token] = chal.KeyAuthorization
+	c.mu.Unlock()
+	c.tell(ctx, shared.Answer{ID: httpID(chal.Token), Value: []byte(chal.KeyAuthorization)})
 	return nil
 }
 
-func (c http01) CleanUp(_ context.Context, chal acme.Challenge) error {
+func (c http01) CleanUp(ctx context.Context, chal acme.Challenge) error {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	delete(c.http, chal.Token)
+	c.mu.Unlock()
+	c.takeBack(ctx, shared.Answer{ID: httpID(chal.Token), Value: []byte(chal.KeyAuthorization)})
 	return nil
 }
 
-func (c tlsALPN01) Present(_ context.Context, chal acme.Challenge) error {
+func (c tlsALPN01) Present(ctx context.Context, chal acme.Challenge) error {
 	answer, err := acmez.TLSALPN01ChallengeCert(chal)
 	if err != nil {
 		return err
 	}
+	name := serverName(chal.Identifier)
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.alpn[serverName(chal.Identifier)] = answer
+	c.alpn[name] = answer
+	c.mu.Unlock()
+	c.tell(ctx, shared.Answer{ID: alpnID(name), Value: encodeALPN(chal)})
 	return nil
 }
 
-func (c tlsALPN01) CleanUp(_ context.Context, chal acme.Challenge) error {
+func (c tlsALPN01) CleanUp(ctx context.Context, chal acme.Challenge) error {
+	name := serverName(chal.Identifier)
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.alpn, serverName(chal.Identifier))
+	delete(c.alpn, name)
+	c.mu.Unlock()
+	c.takeBack(ctx, shared.Answer{ID: alpnID(name), Value: encodeALPN(chal)})
 	return nil
 }
 

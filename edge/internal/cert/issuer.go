@@ -73,7 +73,7 @@ func (m *Manager) acmeIssuer(ctx context.Context, all issuers, from config.Issue
 	if err != nil {
 		return nil, err
 	}
-	all[key] = newIssuer(from.String(), m.magic(ca), ca)
+	all[key] = newIssuer(from.String(), m.magic(ca, m.storage), ca)
 	return all[key], nil
 }
 
@@ -117,11 +117,11 @@ func (m *Manager) solver(ctx context.Context, kind string, cfg *config.Config) (
 }
 
 // magic returns a certmagic that knows one CA. What it would do by itself (renewing in the background, stapling, asking
-// for renewal information) is not asked of it.
-func (m *Manager) magic(ca certmagic.Issuer) *certmagic.Config {
+// for renewal information) is not asked of it. Storage is that of this host for a CA that it has for itself.
+func (m *Manager) magic(ca certmagic.Issuer, storage certmagic.Storage) *certmagic.Config {
 	return certmagic.New(m.cache, certmagic.Config{
 		Issuers:    []certmagic.Issuer{ca},
-		Storage:    m.storage,
+		Storage:    storage,
 		DisableARI: true,
 		OCSP:       certmagic.OCSPConfig{DisableStapling: true}, // optional since CA/B ballot SC-063; Let's Encrypt has none
 		Logger:     zapOn(slog.New(quietly{m.log.Handler()})),

@@ -81,7 +81,7 @@ func TestTheBestOfWhatIsKeptIsServed(t *testing.T) {
 		"a good one of a CA that no longer is":              {[]kept{{caA, -95, -5, 95, 1}, {caC, -30, 60, 30, 2}}, 2},
 		"a good one of a CA that no longer is, and nothing": {[]kept{{caC, -30, 60, 30, 2}}, 2},
 		"one that has ended rather than none":               {[]kept{{caA, -95, -5, 95, 1}}, 1},
-		"none of a local CA that was replaced":              {[]kept{{localKey + "0123456789abcdef", -1, 29, 1, 1}}, 0},
+		"none of a local CA that was replaced":              {[]kept{{"local-0123456789abcdef", -1, 29, 1, 1}}, 0},
 	} {
 		t.Run(what, func(t *testing.T) {
 			dir := t.TempDir()

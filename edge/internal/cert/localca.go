@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/certmagic"
+	"github.com/onehost/edge/edge/internal/cert/storage"
 )
 
 const (
@@ -201,13 +202,10 @@ func (ca *localCA) Issue(_ context.Context, csr *x509.CertificateRequest) (*cert
 	return &certmagic.IssuedCertificate{Certificate: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})}, nil
 }
 
-// localKey is what the names of local CAs begin with in the storage.
-const localKey = "local-"
-
 // IssuerKey names the CA by its root: certificates of a root that was replaced are not served again.
 func (ca *localCA) IssuerKey() string {
 	sum := sha256.Sum256(ca.root.Raw)
-	return localKey + hex.EncodeToString(sum[:8])
+	return storage.LocalPrefix + hex.EncodeToString(sum[:8])
 }
 
 func firstOf(names []string) string {

@@ -18,6 +18,7 @@ import (
 // managed is a name whose certificate edge gets, keeps and renews.
 type managed struct {
 	name    string
+	folder  string    // of its certificates, below that of each issuer
 	issuers []*issuer // in order of preference
 	storage certmagic.Storage
 	every   time.Duration // how often to look, at least
@@ -25,7 +26,7 @@ type managed struct {
 
 	serving atomic.Pointer[holding] // nil while there is no certificate
 	asked   chan chan error         // by Renew: tell what became of it
-	poked   chan struct{}           // by retry
+	poked   chan struct{}           // by poke
 
 	mu      sync.Mutex // guards what follows
 	renewal renewal
@@ -36,7 +37,7 @@ type managed struct {
 
 func (m *Manager) newManaged(name string, from []*issuer, every time.Duration) *managed {
 	return &managed{
-		name: name, issuers: from, storage: m.storage, every: every,
+		name: name, folder: certmagic.StorageKeys.Safe(name), issuers: from, storage: m.storage, every: every,
 		log:   m.log.With("host", name),
 		asked: make(chan chan error), poked: make(chan struct{}, 1), tries: make(map[string]try),
 	}
@@ -99,6 +100,14 @@ func (n *managed) run(ctx context.Context) {
 		case tell = <-n.asked:
 			timer.Stop()
 		}
+	}
+}
+
+// poke has the name looked at now.
+func (n *managed) poke() {
+	select {
+	case n.poked <- struct{}{}:
+	default:
 	}
 }
 
@@ -203,6 +212,13 @@ func (n *managed) getFrom(ctx context.Context, from *issuer) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	if err := n.order(ctx, from); !errors.Is(err, errRenewed) {
+		return err
+	}
+	return nil
+}
+
+func (n *managed) order(ctx context.Context, from *issuer) error {
 	kept, err := from.stored(ctx, n.storage, n.name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -213,9 +229,5 @@ func (n *managed) getFrom(ctx context.Context, from *issuer) error {
 	if err := from.mendDescription(ctx, n.storage, n.name); err != nil {
 		return err
 	}
-	ctx = context.WithValue(ctx, renewing{}, kept.pair.Leaf)
-	if err := from.magic.RenewCertSync(ctx, n.name, true); !errors.Is(err, errRenewed) {
-		return err
-	}
-	return nil
+	return from.magic.RenewCertSync(context.WithValue(ctx, renewing{}, kept.pair.Leaf), n.name, true)
 }

@@ -132,10 +132,7 @@ func (n *managed) retry() {
 		t.next = earliest(t.next, soon)
 		n.tries[issuer] = t
 	}
-	select {
-	case n.poked <- struct{}{}:
-	default:
-	}
+	n.poke()
 }
 
 func earliest(a, b time.Time) time.Time {

@@ -5,6 +5,9 @@ import (
 	"strings"
 )
 
+// LocalPrefix is what the names of local CAs begin with among the keys: every host has its own.
+const LocalPrefix = "local-"
+
 // IssuerKey names the CA with that ACME directory (a URL) among the keys, as certmagic does.
 func IssuerKey(directory string) string {
 	rest, _ := strings.CutPrefix(directory, "https://")

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -23,7 +25,13 @@ const (
 	lastPart = ".json"
 )
 
-// siteOf returns the folder certificates/ISSUER/NAME if key is one of the parts NAME.key, NAME.crt and NAME.json in it.
+// SiteOf returns the folder certificates/ISSUER/NAME if key is one of the parts NAME.key, NAME.crt and NAME.json in it, and whether
+// it is the one that makes them take their place.
+func SiteOf(key string) (site string, last, ok bool) {
+	site, ok = siteOf(key)
+	return site, path.Ext(key) == lastPart, ok
+}
+
 func siteOf(key string) (site string, ok bool) {
 	dir, file := path.Split(key)
 	site = strings.TrimSuffix(dir, "/")
@@ -54,7 +62,7 @@ func (s *Storage) storePart(site, key string, value []byte) error {
 			parts[path.Base(part)] = value
 		}
 	}
-	if err := s.replaceFolder(site, parts); err != nil {
+	if err := s.replaceFolder(site, parts, time.Time{}); err != nil {
 		return fmt.Errorf("%s: %w", site, err)
 	}
 	delete(s.parts, base+keyPart)
@@ -71,8 +79,55 @@ func (s *Storage) forgetPart(key string) bool {
 	return ok
 }
 
-// replaceFolder writes a folder beside, with what else is in the one at site, and has it take its place.
-func (s *Storage) replaceFolder(site string, files map[string][]byte) (err error) {
+// partsOf are the names of the parts in a site's folder.
+func partsOf(site string) []string {
+	name := path.Base(site)
+	return []string{name + keyPart, name + certPart, name + lastPart}
+}
+
+// Site returns the parts that are in the folder of a certificate, by their names there, and since when the certificate is kept.
+// It is fs.ErrNotExist that there is no certificate.
+func (s *Storage) Site(site string) (parts map[string][]byte, kept time.Time, err error) {
+	if err := check(site); err != nil {
+		return nil, kept, s.explain(err)
+	}
+	parts = make(map[string][]byte)
+	for _, name := range partsOf(site) {
+		data, err := s.read(path.Join(site, name))
+		if errors.Is(err, fs.ErrNotExist) && path.Ext(name) != certPart {
+			continue
+		}
+		if err != nil {
+			return nil, kept, s.explain(err)
+		}
+		parts[name] = data
+	}
+	info, err := s.root.Stat(path.Join(site, path.Base(site)+certPart))
+	if err != nil {
+		return nil, kept, s.explain(err)
+	}
+	return parts, info.ModTime(), nil
+}
+
+// PutSite has parts, which are kept since a moment, take the place of all that is kept of a certificate, at one stroke. It is on
+// the disk when PutSite returns.
+func (s *Storage) PutSite(site string, parts map[string][]byte, kept time.Time) error {
+	if err := check(site); err != nil {
+		return s.explain(err)
+	}
+	for name, value := range parts {
+		if !slices.Contains(partsOf(site), name) || len(value) > maxValue {
+			return s.explain(fmt.Errorf("%s: %.100q with %d bytes is no part of a certificate", site, name, len(value)))
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.explain(s.replaceFolder(site, parts, kept))
+}
+
+// replaceFolder writes a folder beside, with what else is in the one at site, and has it take its place. When it is said since
+// when files are kept, they are all the parts that the certificate has.
+func (s *Storage) replaceFolder(site string, files map[string][]byte, kept time.Time) (err error) {
 	folder := path.Join(fresh, rand.Text())
 	defer func() { _ = s.root.RemoveAll(folder) }() // what was at site, when all went well
 	if err := errors.Join(s.root.MkdirAll(folder, folderMode), s.root.MkdirAll(path.Dir(site), folderMode)); err != nil {
@@ -82,13 +137,21 @@ func (s *Storage) replaceFolder(site string, files map[string][]byte) (err error
 		if err := s.write(path.Join(folder, name), value); err != nil {
 			return err
 		}
+		if kept.IsZero() {
+			continue
+		}
+		if err := s.root.Chtimes(path.Join(folder, name), kept, kept); err != nil {
+			return err
+		}
 	}
 	before, err := fs.ReadDir(s.root.FS(), site)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	for _, entry := range before {
-		if _, replaced := files[entry.Name()]; replaced || !entry.Type().IsRegular() {
+		_, replaced := files[entry.Name()]
+		replaced = replaced || !kept.IsZero() && slices.Contains(partsOf(site), entry.Name())
+		if replaced || !entry.Type().IsRegular() {
 			continue
 		}
 		if err := s.root.Link(path.Join(site, entry.Name()), path.Join(folder, entry.Name())); err != nil {

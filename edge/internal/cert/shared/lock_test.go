@@ -1,0 +1,104 @@
+package shared
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/onehost/edge/core/store/storetest"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const lockName = certLock + "a.test"
+
+func TestALockIsHeldByOneHostAndTheNextHasWhatItStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := storetest.NewMemory()
+		a, b := newHost(t, s, oneKey), newHost(t, s, oneKey) // neither hears of anything
+		if err := a.Lock(t.Context(), lockName); err != nil {
+			t.Fatal(err)
+		}
+		if ok, err := b.TryLock(t.Context(), lockName); ok || err != nil {
+			t.Error("it is held twice:", err)
+		}
+		short, cancel := context.WithTimeout(t.Context(), 3*leaseTime)
+		defer cancel()
+		if err := b.Lock(short, lockName); err == nil {
+			t.Error("it is held twice")
+		}
+		got := make(chan error)
+		go func() { got <- b.Lock(t.Context(), lockName) }()
+		time.Sleep(time.Minute)
+		cert := a.put(0)
+		if err := a.Unlock(t.Context(), lockName); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-got; err != nil || !b.has(cert) {
+			t.Error("who got the lock does not have what was stored under it:", err)
+		}
+		if err := b.Unlock(t.Context(), lockName); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestAHostThatWaitsForALockGoesOnWhenTheStoreGoesAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := storetest.NewMemory()
+		a, b := newHost(t, s, oneKey), newHost(t, s, oneKey)
+		if err := a.Lock(t.Context(), lockName); err != nil {
+			t.Fatal(err)
+		}
+		got := make(chan error)
+		go func() { got <- b.Lock(t.Context(), lockName) }()
+		synctest.Wait()
+		s.SetUnavailable(true)
+		if err := <-got; err != nil {
+			t.Error(err)
+		}
+		for _, h := range []*host{a, b} {
+			if err := h.Keep(t.Context(), lockName); err != nil {
+				t.Error(err)
+			}
+			if err := h.Unlock(t.Context(), lockName); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// A host whose heartbeats stop, as in a process that stands still, finds another at it.
+func TestALockThatWasLostIsNoticedBeforeAnOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := storetest.NewMemory()
+		a, b := newHost(t, s, oneKey), newHost(t, s, oneKey)
+		if err := a.Lock(t.Context(), lockName); err != nil {
+			t.Fatal(err)
+		}
+		s.SetUnavailable(true)
+		time.Sleep(2 * leaseTime) // a's lease ends
+		s.SetUnavailable(false)
+		if err := b.Lock(t.Context(), lockName); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.Keep(t.Context(), lockName); err == nil {
+			t.Error("the lock is held twice")
+		}
+		cert := b.put(0)
+		if err := b.Unlock(t.Context(), lockName); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.Unlock(t.Context(), lockName); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.Lock(t.Context(), lockName); err != nil || !a.has(cert) {
+			t.Error(err)
+		}
+		if err := a.Unlock(t.Context(), lockName); err != nil {
+			t.Fatal(err)
+		}
+	})
+}

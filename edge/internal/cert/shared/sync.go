@@ -1,0 +1,288 @@
+package shared
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"maps"
+	"path"
+	"slices"
+	"time"
+
+	"github.com/onehost/edge/core/fault"
+	"github.com/onehost/edge/core/store"
+)
+
+const (
+	portion  = 100  // documents that are read or sealed at once
+	outlines = 2000 // ids with digests that are read at once
+)
+
+// sync compares all that is here with all that the store has, takes up what is newer there and brings there what is newer here. What
+// can't be compared is passed over.
+func (s *Storage) sync(ctx context.Context) error {
+	theirs, err := s.outline(ctx)
+	if err != nil {
+		return err
+	}
+	ids, err := s.ids(ctx)
+	if err != nil {
+		return err
+	}
+	var wanted, ours []string
+	for _, id := range ids {
+		if _, ok := theirs[id]; !ok {
+			ours = append(ours, id)
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(theirs)) {
+		if s.digestOf(id) != theirs[id] {
+			wanted = append(wanted, id)
+		}
+	}
+	better, err := s.takeAll(ctx, wanted)
+	if err != nil {
+		return err
+	}
+	for _, id := range append(ours, better...) {
+		if err := s.bring(ctx, id); err != nil && fault.CodeOf(err) == fault.Unavailable {
+			return err
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id := range s.unopened { // but those that are gone
+		if _, ok := theirs[id]; !ok {
+			delete(s.unopened, id)
+		}
+	}
+	return nil
+}
+
+// outline returns the digests of all entries in the store, by id.
+func (s *Storage) outline(ctx context.Context) (map[string]string, error) {
+	all := make(map[string]string)
+	for last := ""; ; {
+		found, err := s.store.Find(ctx, store.Query{
+			Collection: certificates, Filter: store.Gt("id", last), Sort: []store.Order{{Field: "id"}}, Limit: outlines, Fields: []string{"digest"},
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range found {
+			last = d.ID()
+			if id, ok := idOf(last); ok && id == last || isSite(last) {
+				all[last] = d.String("digest")
+			}
+		}
+		if len(found) < outlines {
+			return all, nil
+		}
+	}
+}
+
+// ids returns the ids of the entries that are kept here.
+func (s *Storage) ids(ctx context.Context) ([]string, error) {
+	var ids []string
+	for _, top := range []string{"certificates", "acme"} {
+		issuers, err := s.List(ctx, top, false)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, issuer := range issuers {
+			found, err := s.List(ctx, issuer, false)
+			if err != nil {
+				continue // no folder
+			}
+			for _, id := range found {
+				if key, ok := idOf(id); ok && key == id || isSite(id) {
+					ids = append(ids, id)
+				}
+			}
+		}
+	}
+	return ids, nil
+}
+
+// takeAll takes up those of the entries that are newer in the store, and returns those that are newer here.
+func (s *Storage) takeAll(ctx context.Context, ids []string) (ours []string, err error) {
+	for some := range slices.Chunk(ids, portion) {
+		var values []any
+		for _, id := range some {
+			values = append(values, id)
+		}
+		found, err := s.store.Find(ctx, store.Query{Collection: certificates, Filter: store.In{Field: "id", Values: values}, Limit: portion})
+		if err != nil {
+			return ours, err
+		}
+		for _, d := range found {
+			mine, err := s.take(d)
+			if err != nil {
+				s.log.Warn("what another host has stored can't be taken up", "id", d.ID(), "err", err)
+			}
+			if mine {
+				ours = append(ours, d.ID())
+			}
+			if ctx.Err() != nil {
+				return ours, ctx.Err()
+			}
+		}
+	}
+	return ours, nil
+}
+
+// take has what the store has of an entry take the place of what is here, unless that is newer: then ours is true. What can't be
+// opened changes nothing.
+func (s *Storage) take(d store.Document) (ours bool, err error) {
+	id := d.ID()
+	if key, ok := idOf(id); (!ok || key != id) && !isSite(id) {
+		return false, nil
+	}
+	theirs, err := s.open(d)
+	if err != nil {
+		return false, err
+	}
+	s.files.Lock()
+	defer s.files.Unlock()
+	mine, err := s.kept(id)
+	switch {
+	case err == nil && digest(mine.Parts) == digest(theirs.Parts):
+		s.inStep(id, theirs)
+		return false, nil
+	case err == nil && mine.beats(theirs, s.owes(id)):
+		return true, nil
+	}
+	if isSite(id) {
+		err = s.PutSite(id, theirs.Parts, theirs.Kept)
+	} else {
+		err = s.Storage.Store(context.Background(), id, theirs.Parts[path.Base(id)])
+	}
+	if err != nil {
+		return false, err
+	}
+	s.inStep(id, theirs)
+	s.changed(id)
+	return false, nil
+}
+
+// open opens an entry of the store. What can't be opened is remembered for Problem.
+func (s *Storage) open(d store.Document) (*entry, error) {
+	by, err := s.sealer()
+	if err != nil {
+		return nil, err
+	}
+	id := d.ID()
+	value, err := by.open(certificates, id, d.Bytes("sealed"))
+	var e *entry
+	if err == nil {
+		e, err = decodeEntry(id, value)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil {
+		s.unopened[id] = err
+		return nil, err
+	}
+	delete(s.unopened, id)
+	return e, nil
+}
+
+// kept reads an entry from the files of this host.
+func (s *Storage) kept(id string) (*entry, error) {
+	if isSite(id) {
+		parts, since, err := s.Site(id)
+		if err != nil {
+			return nil, err
+		}
+		return newEntry(id, parts, since)
+	}
+	value, err := s.Load(context.Background(), id)
+	if err != nil {
+		return nil, err
+	}
+	return newEntry(id, map[string][]byte{path.Base(id): value}, time.Now())
+}
+
+// bring brings an entry to the store, unless what is there is newer: that is taken up.
+func (s *Storage) bring(ctx context.Context, id string) error {
+	by, err := s.sealer()
+	if err != nil {
+		return err
+	}
+	for {
+		write, mine, err := s.bringing(ctx, by, id)
+		if write == nil || err != nil {
+			return err
+		}
+		if _, err = s.store.Apply(ctx, write); errors.Is(err, fault.Conflict) && ctx.Err() == nil {
+			continue // with what is there now
+		}
+		if err == nil {
+			s.inStep(id, mine)
+		}
+		return err
+	}
+}
+
+// bringing returns what is to be written, nil if nothing is.
+func (s *Storage) bringing(ctx context.Context, by *seal, id string) (store.Write, *entry, error) {
+	there, err := s.store.Get(ctx, certificates, id)
+	if err != nil && !errors.Is(err, fault.NotFound) {
+		return nil, nil, err
+	}
+	if err == nil {
+		if ours, err := s.take(there); !ours {
+			return nil, nil, err
+		}
+	}
+	mine, err := s.kept(id)
+	if err != nil || there == nil && mine.over(time.Now()) {
+		return nil, nil, err
+	}
+	value, err := mine.encode()
+	if err != nil {
+		return nil, nil, err
+	}
+	d := store.Document{"id": id, "name": path.Base(id), "digest": digest(mine.Parts), "expires": mine.expires(), "sealed": by.close(certificates, id, value)}
+	if there == nil {
+		return store.Insert{Collection: certificates, Document: d}, mine, nil
+	}
+	delete(d, "id")
+	same := store.And{store.ID(id), store.Eq("digest", there.String("digest"))}
+	return store.Update{Collection: certificates, Filter: same, Change: store.Change{Set: d}, Must: 1}, mine, nil
+}
+
+// inStep notes that the store has what is here.
+func (s *Storage) inStep(id string, e *entry) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.here[id] = digest(e.Parts)
+	delete(s.owed, id)
+}
+
+func (s *Storage) owes(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.owed[id]
+}
+
+// digestOf is the digest of what is here, "" if nothing is that could be shared.
+func (s *Storage) digestOf(id string) string {
+	s.mu.Lock()
+	known := s.here[id]
+	s.mu.Unlock()
+	if known != "" {
+		return known
+	}
+	e, err := s.kept(id)
+	if err != nil {
+		return ""
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.here[id] = digest(e.Parts)
+	return s.here[id]
+}
