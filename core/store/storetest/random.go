@@ -1,3 +1,0 @@
-package storetest
-
-func model() []test { return nil }
