@@ -29,7 +29,7 @@ type duel struct {
 type step []byte
 
 const (
-	stepSize = 80
+	stepSize = 256
 	maxSteps = 40
 )
 
@@ -63,7 +63,7 @@ func seeded(seed uint64) []step {
 			steps[i][at] = byte(random.Uint32())
 		}
 		if i < 6 {
-			steps[i][0], steps[i][1] = 0, 3
+			steps[i][0], steps[i][1] = 0, 3 // four writes
 		}
 	}
 	return steps

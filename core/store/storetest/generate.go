@@ -24,12 +24,21 @@ func (d *draw) pick(n int) int {
 	return int(b) % n
 }
 
-func one[T any](d *draw, of ...T) T { return of[d.pick(len(of))] }
+// one picks one of several, the first three more often than the others.
+func one[T any](d *draw, of ...T) T {
+	if d.pick(2) == 0 {
+		return of[d.pick(min(3, len(of)))]
+	}
+	return of[d.pick(len(of))]
+}
 
 func (d *draw) id() string { return one(d, "1", "2", "3", "10", "a", "B", "é", "b") }
 
 // scalar is no list, document or null.
 func (d *draw) scalar() any {
+	if d.pick(3) > 0 {
+		return one[any](d, int64(1), 1.0, "a", "é", int64(1<<53+1), 0x1p53)
+	}
 	switch d.pick(12) {
 	case 0, 1, 2:
 		return one[any](d, int64(1), int64(0), int64(2), int64(-1), int64(1<<53), int64(1<<53+1), int64(1<<63-1), int64(-1<<63))
@@ -48,7 +57,7 @@ func (d *draw) scalar() any {
 }
 
 func (d *draw) text() string {
-	return one(d, "a", "", "A", "1", "ab", "b", "aB", "é", "É", "ſ", "s", "\u212a", "k", "%", "_", "a.b", "a%b", "a_b", "ß", "ẞ", "\\", "*", "a\nb", "$a")
+	return one(d, "a", "A", "É", "é", "", "1", "ab", "b", "aB", "ſ", "s", "\u212a", "k", "%", "_", "a.b", "a%b", "a_b", "ß", "ẞ", "\\", "*", "a\nb", "$a")
 }
 
 func (d *draw) value(depth int) any {
@@ -69,10 +78,16 @@ func (d *draw) value(depth int) any {
 	return d.scalar()
 }
 
+// list is often one of documents.
 func (d *draw) list(depth int) []any {
-	list := make([]any, d.pick(4))
+	list, documents := make([]any, d.pick(4)), d.pick(2) == 1
 	for i := range list {
 		list[i] = d.value(depth)
+		if documents {
+			inner := d.document(depth)
+			inner[one(d, "a", "b")] = d.scalar()
+			list[i] = inner
+		}
 	}
 	return list
 }
@@ -117,7 +132,7 @@ func (d *draw) field() (name string, v any) {
 // whole is a document with an id.
 func (d *draw) whole() store.Document {
 	whole := store.Document{"id": d.id()}
-	for range 1 + d.pick(4) {
+	for range 2 + d.pick(6) {
 		name, v := d.field()
 		whole[name] = v
 	}
@@ -128,27 +143,63 @@ func (d *draw) path() string {
 	return one(d, "a", "b", "n", "u", "l", "d", "ref", "id", "d.a", "d.b", "l.a", "d.d.a", "a.a", "d.n", "none", "a.b")
 }
 
+// aimed is a path and a value that may well be there.
+func (d *draw) aimed() (path string, v any) {
+	if d.pick(4) == 3 {
+		return d.path(), d.scalar()
+	}
+	path, v = d.field()
+	for {
+		inner, ok := v.(store.Document)
+		if !ok {
+			break
+		}
+		name := one(d, "a", "b", "n", "d")
+		path, v = path+"."+name, inner[name]
+	}
+	if list, ok := v.([]any); ok {
+		v = append(list, nil)[d.pick(len(list)+1)]
+	}
+	if v == nil || isNested(v) {
+		v = d.scalar()
+	}
+	return path, v
+}
+
+// leaf is a condition without others in it, on a document or on one in a list.
+func (d *draw) leaf(within bool) store.Filter {
+	path, v := d.aimed()
+	if within {
+		path, v = one(d, "a", "b", "n", "d.a", "d", "none"), d.scalar()
+	}
+	switch d.pick(12) {
+	case 0, 1, 2:
+		return store.Eq(path, v)
+	case 3, 4, 5:
+		return store.Compare{Field: path, Op: one(d, store.LessOrEqual, store.Less, store.GreaterOrEqual, store.Greater), Value: v}
+	case 6:
+		return store.Null(path)
+	case 7:
+		return store.In{Field: path, Values: one(d, []any{v, d.scalar()}, []any{nil}, nil, []any{nil, v, d.scalar()})}
+	case 8, 9:
+		if text, ok := v.(string); ok {
+			return store.Text{Field: path, Op: one(d, ops()...), Value: text, Fold: d.pick(2) == 1}
+		}
+		return store.Text{Field: one(d, "a", "id", "b", "u", "ref", "d.a"), Op: one(d, ops()...), Value: d.text(), Fold: d.pick(2) == 1}
+	case 10:
+		return store.Has{Field: one(d, "l", "ref", "a", path), Value: one(d, any(d.id()), v, d.scalar())}
+	}
+	return store.Compare{Field: path, Op: one(d, store.Less, store.Greater), Value: store.Now(0)}
+}
+
 // filter is a condition on a document of a collection, or of one in a list when within.
 func (d *draw) filter(collection int, depth int, within bool) store.Filter {
-	kind := d.pick(16)
 	if depth == 0 {
-		kind %= 9
+		return d.leaf(within)
 	}
-	switch kind {
+	switch d.pick(16) {
 	default:
-		op := one(d, store.Equal, store.Less, store.LessOrEqual, store.Greater, store.GreaterOrEqual)
-		if d.pick(16) == 15 {
-			return store.Compare{Field: d.path(), Op: op, Value: store.Now(0)}
-		}
-		return store.Compare{Field: d.path(), Op: op, Value: d.scalar()}
-	case 4:
-		return store.Null(d.path())
-	case 5:
-		return store.In{Field: d.path(), Values: one(d, nil, []any{nil}, []any{d.scalar(), d.scalar()}, []any{nil, d.scalar(), d.scalar()})}
-	case 6, 7:
-		return store.Text{Field: d.path(), Op: one(d, ops()...), Value: d.text(), Fold: d.pick(2) == 1}
-	case 8:
-		return store.Has{Field: d.path(), Value: d.scalar()}
+		return d.leaf(within)
 	case 9:
 		return store.And(d.filters(collection, depth-1, within))
 	case 10, 11:
@@ -156,7 +207,7 @@ func (d *draw) filter(collection int, depth int, within bool) store.Filter {
 	case 12, 13:
 		return store.Not{Filter: d.filter(collection, depth-1, within)}
 	case 14:
-		return store.Some{Field: d.path(), Filter: d.filter(collection, depth-1, true)}
+		return store.Some{Field: one(d, "l", "l", "a", "b", "d.a", "d.b", "ref", "d"), Filter: d.filter(collection, depth-1, true)}
 	case 15:
 		if within {
 			return store.Eq(d.path(), d.scalar())
@@ -175,7 +226,7 @@ func (d *draw) related(collection, depth int) store.Filter {
 }
 
 func (d *draw) filters(collection, depth int, within bool) []store.Filter {
-	filters := make([]store.Filter, d.pick(4))
+	filters := make([]store.Filter, (d.pick(8)+5)%8/2) // rarely none
 	for i := range filters {
 		filters[i] = d.filter(collection, depth, within)
 	}
@@ -217,13 +268,14 @@ func (d *draw) change() store.Change {
 func (d *draw) write() store.Write {
 	collection := d.pick(2)
 	name := d.names[collection]
-	switch d.pick(8) {
-	case 0, 1, 2, 3:
+	switch d.pick(16) {
+	default:
 		return store.Put{Collection: name, Document: d.whole()}
-	case 4:
+	case 10:
 		return store.Insert{Collection: name, Document: d.whole()}
-	case 5, 6:
-		return store.Update{Collection: name, Filter: d.filter(collection, 2, false), Change: d.change(), Must: one(d, 0, 0, 0, 1)}
+	case 11, 12, 13, 14:
+		return store.Update{Collection: name, Filter: d.filter(collection, 2, false), Change: d.change(), Must: max(0, d.pick(12)-10)}
+	case 15:
+		return store.Delete{Collection: name, Filter: d.filter(collection, 2, false), Must: max(0, d.pick(12)-10)}
 	}
-	return store.Delete{Collection: name, Filter: d.filter(collection, 2, false), Must: one(d, 0, 0, 0, 1)}
 }

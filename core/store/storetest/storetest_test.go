@@ -25,3 +25,5 @@ func memory() Engine {
 }
 
 func TestMemory(t *testing.T) { Run(t, memory()) }
+
+func BenchmarkMemory(b *testing.B) { Benchmark(b, memory()) }
