@@ -306,7 +306,7 @@ func TestWhenTheStoresClockJumpsTheOneThatLostTheLeaseHearsOfIt(t *testing.T) {
 		b, _ := process(s, "b")
 		l := take(t, a, "job")
 		s.SetClock(func() time.Time { return time.Now().Add(-time.Hour) })
-		time.Sleep(3 * ttl)
+		time.Sleep(3*ttl + time.Second) // between two heartbeats
 		s.SetClock(func() time.Time { return time.Now().Add(time.Hour) })
 		latest := take(t, b, "job")
 		time.Sleep(ttl / 2)
