@@ -151,7 +151,7 @@ func (n *managed) get(ctx context.Context, asked bool) error {
 		var a attempt
 		err := n.getFrom(context.WithValue(ctx, attempts{}, &a), from)
 		if err == nil {
-			err = n.got(ctx)
+			err = n.got(ctx, from.acme == nil || a.posted)
 		}
 		if err == nil || ctx.Err() != nil {
 			return cmp.Or(err, ctx.Err())
@@ -182,8 +182,8 @@ func (n *managed) tell(ctx context.Context, issuer string) {
 const restAfter = time.Minute
 
 // got serves what an issuer has given. The local CA only stands in for one that is preferred to it: that is asked again as it
-// would be without a certificate.
-func (n *managed) got(ctx context.Context) error {
+// would be without a certificate. Ordered is false when another process was asked for it.
+func (n *managed) got(ctx context.Context, ordered bool) error {
 	if err := n.load(ctx); err != nil {
 		return err
 	}
@@ -199,7 +199,11 @@ func (n *managed) got(ctx context.Context) error {
 		n.rest = now.Add(rest)
 	}
 	n.given = now
-	n.log.Info("a certificate was issued", "issuer", h.from.name, "serial", h.pair.Leaf.SerialNumber.Text(16), "ends", h.pair.Leaf.NotAfter.UTC())
+	said := "a certificate was issued"
+	if !ordered {
+		said = "a certificate that another process ordered is taken up"
+	}
+	n.log.Info(said, "issuer", h.from.name, "serial", h.pair.Leaf.SerialNumber.Text(16), "ends", h.pair.Leaf.NotAfter.UTC())
 	return nil
 }
 

@@ -9,7 +9,7 @@ import (
 )
 
 // fetchTimeout is how long the first plan waits for what other hosts have stored. What comes later is taken up then.
-const fetchTimeout = 3 * time.Second
+const fetchTimeout = 2 * time.Second
 
 // share has m share what it keeps.
 func (m *Manager) share(with Sharing) {

@@ -130,10 +130,20 @@ func (t *tickets) change(now time.Time, keys []ticketKey) {
 	}
 }
 
-// rotate removes keys that have had their time, makes the one that is due, and reports whether that changed anything. A key
-// that the clock says is not made yet goes, too: it might never be old enough.
+// rotate has the keys be what they should be now, and reports whether that changed anything.
 func (t *tickets) rotate(now time.Time) bool {
-	valid := slices.DeleteFunc(slices.Clone(t.keys), func(k ticketKey) bool {
+	valid := rotated(t.keys, now)
+	if slices.Equal(valid, t.keys) {
+		return false
+	}
+	t.keys, t.unsaved = valid, true
+	return true
+}
+
+// rotated are the keys without those that have had their time, and with a new one when it is due. A key that the clock says is
+// not made yet goes, too: it might never be old enough.
+func rotated(keys []ticketKey, now time.Time) []ticketKey {
+	valid := slices.DeleteFunc(slices.Clone(keys), func(k ticketKey) bool {
 		age := now.Sub(k.made)
 		return age < 0 || age >= ticketKeyLifetime
 	})
@@ -142,11 +152,7 @@ func (t *tickets) rotate(now time.Time) bool {
 		rand.Read(fresh.key[:]) // never fails
 		valid = slices.Insert(valid, 0, fresh)
 	}
-	if slices.Equal(valid, t.keys) {
-		return false
-	}
-	t.keys, t.unsaved = valid, true
-	return true
+	return valid
 }
 
 // save writes the file. Where that fails the keys in memory serve on: only a restart would miss the file.

@@ -33,14 +33,9 @@ func (t *tickets) takeUp(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, agreeTimeout)
 	defer cancel()
 	if theirs, _, err := t.theirs(ctx); err == nil && len(theirs) > 0 {
-		t.use(theirs)
+		now := time.Now()
+		t.change(now, inUse(t.current(), theirs, now))
 	}
-}
-
-// use adds the keys that the hosts share to those of this one.
-func (t *tickets) use(theirs []ticketKey) {
-	now := time.Now()
-	t.change(now, inUse(t.current(), theirs, now))
 }
 
 func (t *tickets) current() []ticketKey {
@@ -70,17 +65,21 @@ func (t *tickets) agree(ctx context.Context) {
 	}
 }
 
+// agreeOnce seals nothing with a key that is new before all have it: of hosts that make one at the same time one does.
 func (t *tickets) agreeOnce(ctx context.Context) error {
 	theirs, version, err := t.theirs(ctx)
 	if err != nil {
 		return err
 	}
-	t.use(theirs) // and makes the key that is due, unless one of them has
-	all := union(theirs, t.current(), time.Now())
-	if slices.Equal(all, theirs) {
-		return nil
+	now := time.Now()
+	own := rotated(inUse(t.current(), theirs, now), now)
+	if all := union(theirs, own, now); !slices.Equal(all, theirs) {
+		if err := t.shared.SwapTickets(ctx, version, encodeTicketKeys(all)); err != nil {
+			return err
+		}
 	}
-	return t.shared.SwapTickets(ctx, version, encodeTicketKeys(all))
+	t.change(now, own)
+	return nil
 }
 
 func (t *tickets) theirs(ctx context.Context) (keys []ticketKey, version string, err error) {
@@ -91,26 +90,30 @@ func (t *tickets) theirs(ctx context.Context) (keys []ticketKey, version string,
 	return keys, version, err
 }
 
-// inUse are the keys that this host uses: its own and those that the hosts share. One that was made by a clock that is ahead of ours
-// was made now, lest it be never old enough.
+// ticketSkew is how far the clocks of hosts may differ. A key that was made later than that counts as none, as does one that has had
+// its time: it might never be old enough.
+const ticketSkew = time.Hour
+
+// inUse are the keys that this host uses: its own and those that the hosts share. One that was made by a clock that is a little
+// ahead of ours was made when it was first seen here.
 func inUse(own, theirs []ticketKey, now time.Time) []ticketKey {
-	all := slices.Concat(own, theirs)
-	for i := range all {
-		if all[i].made.After(now) {
-			all[i].made = now.UTC().Truncate(time.Second)
+	theirs = slices.Clone(theirs)
+	for i, k := range theirs {
+		if ahead := k.made.Sub(now); ahead > 0 && ahead <= ticketSkew {
+			theirs[i].made = now.UTC().Truncate(time.Second)
 		}
 	}
-	slices.SortStableFunc(all, func(a, b ticketKey) int { return a.made.Compare(b.made) }) // of one key the earlier time holds
-	return union(nil, all, now)
+	return union(own, theirs, now)
 }
 
-// union are the keys of both that have not had their time, newest first, in the same order everywhere. When one of a key's times is
-// the first list's, it stays; otherwise the first one does.
+// union are the keys of both that are good, newest first, in the same order everywhere. Of a key that both have the first list's time
+// holds.
 func union(first, second []ticketKey, now time.Time) []ticketKey {
 	var all []ticketKey
 	for _, k := range slices.Concat(first, second) {
-		had := now.Sub(k.made) >= ticketKeyLifetime
-		if !had && !slices.ContainsFunc(all, func(o ticketKey) bool { return o.key == k.key }) {
+		age := now.Sub(k.made)
+		good := age >= -ticketSkew && age < ticketKeyLifetime
+		if good && !slices.ContainsFunc(all, func(o ticketKey) bool { return o.key == k.key }) {
 			all = append(all, k)
 		}
 	}

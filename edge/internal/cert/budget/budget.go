@@ -1,6 +1,9 @@
 // Package budget keeps on disk what was asked of each CA, so that edge never harms itself at a CA's rate limits: not in
 // a loop, not when it is killed and started over and over, not on a full disk.
 //
+// It is this host's own. Hosts that share certificates order one after the other, and each writes down what it asked for itself; where
+// they fail for the same reason, their attempts add up at the CA.
+//
 // In come orders before they go out, and what became of them. What can't be written down isn't ordered. An order that
 // was never settled, because the process was killed, counts as if it had brought a certificate: nobody knows.
 package budget

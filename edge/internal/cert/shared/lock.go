@@ -80,7 +80,7 @@ func (s *Storage) takeLease(ctx context.Context, name string) error {
 	if err != nil {
 		end()
 		if _, isHeld := errors.AsType[*lease.Held](err); !isHeld {
-			s.log.Info("the store can't be asked whether another host is at it; this host goes on alone", "lock", name, "err", err)
+			s.log.Debug("the store can't be asked whether another host is at it; this host goes on alone", "lock", name, "err", err)
 		}
 		return err
 	}
@@ -118,7 +118,7 @@ func (s *Storage) takeUnder(ctx context.Context, name string) error {
 		}
 		failed = append(failed, err)
 	}
-	return errors.Join(failed...)
+	return s.heard(errors.Join(failed...))
 }
 
 // Keep makes sure of a lock that is held here, before what must not be done twice: when its lease was lost, as by a process that

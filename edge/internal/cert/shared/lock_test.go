@@ -7,10 +7,7 @@ import (
 	"time"
 
 	"github.com/onehost/edge/core/store/storetest"
-	"go.uber.org/goleak"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const lockName = certLock + "a.test"
 

@@ -67,6 +67,7 @@ type Storage struct {
 	changed   func(id string)
 	connected func(context.Context)
 	leases    *lease.Leases
+	lapsed    chan struct{} // the store was away for a call
 
 	files    sync.Mutex           // held while what is here is compared with what the store has, and takes its place
 	mu       sync.Mutex           // guards what follows
@@ -83,7 +84,7 @@ type Storage struct {
 func New(o Options) *Storage {
 	return &Storage{
 		Storage: o.Files, store: o.Store, key: o.Key, log: o.Log, changed: o.Changed, connected: o.Connected,
-		leases: lease.New(o.Store, holder(), o.Log), held: make(map[string]heldLease),
+		leases: lease.New(o.Store, holder(), o.Log), held: make(map[string]heldLease), lapsed: make(chan struct{}, 1),
 		here: make(map[string]string), owed: make(map[string]bool), unopened: make(map[string]error),
 	}
 }
@@ -109,7 +110,7 @@ func (s *Storage) Run(ctx context.Context) error {
 			break
 		}
 		s.log.Debug("certificates are not in step with the store", "err", err)
-		if time.Since(began) > time.Minute {
+		if time.Since(began) > retryAtMost {
 			wait = retryAfter
 		}
 		timer := time.NewTimer(wait)
@@ -123,36 +124,71 @@ func (s *Storage) Run(ctx context.Context) error {
 	return nil
 }
 
+// errLapsed says that the store was away for a call. A feed need not notice that.
+var errLapsed = errors.New("the store was away")
+
 // follow takes up what happens in the store, until something goes wrong.
 func (s *Storage) follow(ctx context.Context) error {
 	if err := s.ensure(ctx); err != nil {
 		return err
 	}
+	select {
+	case <-s.lapsed: // what came before is made up for now
+	default:
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var reading sync.WaitGroup
+	defer reading.Wait()
+	defer cancel()
 	feed, err := s.store.Watch(ctx, certificates, "")
 	if err != nil {
 		return errors.Join(err, s.syncAll(ctx)) // what is not told is asked for
 	}
 	defer feed.Close()
+	ended := make(chan error, 1)
+	reading.Go(func() { ended <- s.read(ctx, feed) })
 	if err := s.syncAll(ctx); err != nil {
 		return err
 	}
 	s.connected(ctx)
+	poll := time.NewTicker(pollInterval)
+	defer poll.Stop()
 	for {
-		until, cancel := context.WithTimeout(ctx, pollInterval)
-		event, err := feed.Next(until)
-		over := until.Err() != nil
-		cancel()
-		switch {
-		case err == nil && event.Document != nil:
-			s.happened(event.Document)
-		case err == nil:
-		case over && ctx.Err() == nil:
-			err = s.syncAll(ctx) // and settles the key
-		}
-		if err != nil && (!over || ctx.Err() != nil) {
+		select {
+		case err := <-ended:
 			return err
+		case <-s.lapsed:
+			return errLapsed
+		case <-poll.C:
+			if err := s.syncAll(ctx); err != nil {
+				return err
+			}
 		}
 	}
+}
+
+// read takes up what the feed tells.
+func (s *Storage) read(ctx context.Context, feed store.Feed) error {
+	for {
+		event, err := feed.Next(ctx)
+		if err != nil {
+			return err
+		}
+		if event.Document != nil {
+			s.happened(event.Document)
+		}
+	}
+}
+
+// heard has Run make up for what was missed, when err is that the store is away.
+func (s *Storage) heard(err error) error {
+	if fault.CodeOf(err) == fault.Unavailable {
+		select {
+		case s.lapsed <- struct{}{}:
+		default:
+		}
+	}
+	return err
 }
 
 func (s *Storage) syncAll(ctx context.Context) error {

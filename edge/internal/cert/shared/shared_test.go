@@ -310,7 +310,7 @@ func TestMoreThanOnePortionIsFetched(t *testing.T) {
 	if err := a.Fetch(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	const n = 150 // more than one portion
+	n := 150 // more than one portion
 	var writes []store.Write
 	by, err := a.sealer()
 	if err != nil {

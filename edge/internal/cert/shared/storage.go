@@ -30,7 +30,7 @@ func (s *Storage) Store(ctx context.Context, key string, value []byte) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout) // the CA gave it: it is brought there even if nobody waits
 	defer cancel()
-	if err := s.bring(ctx, id); err != nil {
+	if err := s.heard(s.bring(ctx, id)); err != nil {
 		s.log.Info("what was stored is not shared with the other hosts yet", "id", id, "err", err)
 	}
 	return nil

@@ -26,7 +26,7 @@ func (s *Storage) ReadTickets(ctx context.Context) (value []byte, version string
 		return nil, "", nil
 	}
 	if err != nil {
-		return nil, "", err
+		return nil, "", s.heard(err)
 	}
 	value, err = by.open(certificates, Tickets, d.Bytes("sealed"))
 	s.mu.Lock()
@@ -56,7 +56,7 @@ func (s *Storage) SwapTickets(ctx context.Context, version string, value []byte)
 		write = store.Insert{Collection: certificates, Document: d}
 	}
 	_, err = s.store.Apply(ctx, write)
-	return err
+	return s.heard(err)
 }
 
 // Answer is what answers a challenge.
