@@ -56,9 +56,11 @@ func (l *link) Claim(ctx context.Context, q store.Query, c store.Change) (store.
 	return d, l.after(err)
 }
 
+func work() store.Collection { return store.Collection{Name: "work"} }
+
 func ensured(t *testing.T, s store.Store) {
 	t.Helper()
-	if err := s.Ensure(t.Context(), Collection(), store.Collection{Name: "work"}); err != nil {
+	if err := s.Ensure(t.Context(), Collection(), work()); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -1,0 +1,107 @@
+package move
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/onehost/edge/core/store/mongodb"
+	"github.com/onehost/edge/core/store/mongodb/mongodbtest"
+	"go.uber.org/goleak"
+)
+
+// childOf is the variable that makes this test binary a process of its own, which copies between the two stores that it names.
+const childOf = "EDGE_TEST_MOVE_STORES"
+
+var shared mongodbtest.Shared
+
+func TestMain(m *testing.M) {
+	if from, to, ok := strings.Cut(os.Getenv(childOf), " "); ok {
+		fmt.Fprintln(os.Stderr, copyBetween(from, to))
+		os.Exit(1)
+	}
+	goleak.VerifyTestMain(shared.Around(m))
+}
+
+// copyBetween copies, and says a line for every batch.
+func copyBetween(fromURI, toURI string) error {
+	from, err := mongodb.Open(mongodb.Options{URI: fromURI, Log: slog.Default()})
+	if err != nil {
+		return err
+	}
+	to, err := mongodb.Open(mongodb.Options{URI: toURI, Log: slog.Default()})
+	if err != nil {
+		return err
+	}
+	_, err = Copy(context.Background(), from, to, func(p Progress) { fmt.Println(p.Collection, p.Verifying, p.Done) })
+	return err
+}
+
+func TestACopyThatIsKilledGoesOnAndIsWhole(t *testing.T) {
+	fromURI, toURI := mongoDB(t), mongoDB(t)
+	from, to := openMongoDB(t, fromURI), openMongoDB(t, toURI)
+	fill(t, from, 3000)
+	for _, lines := range []int{3, 1, 5, 8} {
+		copyUntilKilled(t, fromURI, toURI, lines)
+	}
+	before, err := to.Collections(t.Context())
+	must(t, err)
+	must(t, to.Ensure(t.Context(), before...))
+	begun, err := to.Count(t.Context(), "entries", nil)
+	must(t, err)
+	first := -1
+	report, err := Copy(t.Context(), from, to, func(p Progress) {
+		if first < 0 {
+			first = p.Done
+		}
+	})
+	must(t, err)
+	if begun == 0 || begun == 3000 || first != begun {
+		t.Errorf("%d documents were there after four processes were killed, and the last one began at %d", begun, first)
+	}
+	if report.Collections[0].Documents != 3000 {
+		t.Errorf("%+v", report)
+	}
+	same(t, from, to)
+}
+
+// copyUntilKilled has a process copy until it has said so many lines, and a little longer.
+func copyUntilKilled(t *testing.T, from, to string, lines int) {
+	t.Helper()
+	child := exec.CommandContext(t.Context(), os.Args[0])
+	child.Env = append(os.Environ(), childOf+"="+from+" "+to)
+	child.Stderr = os.Stderr
+	out, err := child.StdoutPipe()
+	must(t, err)
+	must(t, child.Start())
+	said := bufio.NewScanner(out)
+	for range lines {
+		said.Scan()
+	}
+	must(t, child.Process.Kill())
+	if err := child.Wait(); err == nil || !strings.Contains(err.Error(), "killed") {
+		t.Fatalf("the process was not killed: %v", err)
+	}
+}
+
+// mongoDB returns the URI of a new database.
+func mongoDB(t *testing.T) string {
+	set := shared.Set(t)
+	u, err := url.Parse(set.URI())
+	must(t, err)
+	u.Path = "/" + set.Database(t)
+	return u.String()
+}
+
+func openMongoDB(t *testing.T, uri string) *mongodb.Store {
+	s, err := mongodb.Open(mongodb.Options{URI: uri, Log: slog.New(slog.DiscardHandler)})
+	must(t, err)
+	t.Cleanup(func() { s.Close() })
+	return s
+}
