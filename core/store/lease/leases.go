@@ -7,7 +7,8 @@
 //
 // That is enough while processes run and clocks go at one speed. It is not when a process is stopped in the middle of its work, or
 // a whole machine, whose monotonic clock then stands still too: on waking it may write once more before it finds out. So what must
-// happen once is written together with [Lease.Guard], and the store refuses it as soon as another has the lease.
+// happen once is written together with [Lease.Guard], and the store refuses it as soon as another has the lease. The same holds when the
+// store's own clock is set forward. When it is set back, the lease of one that has crashed stays as much longer.
 //
 // In come names, and functions to run. What is done under a lease is not known here.
 //

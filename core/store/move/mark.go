@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/onehost/edge/core/fault"
 	"github.com/onehost/edge/core/store"
@@ -74,6 +75,25 @@ func (c *copier) begin(ctx context.Context) (stage, error) {
 		return "", fmt.Errorf("the store to copy to is a complete copy already; to copy again, empty it first: %w", fault.Conflict)
 	}
 	return stage(begun.String("stage")), nil
+}
+
+// Usable returns a conflict when s is a copy that is not complete: who begins to work on it works on a part.
+func Usable(ctx context.Context, s store.Store) error {
+	all, err := s.Collections(ctx)
+	if err != nil || !slices.ContainsFunc(all, func(c store.Collection) bool { return c.Name == copies }) {
+		return err
+	}
+	if err := s.Ensure(ctx, store.Collection{Name: copies, Private: true}); err != nil {
+		return err
+	}
+	d, err := s.Get(ctx, copies, copyID)
+	switch {
+	case errors.Is(err, fault.NotFound):
+		return nil
+	case err == nil && stage(d.String("stage")) != complete:
+		return fmt.Errorf("the store is a copy that is not complete: run edge store copy again, or empty it: %w", fault.Conflict)
+	}
+	return err
 }
 
 // empty returns a conflict when there is something in the store to copy to.

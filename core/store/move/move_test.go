@@ -115,6 +115,7 @@ func TestAllIsCopiedAndReported(t *testing.T) {
 		steps[fmt.Sprint(p.Collection, p.Verifying)]++
 	})
 	must(t, err)
+	must(t, Usable(t.Context(), from))
 	same(t, from, to)
 	entries := report.Collections[0]
 	if len(report.Collections) != 4 || entries.Name != "entries" || entries.Documents != 400 || entries.Bytes < 1e5 || len(entries.Hash) != 64 {
@@ -189,7 +190,11 @@ func TestACopyGoesOnWhereverItWasInterrupted(t *testing.T) {
 			if !errors.Is(err, fault.Unavailable) {
 				t.Fatal(err)
 			}
+			if _, begun := stageOf(t, to); begun && !done && !errors.Is(Usable(t.Context(), to), fault.Conflict) {
+				t.Errorf("after %d writes anybody may use the half of a copy", succeed)
+			}
 			report, err := Copy(t.Context(), from, to, nil)
+			must(t, Usable(t.Context(), to))
 			if complete, ok := stageOf(t, to); err != nil && !(ok && complete && done) {
 				t.Fatalf("after %d writes: %v", succeed, err)
 			}
