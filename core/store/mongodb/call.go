@@ -173,24 +173,29 @@ func (s *Store) transaction(ctx context.Context, f func(context.Context) error) 
 		}
 		err := f(ctx)
 		if err == nil {
-			err = commit(ctx, session)
+			err = s.commit(ctx, session)
 		} else {
 			abort(ctx, session)
 		}
-		if !hasLabel(err, "TransientTransactionError") || pause(ctx, i) != nil {
+		if !hasLabel(err, "TransientTransactionError") || s.giveUp(ctx, i) {
 			return err
 		}
 	}
 }
 
 // commit commits, again as long as nobody knows whether it has.
-func commit(ctx context.Context, session *mongo.Session) error {
+func (s *Store) commit(ctx context.Context, session *mongo.Session) error {
 	for i := 1; ; i++ {
 		err := session.CommitTransaction(ctx)
-		if !hasLabel(err, "UnknownTransactionCommitResult") || pause(ctx, i) != nil {
+		if !hasLabel(err, "UnknownTransactionCommitResult") || s.giveUp(ctx, i) {
 			return err
 		}
 	}
+}
+
+// giveUp pauses before something is tried once more, or reports that there is no time or no primary for that.
+func (s *Store) giveUp(ctx context.Context, i int) bool {
+	return s.health.check(s.address.hosts) != nil || pause(ctx, i) != nil
 }
 
 // abortWithin is short: a transaction that nobody ends the server ends itself.

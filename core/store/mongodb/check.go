@@ -129,4 +129,3 @@ func checkDocument(c store.Collection, d store.Document) error {
 	}
 	return nil
 }
-

@@ -23,7 +23,6 @@ const (
 	codeIndexNotFound       = 27
 	codeNamespaceExists     = 48
 	codeConversionFailure   = 241
-	codeInvalidResumeToken  = 260
 	codeChangeStreamFatal   = 280
 	codeHistoryLost         = 286
 	codeDuplicateKey        = 11000

@@ -74,4 +74,3 @@ func TestAReplicaSetOfThreePassesTheSuite(t *testing.T) {
 	set := mongodbtest.Start(t, mongodbtest.Options{Members: 3})
 	storetest.Run(t, engine(func(testing.TB) *mongodbtest.Set { return set }))
 }
-

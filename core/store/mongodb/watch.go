@@ -111,9 +111,12 @@ func (f *feed) failed(ctx context.Context, err error) error {
 	switch code, _ := codeOf(err); code {
 	case codeHistoryLost, codeChangeStreamFatal:
 		return fmt.Errorf("what happened in %s is not in the oplog any more: %w", f.in.Name, fault.NotFound)
-	case codeInvalidResumeToken, 2, 9, 50811, 50795, 50796, 50797, 51089:
-		token, _ := f.after.Lookup("_data").StringValueOK()
-		return notPosition(token)
+	case 0, codeUnauthorized, codeAuthenticationFails, codeIllegalOperation:
+	default: // of the many codes for a token that can't be read most are internal ones
+		if f.after != nil && !isUnavailable(code) {
+			token, _ := f.after.Lookup("_data").StringValueOK()
+			return notPosition(token)
+		}
 	}
 	return f.store.failed(ctx, "watching "+f.in.Name, err)
 }
@@ -224,4 +227,3 @@ func (f *feed) Close() error {
 	<-f.ended
 	return nil
 }
-
