@@ -1,14 +1,17 @@
 package lease
 
 import (
+	"context"
 	"log/slog"
 	"net/url"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/onehost/edge/core/store"
 	"github.com/onehost/edge/core/store/mongodb"
 	"github.com/onehost/edge/core/store/mongodb/mongodbtest"
-	"github.com/onehost/edge/core/store/storetest"
+	"github.com/onehost/edge/core/store/sqlite"
 	"go.uber.org/goleak"
 )
 
@@ -19,37 +22,51 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(shared.Around(m))
 }
 
+// addresses are of a new, empty store of every engine.
+var addresses = map[string]func(t *testing.T) string{
+	"sqlite": func(t *testing.T) string { return filepath.Join(t.TempDir(), "edge.db") },
+	"mongodb": func(t *testing.T) string {
+		set := shared.Set(t)
+		u, err := url.Parse(set.URI())
+		if err != nil {
+			t.Fatal(err)
+		}
+		u.Path = "/" + set.Database(t)
+		return u.String()
+	},
+}
+
+// openAt opens the store of an address.
+func openAt(ctx context.Context, address string) (store.Store, error) {
+	log := slog.New(slog.DiscardHandler)
+	if strings.HasPrefix(address, "mongodb://") {
+		return mongodb.Open(mongodb.Options{URI: address, Log: log})
+	}
+	return sqlite.Open(ctx, address, log)
+}
+
+// opened is the store of an address, ready, until the test ends.
+func opened(t *testing.T, address string) store.Store {
+	t.Helper()
+	s, err := openAt(t.Context(), address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	ensured(t, s)
+	return s
+}
+
 // onEveryStore runs a test on all stores that there are.
 func onEveryStore(t *testing.T, test func(t *testing.T, s store.Store)) {
-	for name, open := range map[string]func(t *testing.T) store.Store{
-		"memory":  func(*testing.T) store.Store { return storetest.NewMemory() },
-		"mongodb": func(t *testing.T) store.Store { return openMongoDB(t, mongoDB(t)) },
-	} {
+	t.Run("memory", func(t *testing.T) {
+		t.Parallel()
+		test(t, memory(t))
+	})
+	for name, address := range addresses {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := open(t)
-			t.Cleanup(func() { s.Close() })
-			ensured(t, s)
-			test(t, s)
+			test(t, opened(t, address(t)))
 		})
 	}
-}
-
-// mongoDB returns the URI of a new database.
-func mongoDB(t *testing.T) string {
-	set := shared.Set(t)
-	u, err := url.Parse(set.URI())
-	if err != nil {
-		t.Fatal(err)
-	}
-	u.Path = "/" + set.Database(t)
-	return u.String()
-}
-
-func openMongoDB(t *testing.T, uri string) store.Store {
-	s, err := mongodb.Open(mongodb.Options{URI: uri, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
 }

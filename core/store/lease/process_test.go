@@ -11,20 +11,18 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/onehost/edge/core/store/mongodb"
 )
 
 // childOf is the variable that makes this test binary a process of its own, which works on the store that it names.
 const childOf = "EDGE_TEST_LEASE_STORE"
 
 // holdAndWrite is that process: it takes the lease, writes whenever it reads a line, and says in the end whether it lost the lease.
-func holdAndWrite(uri string) error {
-	s, err := mongodb.Open(mongodb.Options{URI: uri, Log: slog.Default()})
+func holdAndWrite(address string) error {
+	ctx := context.Background()
+	s, err := openAt(ctx, address)
 	if err != nil {
 		return err
 	}
-	ctx := context.Background()
 	if err := s.Ensure(ctx, Collection(), work()); err != nil {
 		return err
 	}
@@ -42,14 +40,19 @@ func holdAndWrite(uri string) error {
 }
 
 func TestAProcessThatWasStoppedFindsThatAnotherHasItsLease(t *testing.T) {
-	uri := mongoDB(t)
-	s := openMongoDB(t, uri)
-	defer s.Close()
-	ensured(t, s)
-	newCounter(t, s)
+	for engine, address := range addresses {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			stopAndOvertake(t, address(t))
+		})
+	}
+}
 
+func stopAndOvertake(t *testing.T, address string) {
+	s := opened(t, address)
+	newCounter(t, s)
 	child := exec.CommandContext(t.Context(), os.Args[0])
-	child.Env = append(os.Environ(), childOf+"="+uri)
+	child.Env = append(os.Environ(), childOf+"="+address)
 	child.Stderr = os.Stderr
 	in, _ := child.StdinPipe()
 	out, _ := child.StdoutPipe()
@@ -97,11 +100,11 @@ func TestAProcessThatWasStoppedFindsThatAnotherHasItsLease(t *testing.T) {
 
 // asChild ends this process with its work, if it is to be another one.
 func asChild() {
-	uri := os.Getenv(childOf)
-	if uri == "" {
+	address := os.Getenv(childOf)
+	if address == "" {
 		return
 	}
-	err := holdAndWrite(uri)
+	err := holdAndWrite(address)
 	if _, lost := errors.AsType[*Lost](err); lost {
 		os.Exit(3)
 	}

@@ -8,11 +8,14 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/onehost/edge/core/store"
 	"github.com/onehost/edge/core/store/mongodb"
 	"github.com/onehost/edge/core/store/mongodb/mongodbtest"
+	"github.com/onehost/edge/core/store/sqlite"
 	"go.uber.org/goleak"
 )
 
@@ -30,25 +33,36 @@ func TestMain(m *testing.M) {
 }
 
 // copyBetween copies, and says a line for every batch.
-func copyBetween(fromURI, toURI string) error {
-	from, err := mongodb.Open(mongodb.Options{URI: fromURI, Log: slog.Default()})
+func copyBetween(fromAddress, toAddress string) error {
+	ctx := context.Background()
+	from, err := openAt(ctx, fromAddress)
 	if err != nil {
 		return err
 	}
-	to, err := mongodb.Open(mongodb.Options{URI: toURI, Log: slog.Default()})
+	to, err := openAt(ctx, toAddress)
 	if err != nil {
 		return err
 	}
-	_, err = Copy(context.Background(), from, to, func(p Progress) { fmt.Println(p.Collection, p.Verifying, p.Done) })
+	_, err = Copy(ctx, from, to, func(p Progress) { fmt.Println(p.Collection, p.Verifying, p.Done) })
 	return err
 }
 
 func TestACopyThatIsKilledGoesOnAndIsWhole(t *testing.T) {
-	fromURI, toURI := mongoDB(t), mongoDB(t)
-	from, to := openMongoDB(t, fromURI), openMongoDB(t, toURI)
+	t.Run("sqlite to mongodb", func(t *testing.T) {
+		t.Parallel()
+		killAndGoOn(t, file(t), mongoDB(t))
+	})
+	t.Run("mongodb to sqlite", func(t *testing.T) {
+		t.Parallel()
+		killAndGoOn(t, mongoDB(t), file(t))
+	})
+}
+
+func killAndGoOn(t *testing.T, fromAddress, toAddress string) {
+	from, to := opened(t, fromAddress), opened(t, toAddress)
 	fill(t, from, 3000)
 	for _, lines := range []int{3, 1, 5, 8} {
-		copyUntilKilled(t, fromURI, toURI, lines)
+		copyUntilKilled(t, fromAddress, toAddress, lines)
 	}
 	before, err := to.Collections(t.Context())
 	must(t, err)
@@ -90,7 +104,7 @@ func copyUntilKilled(t *testing.T, from, to string, lines int) {
 	}
 }
 
-// mongoDB returns the URI of a new database.
+// mongoDB is the address of a new database.
 func mongoDB(t *testing.T) string {
 	set := shared.Set(t)
 	u, err := url.Parse(set.URI())
@@ -99,8 +113,19 @@ func mongoDB(t *testing.T) string {
 	return u.String()
 }
 
-func openMongoDB(t *testing.T, uri string) *mongodb.Store {
-	s, err := mongodb.Open(mongodb.Options{URI: uri, Log: slog.New(slog.DiscardHandler)})
+// file is the address of a new store in a file.
+func file(t *testing.T) string { return filepath.Join(t.TempDir(), "edge.db") }
+
+func openAt(ctx context.Context, address string) (store.Store, error) {
+	log := slog.New(slog.DiscardHandler)
+	if strings.HasPrefix(address, "mongodb://") {
+		return mongodb.Open(mongodb.Options{URI: address, Log: log})
+	}
+	return sqlite.Open(ctx, address, log)
+}
+
+func opened(t *testing.T, address string) store.Store {
+	s, err := openAt(t.Context(), address)
 	must(t, err)
 	t.Cleanup(func() { s.Close() })
 	return s
