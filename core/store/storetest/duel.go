@@ -176,7 +176,7 @@ func (d *duel) shrink(ctx context.Context, steps []step, how string) ([]step, st
 			}
 		}
 		for size := stepSize / 2; size > 0; size /= 4 {
-			for i := 0; i < len(steps); i++ {
+			for i := range len(steps) {
 				for at := 0; i < len(steps) && at < len(steps[i]); at += size {
 					if simpler := zeroed(steps, i, at, size); simpler != nil && try(simpler) {
 						better = true

@@ -65,7 +65,7 @@ func largestFilter(s *scene) {
 	for i := range many {
 		many[i] = store.Null("a")
 	}
-	deep := store.Filter(store.Null("a"))
+	deep := store.Null("a")
 	for range store.MaxNesting {
 		deep = store.Not{Filter: deep}
 	}

@@ -18,6 +18,7 @@ type Memory struct {
 	mu          sync.Mutex
 	clock       func() time.Time
 	unavailable bool
+	outages     int
 	closed      bool
 	described   map[string]store.Collection
 	owed        map[string]store.Collection // what Ensure was asked for when the store was unavailable
@@ -57,6 +58,9 @@ func (m *Memory) SetUnavailable(unavailable bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.unavailable = unavailable
+	if unavailable {
+		m.outages++
+	}
 	m.tell()
 }
 

@@ -44,7 +44,7 @@ func (m *Memory) Watch(ctx context.Context, collection, after string) (store.Fee
 		return nil, fmt.Errorf("%s has no feed: %w", collection, fault.Invalid)
 	}
 	m.forget()
-	f := &memoryFeed{memory: m, collection: collection, ctx: ctx, after: m.entries, closed: make(chan struct{})}
+	f := &memoryFeed{memory: m, collection: collection, ctx: ctx, after: m.entries, outages: m.outages, closed: make(chan struct{})}
 	if after == "" {
 		return f, nil
 	}
@@ -64,6 +64,7 @@ type memoryFeed struct {
 	collection string
 	ctx        context.Context
 	after      int64 // the entry that was given last
+	outages    int   // of the store, when it began
 	err        error // why it is at its end
 	once       sync.Once
 	closed     chan struct{}
@@ -121,6 +122,9 @@ func (f *memoryFeed) ended() error {
 	}
 	if err := f.memory.reachable(f.ctx); err != nil {
 		return err
+	}
+	if f.outages != f.memory.outages {
+		return fmt.Errorf("the store was away: %w", fault.Unavailable)
 	}
 	return f.lost()
 }

@@ -14,6 +14,7 @@ func related() []test {
 		{"references lead on to further ones", refersOn},
 		{"changes and claims follow references", changesByReference},
 		{"a reference into the collection itself", refersToItself},
+		{"which documents are changed is judged before the first one is", judgedFirst},
 		{"many documents refer to many", refersMany},
 		{"private collections refer to private ones only", refersPrivate},
 	}
@@ -127,9 +128,18 @@ func refersToItself(s *scene) {
 	s.finds(name, up(store.Not{Filter: up(store.ID("3"))}), "")
 	s.finds(name, up(store.ID("2")), "1")
 	s.finds(name, store.Related{Field: "id", Collection: name, By: "up"}, "2 3")
-	s.is(s.apply(store.Delete{Collection: name, Filter: up(nil)}), []int{3}, "deleted, judged before the first one goes")
-	s.insert(name, doc{"id": "1", "up": "5"}, doc{"id": "6", "up": "1"})
-	s.is(s.apply(store.Update{Collection: name, Filter: up(nil), Change: store.Change{Unset: []string{"up"}}}), []int{2}, "updated, judged before the first one changes")
+}
+
+// judgedFirst has documents of which the first and the last one to change take away what others refer to.
+func judgedFirst(s *scene) {
+	name := s.with(doc{"id": "1", "key": "x", "up": "x"}, doc{"id": "2", "up": "x"}, doc{"id": "3", "up": "y"}, doc{"id": "4", "key": "y", "up": "y"})
+	up := store.Related{Field: "up", Collection: name, By: "key"}
+	s.is(s.apply(store.Update{Collection: name, Filter: up, Change: store.Change{Set: doc{"key": "z", "new": true}}}), []int{4}, "updated")
+	s.finds(name, store.And{store.Eq("key", "z"), store.Eq("new", true)}, "1 2 3 4")
+	s.apply(store.Put{Collection: name, Document: doc{"id": "1", "key": "z", "up": "z"}}, store.Put{Collection: name, Document: doc{"id": "2", "up": "z"}},
+		store.Put{Collection: name, Document: doc{"id": "3", "up": "w"}}, store.Put{Collection: name, Document: doc{"id": "4", "key": "w", "up": "w"}})
+	s.is(s.apply(store.Delete{Collection: name, Filter: up}), []int{4}, "deleted")
+	s.finds(name, nil, "")
 }
 
 func refersMany(s *scene) {
@@ -152,7 +162,11 @@ func refersPrivate(s *scene) {
 	s.finds(private, store.Related{Field: "to", Collection: other}, "1")
 	for _, pair := range [][2]string{{open, private}, {private, open}} {
 		f := store.Not{Filter: store.And{store.Related{Field: "to", Collection: pair[1]}}}
-		_, err := s.Find(s.ctx, store.Query{Collection: pair[0], Filter: f, Limit: 1})
+		_, err := s.Count(s.ctx, pair[0], store.Related{Field: "to", Collection: pair[0], Filter: store.Or{f}})
+		s.refused(err, "invalid", "a further reference")
+		_, err = s.Count(s.ctx, pair[0], store.Related{Field: "to", Collection: pair[0], Filter: store.Related{Field: "to", Collection: s.newName()}})
+		s.refused(err, "invalid", "a further reference to no collection")
+		_, err = s.Find(s.ctx, store.Query{Collection: pair[0], Filter: f, Limit: 1})
 		s.refused(err, "invalid", "Find")
 		_, err = s.Count(s.ctx, pair[0], f)
 		s.refused(err, "invalid", "Count")
