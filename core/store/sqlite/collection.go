@@ -1,0 +1,347 @@
+package sqlite
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/onehost/edge/core/fault"
+	"github.com/onehost/edge/core/store"
+)
+
+// collection is a table and what is known of it.
+type collection struct {
+	store.Collection
+	plain   map[string]bool // fields of indexes: never lists or documents
+	found   map[string]bool // fields by which one document is found quickly
+	indexes map[string]store.Index
+
+	get, insert, put, replace, remove string // statements
+}
+
+func newCollection(described store.Collection) *collection {
+	c := &collection{Collection: described, plain: make(map[string]bool), found: map[string]bool{"id": true}, indexes: make(map[string]store.Index)}
+	all := described.Indexes
+	if described.Expire != "" {
+		all = append(all[:len(all):len(all)], store.Index{Fields: []string{described.Expire}})
+	}
+	for _, index := range all {
+		c.indexes[indexName(c.Name, index)] = index
+		c.found[index.Fields[0]] = true
+		for _, field := range index.Fields {
+			c.plain[field] = true
+		}
+	}
+	table := c.quoted()
+	c.get = "SELECT doc FROM " + table + " WHERE id=?"
+	c.insert = "INSERT INTO " + table + "(id,doc) VALUES(?,?)"
+	c.put = "UPDATE " + table + " SET doc=? WHERE id=?"
+	c.replace = "UPDATE " + table + " SET doc=? WHERE rowid=?"
+	c.remove = "DELETE FROM " + table + " WHERE rowid=?"
+	return c
+}
+
+// quoted is the table's name in SQL. A collection's name has no quotes.
+func (c *collection) quoted() string { return `"` + c.Name + `"` }
+
+// indexName says all that an index is: "deliveries(state,due)". A table's name has no bracket, so the two are never the same.
+func indexName(collection string, index store.Index) string {
+	name := collection + "(" + strings.Join(index.Fields, ",") + ")"
+	if index.Unique {
+		name += " unique"
+	}
+	return name
+}
+
+// createIndex is the statement that makes an index. The id comes last, so that documents are found in the order that a query has.
+func (c *collection) createIndex(name string) string {
+	index := c.indexes[name]
+	unique, fields := "", index.Fields
+	if index.Unique {
+		unique = "UNIQUE "
+	} else if !slices.Contains(fields, "id") {
+		fields = append(fields[:len(fields):len(fields)], "id")
+	}
+	var columns []string
+	for _, field := range fields {
+		columns = append(columns, scope{json: "doc", id: "id", collection: c}.field(field).expression)
+	}
+	return fmt.Sprintf(`CREATE %sINDEX "%s" ON %s(%s)`, unique, name, c.quoted(), strings.Join(columns, ","))
+}
+
+// touches reports whether a change may change what a unique index has.
+func (c *collection) touches(change store.Change) bool {
+	for _, index := range c.Indexes {
+		for _, field := range index.Fields {
+			_, set := change.Set[field]
+			_, add := change.Add[field]
+			if index.Unique && (set || add || slices.Contains(change.Unset, field)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func missing(name string) error {
+	return fmt.Errorf("there is no collection %.80q: %w", name, fault.Invalid)
+}
+
+// described reads which collections there are.
+func described(ctx context.Context, c *conn) (map[string]*collection, error) {
+	all := make(map[string]*collection)
+	err := c.rows(ctx, "SELECT name, description FROM _collections", nil, func(r row) error {
+		var described store.Collection
+		if err := json.Unmarshal([]byte(r.text(1)), &described); err != nil {
+			return fmt.Errorf("collection %q is described by what can't be read: %w", r.text(0), err)
+		}
+		if err := described.Check(); err != nil || described.Name != r.text(0) {
+			return fmt.Errorf("collection %q is described as %q: %v", r.text(0), described.Name, err) //nolint:errorlint // it is not the caller who was wrong
+		}
+		all[described.Name] = newCollection(described)
+		return nil
+	})
+	return all, err
+}
+
+// Ensure implements [store.Store]. It takes as long as making an index takes: who adds one to many documents gives it the time.
+func (s *Store) Ensure(ctx context.Context, collections ...store.Collection) error {
+	for _, c := range collections {
+		if err := c.Check(); err != nil {
+			return err
+		}
+	}
+	err := s.ensure(ctx, collections)
+	s.owed.Lock()
+	defer s.owed.Unlock()
+	for _, c := range collections {
+		if errors.Is(err, fault.Unavailable) {
+			s.owed.collections[c.Name] = c
+		} else {
+			delete(s.owed.collections, c.Name)
+		}
+	}
+	return err
+}
+
+func (s *Store) ensure(ctx context.Context, collections []store.Collection) error {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	known, err := s.reload(ctx)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(collections, func(c store.Collection) bool {
+		return known[c.Name] == nil || description(known[c.Name].Collection) != description(c)
+	}) {
+		return nil
+	}
+	return s.submit(ctx, 0, func(t *tx) error {
+		for _, c := range collections {
+			if err := t.ensure(newCollection(c)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func description(c store.Collection) string {
+	text, _ := json.Marshal(c) //nolint:errchkjson // strings, bools and a duration
+	return string(text)
+}
+
+func (t *tx) ensure(c *collection) error {
+	before := t.collections[c.Name]
+	if before != nil && description(before.Collection) == description(c.Collection) {
+		return nil
+	}
+	sql := "CREATE TABLE IF NOT EXISTS " + c.quoted() + "(id PRIMARY KEY NOT NULL, doc TEXT NOT NULL)"
+	if err := t.conn.exec(t.ctx, sql); err != nil {
+		return err
+	}
+	if err := t.ensureIndexes(c); err != nil {
+		return err
+	}
+	sql = "INSERT INTO _collections(name,description,trimmed) VALUES(?,?,0) ON CONFLICT(name) DO UPDATE SET description=excluded.description"
+	if err := t.conn.exec(t.ctx, sql, c.Name, description(c.Collection)); err != nil {
+		return err
+	}
+	if err := t.ensureFeed(c, before); err != nil {
+		return err
+	}
+	t.collections = maps.Clone(t.collections)
+	t.collections[c.Name] = c
+	t.ensured = true
+	return nil
+}
+
+// ensureFeed has a feed that was not there begin: what was seen of an earlier one can't be gone on with, since nobody has written down what
+// happened since.
+func (t *tx) ensureFeed(c, before *collection) error {
+	if c.Feed == 0 || before != nil && before.Feed > 0 {
+		return nil
+	}
+	if err := t.conn.exec(t.ctx, "DELETE FROM _events WHERE collection=?", c.Name); err != nil {
+		return err
+	}
+	if before == nil {
+		return nil
+	}
+	if err := t.event(c, "", ""); err != nil {
+		return err
+	}
+	return t.conn.exec(t.ctx, "UPDATE _collections SET trimmed=(SELECT max(position) FROM _events) WHERE name=?", c.Name)
+}
+
+// ensureIndexes makes the indexes that are missing and drops those that are no longer described.
+func (t *tx) ensureIndexes(c *collection) error {
+	there := make(map[string]bool)
+	sql := "SELECT name FROM sqlite_schema WHERE type='index' AND tbl_name=? AND sql IS NOT NULL"
+	err := t.conn.rows(t.ctx, sql, []any{c.Name}, func(r row) error {
+		there[r.text(0)] = true
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(there)) {
+		if _, ok := c.indexes[name]; !ok {
+			if err := t.conn.exec(t.ctx, `DROP INDEX "`+strings.ReplaceAll(name, `"`, `""`)+`"`); err != nil {
+				return err
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.indexes)) {
+		if there[name] {
+			continue
+		}
+		if err := t.plain(c, c.indexes[name]); err != nil {
+			return err
+		}
+		if err := t.conn.exec(t.ctx, c.createIndex(name)); err != nil {
+			return c.conflict(err, name)
+		}
+	}
+	return nil
+}
+
+// plain returns an error when there is a list or document where an index is to be.
+func (t *tx) plain(c *collection, index store.Index) error {
+	for _, field := range index.Fields {
+		if field == "id" || strings.HasPrefix(field, "id.") {
+			continue
+		}
+		where := "json_type(doc," + quotePath(field) + ") IN ('array','object')"
+		for i := range len(field) {
+			if field[i] == '.' {
+				where += " OR json_type(doc," + quotePath(field[:i]) + ")='array'"
+			}
+		}
+		var id string
+		err := t.conn.rows(t.ctx, "SELECT id FROM "+c.quoted()+" WHERE "+where+" LIMIT 1", nil, func(r row) error {
+			id = r.text(0)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if id != "" {
+			return fmt.Errorf("%s: there can be no index of %s: it is a list or document in %q: %w", c.Name, field, id, fault.Invalid)
+		}
+	}
+	return nil
+}
+
+// Collections implements [store.Store].
+func (s *Store) Collections(ctx context.Context) ([]store.Collection, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	known, err := s.reload(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]store.Collection, 0, len(known))
+	for _, name := range slices.Sorted(maps.Keys(known)) {
+		c := known[name].Collection
+		c.Indexes = slices.Clone(c.Indexes)
+		for i := range c.Indexes {
+			c.Indexes[i].Fields = slices.Clone(c.Indexes[i].Fields)
+		}
+		all = append(all, c)
+	}
+	return all, nil
+}
+
+// reload reads anew which collections there are: another process may have made some.
+func (s *Store) reload(ctx context.Context) (known map[string]*collection, err error) {
+	err = s.read(ctx, func(c *conn) error {
+		known, err = described(ctx, c)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.collections.Store(&known)
+	return known, nil
+}
+
+// use returns what is known of a collection, and of all, when a condition may look where it does. What Ensure could not do is done first.
+func (s *Store) use(ctx context.Context, name string, f store.Filter) (*collection, map[string]*collection, error) {
+	if err := s.makeUp(ctx); err != nil {
+		return nil, nil, err
+	}
+	known := *s.collections.Load()
+	check := func() error {
+		if known[name] == nil {
+			return missing(name)
+		}
+		return unknown(known[name], known, f)
+	}
+	err := check()
+	if err != nil {
+		again, failed := s.reload(ctx)
+		if failed != nil {
+			return nil, nil, failed
+		}
+		known = again
+		err = check()
+	}
+	return known[name], known, err
+}
+
+// makeUp does what Ensure was asked for when the store was unavailable.
+func (s *Store) makeUp(ctx context.Context) error {
+	s.owed.Lock()
+	owed := slices.Collect(maps.Values(s.owed.collections))
+	s.owed.Unlock()
+	if len(owed) == 0 {
+		return nil
+	}
+	return s.Ensure(ctx, owed...)
+}
+
+// bounded gives a call the time that package store says it has.
+func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, store.Timeout)
+}
+
+// event notes what has happened, in a collection that has a feed.
+func (t *tx) event(c *collection, kind store.Kind, id string) error {
+	if c.Feed == 0 {
+		return nil
+	}
+	t.events = true
+	return t.conn.exec(context.Background(), "INSERT INTO _events(collection,kind,id,at) VALUES(?,?,?,?)", c.Name, string(kind), id, t.now.UnixMilli())
+}
+
+// age is the moment before which a feed's events may be forgotten.
+func (c *collection) age(now time.Time) int64 { return now.Add(-c.Feed).UnixMilli() }

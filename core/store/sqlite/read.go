@@ -1,0 +1,193 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/onehost/edge/core/fault"
+	"github.com/onehost/edge/core/store"
+)
+
+// read lends a connection that only reads. One statement sees the file as it was at one moment, and waits for no writer.
+func (s *Store) read(ctx context.Context, do func(*conn) error) error {
+	if ctx.Err() != nil {
+		return late(ctx)
+	}
+	select {
+	case <-s.closing:
+		return errClosed()
+	default:
+	}
+	var c *conn
+	select {
+	case c = <-s.readers:
+	case <-ctx.Done():
+		return fmt.Errorf("others were reading for all the time that there was: %w: %w", fault.Unavailable, context.Cause(ctx))
+	case <-s.closing:
+		return errClosed()
+	}
+	defer func() {
+		if c != nil && c.worn() {
+			_ = c.close()
+			c = nil
+		}
+		s.readers <- c
+	}()
+	if c == nil {
+		opened, err := s.reader(ctx)
+		if err != nil {
+			return s.explain(err)
+		}
+		c = opened
+	}
+	return s.explain(do(c))
+}
+
+func (s *Store) reader(ctx context.Context) (*conn, error) {
+	c, err := connect(ctx, s.path)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.exec(ctx, "PRAGMA query_only=ON"); err != nil {
+		return nil, errors.Join(err, c.close())
+	}
+	return c, nil
+}
+
+// damaged is a document that can't be read.
+func damaged(collection, id string, err error) error {
+	return fmt.Errorf("%s: document %q is damaged: %w: put it right by hand, or go back to a backup", collection, id, err)
+}
+
+// Get implements [store.Store].
+func (s *Store) Get(ctx context.Context, collection, id string) (d store.Document, err error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	col, _, err := s.use(ctx, collection, nil)
+	if err != nil {
+		return nil, err
+	}
+	var doc string
+	ok := false
+	err = s.read(ctx, func(c *conn) error {
+		return c.rows(ctx, col.get, []any{id}, func(r row) error {
+			doc, ok = r.text(0), true
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, fmt.Errorf("%s %.80q: %w", collection, id, fault.NotFound)
+	}
+	if d, err = decode(id, doc); err != nil {
+		return nil, damaged(collection, id, err)
+	}
+	return d, nil
+}
+
+// Find implements [store.Store].
+func (s *Store) Find(ctx context.Context, q store.Query) ([]store.Document, error) {
+	if err := q.Check(true); err != nil {
+		return nil, err
+	}
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	col, known, err := s.use(ctx, q.Collection, q.Filter)
+	if err != nil {
+		return nil, err
+	}
+	sql, args, err := find(col, known, time.Now(), q)
+	if err != nil {
+		return nil, err
+	}
+	var found []store.Document
+	err = s.read(ctx, func(c *conn) error {
+		return c.rows(ctx, sql, args, func(r row) error {
+			id := r.text(0)
+			d, err := decode(id, r.text(1))
+			if err != nil {
+				return damaged(q.Collection, id, err)
+			}
+			found = append(found, only(d, q.Fields))
+			return nil
+		})
+	})
+	return found, err
+}
+
+// only returns what a query asks for of a document, and lets go of the rest: strings are parts of the whole text until then.
+func only(d store.Document, fields []string) store.Document {
+	if fields == nil {
+		return d
+	}
+	d = d.Only(fields)
+	for name, v := range d {
+		d[name] = own(v)
+	}
+	return d
+}
+
+func own(v any) any {
+	switch v := v.(type) {
+	case string:
+		return strings.Clone(v)
+	case []any:
+		for i := range v {
+			v[i] = own(v[i])
+		}
+	case store.Document:
+		inner := make(store.Document, len(v))
+		for name, e := range v {
+			inner[strings.Clone(name)] = own(e)
+		}
+		return inner
+	}
+	return v
+}
+
+// find writes a query as SQL.
+func find(col *collection, known map[string]*collection, now time.Time, q store.Query) (sql string, args []any, err error) {
+	c := newCondition(now, known)
+	scope := col.scope("t0")
+	c.WriteString(" FROM " + col.quoted() + " AS t0 WHERE ")
+	if err := c.write(scope, q.Filter); err != nil {
+		return "", nil, err
+	}
+	c.order(scope, q.Sort)
+	c.WriteString(" LIMIT ")
+	c.bind(q.Limit)
+	c.WriteString(" OFFSET ")
+	c.bind(q.Skip)
+	sql, args = c.statement("SELECT t0.id,t0.doc")
+	return sql, args, nil
+}
+
+// Count implements [store.Store].
+func (s *Store) Count(ctx context.Context, collection string, f store.Filter) (int, error) {
+	if err := store.CheckFilter(f); err != nil {
+		return 0, err
+	}
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	col, known, err := s.use(ctx, collection, f)
+	if err != nil {
+		return 0, err
+	}
+	c := newCondition(time.Now(), known)
+	c.WriteString(" FROM " + col.quoted() + " AS t0 WHERE ")
+	if err := c.write(col.scope("t0"), f); err != nil {
+		return 0, err
+	}
+	sql, args := c.statement("SELECT count(*)")
+	var n int64
+	err = s.read(ctx, func(conn *conn) error {
+		n, err = conn.number(ctx, sql, args...)
+		return err
+	})
+	return int(n), err
+}

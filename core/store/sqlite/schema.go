@@ -1,0 +1,109 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+)
+
+const (
+	application = 0x65646765 // "edge", in the header of the file
+	version     = 1          // of the schema: how many migrations there are
+)
+
+// migrations bring a file from one version of the schema to the next.
+func migrations() [][]string {
+	return [][]string{
+		{
+			"CREATE TABLE _collections(name TEXT PRIMARY KEY NOT NULL, description TEXT NOT NULL, trimmed INTEGER NOT NULL)",
+			"CREATE TABLE _events(position INTEGER PRIMARY KEY, collection TEXT NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL, at INTEGER NOT NULL)",
+			"CREATE INDEX _events_collection ON _events(collection)",
+			"CREATE TABLE _checked(at INTEGER NOT NULL)",
+			"INSERT INTO _checked VALUES(0)",
+		},
+	}
+}
+
+// prepare brings a new connection's file up to date. Nothing is written to a file that is not a store.
+func prepare(ctx context.Context, c *conn) error {
+	at, err := identify(ctx, c)
+	if err != nil {
+		return err
+	}
+	if err := writeAhead(ctx, c); err != nil {
+		return err
+	}
+	if at == version {
+		return nil
+	}
+	err = c.exec(ctx, "BEGIN IMMEDIATE")
+	for isBusy(err) && ctx.Err() == nil {
+		err = c.exec(ctx, "BEGIN IMMEDIATE")
+	}
+	if err != nil {
+		return err
+	}
+	if err := migrate(ctx, c); err != nil {
+		_ = c.exec(context.Background(), "ROLLBACK")
+		return err
+	}
+	return c.exec(context.Background(), "COMMIT")
+}
+
+func migrate(ctx context.Context, c *conn) error {
+	at, err := identify(ctx, c) // once more: another process may have been quicker
+	if err != nil || at == version {
+		return err
+	}
+	for _, migration := range migrations()[at:] {
+		for _, sql := range migration {
+			if err := c.exec(ctx, sql); err != nil {
+				return err
+			}
+		}
+	}
+	if err := c.exec(ctx, fmt.Sprintf("PRAGMA application_id=%d", application)); err != nil {
+		return err
+	}
+	return c.exec(ctx, fmt.Sprintf("PRAGMA user_version=%d", version))
+}
+
+// identify returns the version of the file's schema: 0 is an empty file.
+func identify(ctx context.Context, c *conn) (int64, error) {
+	var owner, at, tables int64
+	for sql, n := range map[string]*int64{"PRAGMA application_id": &owner, "PRAGMA user_version": &at, "SELECT count(*) FROM sqlite_schema": &tables} {
+		var err error
+		if *n, err = c.number(ctx, sql); err != nil {
+			return 0, err
+		}
+	}
+	switch {
+	case owner == 0 && at == 0 && tables == 0:
+		return 0, nil
+	case owner != application:
+		return 0, fmt.Errorf("the file is a database of another program (application_id %#x, %d tables and indexes): have store.file name another one", owner, tables)
+	case at > version:
+		return 0, fmt.Errorf("the file was written by a newer edge: its schema is %d, and this one knows %d: run that edge, or go back to a backup of before", at, version)
+	}
+	return at, nil
+}
+
+// writeAhead turns on the log that lets readers and a writer work at the same time, and sees to it that each transaction is synced.
+func writeAhead(ctx context.Context, c *conn) error {
+	var mode string
+	for mode != "wal" {
+		err := c.rows(ctx, "PRAGMA journal_mode=WAL", nil, func(r row) error {
+			mode = r.text(0)
+			return nil
+		})
+		if err != nil && (!isBusy(err) || ctx.Err() != nil) {
+			return err
+		}
+		if err == nil && mode != "wal" {
+			return fmt.Errorf("the disk can't hold a store: it has no shared memory or locks (journal_mode is %s)", mode)
+		}
+	}
+	if full, err := c.number(ctx, "PRAGMA synchronous"); err != nil || full != 2 {
+		return fmt.Errorf("transactions are not synced: synchronous is %d, %w", full, err)
+	}
+	return nil
+}

@@ -1,0 +1,170 @@
+// Package sqlite is the store in one file, for a host that has no database server: SQLite, as a part of this program.
+//
+// Each collection is a table of that name, with a row (id, doc) for each document; doc is JSON, in which bytes, bools and times
+// are strings that begin with U+10FFFF (see encode). Only functions that SQLite brings along are in the file's schema: a sysadmin can read
+// it with the sqlite3 tool. Tables that begin with _ are the store's own: _collections says how collections are described, _events has what
+// feeds tell.
+//
+// The file is written ahead (WAL) and each transaction synced, so what was acknowledged survives kill -9 and the loss of
+// power. Many processes may have it open, on one host, on a disk of its own: never on a network's.
+//
+// In come documents, conditions and changes as package store describes them. What is a valid one, and what a change makes of a document, is
+// decided there.
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/onehost/edge/core/store"
+)
+
+// Store is a [store.Store] in a file.
+type Store struct {
+	path string
+	log  *slog.Logger
+
+	queue   chan *call
+	turn    chan struct{} // holds one: who has put it in has the writer
+	writer  *conn         // nil: to be opened
+	schema  int64         // the schema_version of which collections are known
+	commits atomic.Int64
+
+	readers     chan *conn // nil: to be opened
+	collections atomic.Pointer[map[string]*collection]
+	owed        struct {
+		sync.Mutex
+		collections map[string]store.Collection // what Ensure could not do
+	}
+	news    news
+	closing chan struct{}
+	close   sync.Once
+}
+
+var _ store.Store = (*Store)(nil)
+
+// Open opens the store that path has, and makes it, with its folder, when there is none. Only this user may read what it makes. A file that is
+// something else, damaged, or of a newer edge is refused and left as it is.
+func Open(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	readers := min(max(runtime.GOMAXPROCS(0), 2), 8)
+	s := &Store{
+		path:    path,
+		log:     log,
+		queue:   make(chan *call, maxQueue),
+		turn:    make(chan struct{}, 1),
+		readers: make(chan *conn, readers),
+		news:    news{wake: make(chan struct{})},
+		closing: make(chan struct{}),
+	}
+	s.owed.collections = make(map[string]store.Collection)
+	for range readers {
+		s.readers <- nil
+	}
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	if err := makeFile(path); err != nil {
+		return nil, err
+	}
+	if err := s.open(ctx); err != nil {
+		return nil, s.explain(err)
+	}
+	if _, err := s.reload(ctx); err != nil {
+		_ = s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// makeFile makes an empty file, which is a database without tables, and its folder.
+func makeFile(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("the folder of the store: %w", err)
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // a path of the configuration
+	if errors.Is(err, os.ErrExist) {
+		f, err = os.OpenFile(path, os.O_RDWR, 0) //nolint:gosec // as above
+	}
+	if err != nil {
+		return fmt.Errorf("the store can't be opened for reading and writing: %w", err)
+	}
+	return f.Close()
+}
+
+// open opens the writer. Its caller has the turn, or the only reference to the store.
+func (s *Store) open(ctx context.Context) error {
+	c, err := connect(ctx, s.path)
+	if err != nil {
+		return err
+	}
+	if err := prepare(ctx, c); err != nil {
+		_ = c.close()
+		return err
+	}
+	s.writer, s.schema = c, -1
+	return nil
+}
+
+// Close implements [store.Store]. The last process that closes the file has all of it in one: no -wal and no -shm beside it.
+func (s *Store) Close() error {
+	var err error
+	s.close.Do(func() {
+		close(s.closing)
+		for range cap(s.readers) {
+			if c := <-s.readers; c != nil {
+				err = errors.Join(err, c.close())
+			}
+		}
+		s.turn <- struct{}{} // for good
+		if s.writer != nil {
+			err = errors.Join(err, s.writer.close())
+			s.writer = nil
+		}
+	})
+	return err
+}
+
+// Ready implements [store.Store]: a transaction that writes is begun and left.
+func (s *Store) Ready(ctx context.Context) error {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	if err := s.makeUp(ctx); err != nil {
+		return err
+	}
+	return s.submit(ctx, 0, func(t *tx) error {
+		return t.conn.exec(ctx, "UPDATE _checked SET at=?", t.now.UnixMilli())
+	})
+}
+
+// news wakes those who wait for something to happen.
+type news struct {
+	sync.Mutex
+	wake chan struct{}
+}
+
+func (n *news) tell() {
+	n.Lock()
+	defer n.Unlock()
+	close(n.wake)
+	n.wake = make(chan struct{})
+}
+
+func (n *news) next() <-chan struct{} {
+	n.Lock()
+	defer n.Unlock()
+	return n.wake
+}
+
+// poll is how often is looked for what other processes have done.
+const poll = time.Second / 2
