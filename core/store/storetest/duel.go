@@ -176,7 +176,7 @@ func (d *duel) shrink(ctx context.Context, steps []step, how string) ([]step, st
 			}
 		}
 		for size := stepSize / 2; size > 0; size /= 4 {
-			for i := range len(steps) {
+			for i := range steps {
 				for at := 0; i < len(steps) && at < len(steps[i]); at += size {
 					if simpler := zeroed(steps, i, at, size); simpler != nil && try(simpler) {
 						better = true
@@ -233,7 +233,8 @@ func model() []test {
 	return tests
 }
 
-// Fuzz has an engine do what the bytes make it do, beside the model.
+// Fuzz has an engine do what the bytes make it do, beside the model. Go's fuzzer is to be told -fuzzminimizetime=1x: an engine never runs
+// twice through the same code, so that inputs can't be minimised by it, and a disagreement is made short here.
 func Fuzz(f *testing.F, e Engine) {
 	engine := e.Open(f)
 	var duels []*duel
