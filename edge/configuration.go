@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/onehost/edge/core/config"
+	"github.com/onehost/edge/core/store/mongodb"
 	"github.com/onehost/edge/edge/internal/admin"
 	"github.com/onehost/edge/edge/internal/cert"
 	"github.com/onehost/edge/edge/internal/rules"
@@ -63,11 +64,23 @@ func processEnv() config.Env {
 
 // load reads a configuration and has every room judge it. Warnings come with a configuration; errors come without.
 func load(path string) (*config.Config, []config.Problem, error) {
-	cfg, problems := config.Load(path, processEnv(), cert.Check, rules.Check, site.Check, target.Check, checkFolders)
+	cfg, problems := config.Load(path, processEnv(), cert.Check, rules.Check, site.Check, target.Check, checkStore, checkFolders)
 	if config.Failed(problems) {
 		return nil, problems, &invalidConfig{problems}
 	}
 	return cfg, problems, nil
+}
+
+// checkStore has the engine judge how the store is named. Nothing is opened.
+func checkStore(cfg *config.Config) []config.Problem {
+	if cfg.Store.Embedded() {
+		return nil
+	}
+	err := mongodb.Check(mongodb.Options{URI: cfg.Store.URI, User: cfg.Store.User, Password: cfg.Store.Password})
+	if err == nil {
+		return nil
+	}
+	return []config.Problem{cfg.Problem(err.Error(), "store")}
 }
 
 // checkFolders warns of folders that a server of this user could not write to.

@@ -34,6 +34,11 @@ var importRules = []importRule{
 	{except: []string{"edge/internal/front"}, not: []string{"github.com/quic-go"}, why: "only a front knows QUIC"},
 	{except: []string{"edge/internal/cert/acmetest", "edge/internal/cert/route53/route53test"}, not: []string{"edge/internal/cert/acmetest", "edge/internal/cert/childtest", "edge/internal/cert/route53/route53test"}, why: "a CA, a DNS and processes to test with are for tests"},
 	{except: []string{"edge/internal/exchange/exchangetest"}, not: []string{"edge/internal/exchange/exchangetest"}, why: "exchanges to test with are for tests"},
+	{except: []string{"core/store/sqlite"}, not: []string{"github.com/ncruces/go-sqlite3"}, why: "only the engine knows SQLite"},
+	{except: []string{"core/store/mongodb"}, not: []string{"go.mongodb.org/mongo-driver"}, why: "only the engine knows MongoDB"},
+	{except: []string{"core/store/storetest", "core/store/mongodb/mongodbtest"}, not: []string{"core/store/storetest", "core/store/mongodb/mongodbtest"}, why: "stores to test with are for tests"},
+	{below: "core/store/sqlite", not: []string{"core/config", "core/store/mongodb", "core/store/lease", "core/store/move"}, why: "an engine knows the interface alone"},
+	{below: "core/store/mongodb", not: []string{"core/config", "core/store/sqlite", "core/store/lease", "core/store/move"}, why: "an engine knows the interface alone"},
 	{except: []string{"core/jobs"}, not: []string{"github.com/robfig/cron"}, why: "only jobs knows cron"},
 	{except: []string{"plugins/sdk", "plugins/host"}, not: []string{"github.com/hashicorp/go-plugin"}, why: "only the SDK and the host know go-plugin"},
 	{except: []string{"edge/internal/front"}, not: []string{"golang.org/x/net/http2/hpack"}, why: "protocols are the fronts' business"},
@@ -106,7 +111,7 @@ func TestImportRulesCanFail(t *testing.T) {
 		{"edge", "github.com/caddyserver/certmagic"}, {"edge/internal/rules", "edge/internal/proxy"},
 		{"edge/internal/cert", "github.com/aws/aws-sdk-go-v2/config"}, {"edge/internal/listen", "github.com/quic-go/quic-go"},
 		{"edge/internal/cert", "edge/internal/cert/acmetest"}, {"edge/internal/cert/route53", "edge/internal/cert/route53/route53test"},
-		{"edge/internal/cert/storage", "edge/internal/cert/childtest"}, {"edge/internal/http1", "edge/internal/proxy"},
+		{"edge/internal/cert/storage", "edge/internal/cert/childtest"}, {"core/store", "go.mongodb.org/mongo-driver/v2/bson"}, {"edge", "core/store/storetest"}, {"edge/internal/http1", "edge/internal/proxy"},
 	} {
 		if !broken(bad[0], bad[1]) {
 			t.Errorf("%s may import %s", bad[0], bad[1])

@@ -90,7 +90,7 @@ another CA that speaks ACME, from a local CA, or from files of yours.`,
 		&cobra.Group{ID: "file", Title: "With the configuration:"},
 		&cobra.Group{ID: "server", Title: "With the running server:"},
 	)
-	for _, command := range []*cobra.Command{c.initCommand(), c.runCommand(), c.checkCommand(), c.explainCommand(), c.preflightCommand(), c.trustCommand()} {
+	for _, command := range []*cobra.Command{c.initCommand(), c.runCommand(), c.checkCommand(), c.explainCommand(), c.preflightCommand(), c.trustCommand(), c.storeCommand()} {
 		command.GroupID = "file"
 		root.AddCommand(command)
 	}

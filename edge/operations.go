@@ -36,6 +36,7 @@ func (s *server) Status() admin.Status {
 		ReloadError: refused,
 		FilesDiffer: fingerprintOf(g.cfg.Files) != g.files,
 		Hosts:       len(g.cfg.Hosts),
+		Store:       s.store.status(),
 		Attention:   []string{},
 	}
 	if s.draining.Load() {
@@ -73,6 +74,12 @@ func (s *server) Status() admin.Status {
 			st.Attention = append(st.Attention, attention(c))
 		}
 	}
+	for _, matter := range s.certs.Attention() {
+		st.Red, st.Attention = true, append(st.Attention, matter)
+	}
+	if !st.Store.Ready {
+		st.Red, st.Attention = true, append(st.Attention, "the store is not ready: "+st.Store.Error)
+	}
 	return st
 }
 
@@ -107,6 +114,14 @@ func (s *server) RenewCertificate(ctx context.Context, host string) error {
 	default:
 		return &admin.Error{Code: fault.Unavailable, Message: err.Error()}
 	}
+}
+
+// CheckStore looks for damage in the store.
+func (s *server) CheckStore(ctx context.Context) error {
+	if err := s.store.Check(ctx); err != nil {
+		return &admin.Error{Code: fault.CodeOf(err), Message: err.Error()}
+	}
+	return nil
 }
 
 // Targets returns every target group.

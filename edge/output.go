@@ -85,6 +85,11 @@ const patience = 2 * time.Second
 
 // progress says every patience that what is still going on, until the returned function is called.
 func (c *cli) progress(what string) (done func()) {
+	return c.progressing(func() string { return what })
+}
+
+// progressing is progress for what changes on the way.
+func (c *cli) progressing(what func() string) (done func()) {
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(stopped)
@@ -95,7 +100,7 @@ func (c *cli) progress(what string) (done func()) {
 			case <-stop:
 				return
 			case <-tick.C:
-				fmt.Fprintf(c.err, "%s… %s\n", what, time.Since(started).Round(time.Second))
+				fmt.Fprintf(c.err, "%s… %s\n", what(), time.Since(started).Round(time.Second))
 			}
 		}
 	}()

@@ -40,6 +40,7 @@ type server struct {
 
 	listeners *listen.Listeners
 	admin     net.Listener
+	store     *watchedStore
 	certs     *cert.Manager
 	groups    *target.Groups
 	proxy     *proxy.Proxy
@@ -86,7 +87,10 @@ func newServer(ctx context.Context, path string, cfg *config.Config, stdout io.W
 	if err := s.access.Reopen(cfg.Log); err != nil {
 		return s, err
 	}
-	if s.certs, err = cert.New(cfg.DataDir, log); err != nil {
+	if s.store, err = watchStore(ctx, cfg, log); err != nil {
+		return s, err
+	}
+	if s.certs, err = cert.NewShared(cfg.DataDir, sharing(cfg, s.store), log); err != nil {
 		return s, err
 	}
 	s.groups = target.NewGroups(target.Options{Log: log, CookieKey: cookieKey, NewPool: proxy.NewPool})
@@ -108,7 +112,7 @@ func newServer(ctx context.Context, path string, cfg *config.Config, stdout io.W
 	}
 	s.front = front.New(front.Options{Handler: s.chain, TLS: s.certs.TLS(), Log: log, QUICKey: quicKey, Refused: s.chain.Refused})
 	s.metrics = prometheus.NewRegistry()
-	s.metrics.MustRegister(counted, s.groups, s.certs, connections{s.front},
+	s.metrics.MustRegister(counted, s.groups, s.certs, connections{s.front}, s.store.metric(),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
 	first, err := s.prepare(ctx, cfg)
@@ -130,6 +134,15 @@ func (s *server) close() {
 	if s.certs != nil {
 		s.certs.Close()
 	}
+	if s.store != nil {
+		s.closeStore()
+	}
+}
+
+func (s *server) closeStore() {
+	if err := s.store.Close(); err != nil {
+		s.log.Error("store", "err", err)
+	}
 }
 
 // run serves until ctx is done, and drains then.
@@ -140,6 +153,7 @@ func (s *server) run(ctx context.Context, hangup <-chan os.Signal) error {
 	defer stop()
 	work, background := errgroup.WithContext(background)
 	work.Go(func() error { return s.groups.Run(background) })
+	work.Go(func() error { return s.store.Run(background) })
 	work.Go(func() error { return s.certs.Run(background) })
 	work.Go(func() error { return s.access.Run(background) })
 	work.Go(func() error { return s.compressSites(background) })
@@ -169,6 +183,7 @@ func (s *server) run(ctx context.Context, hangup <-chan os.Signal) error {
 	stop()
 	err := work.Wait()
 	s.certs.Close()
+	s.closeStore()
 	return err
 }
 

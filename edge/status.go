@@ -17,8 +17,8 @@ func (c *cli) statusCommand() *cobra.Command {
 		Short: "show what the running server is doing",
 		Long: `status shows the running server: its state, listeners, connections, hosts and targets.
 A line attention is what needs a person: a host that has no certificate, or one of which
-less than a third of its life is left while the next can't be got. In JSON, red is true
-then. It exits with 0 as long as the server answers.`,
+less than a third of its life is left while the next can't be got; a store that is not
+ready. In JSON, red is true then. It exits with 0 as long as the server answers.`,
 		Example: "  edge status\n  edge status --json | jq -e '.red | not'",
 		Args:    exactly(),
 		RunE:    func(command *cobra.Command, _ []string) error { return c.status(command.Context()) },
@@ -63,6 +63,11 @@ func statusTable(st admin.Status) *table {
 	if st.ReloadError != "" {
 		t.row(plain("last reload"), cell{"refused: " + st.ReloadError, red})
 	}
+	kept := plain("%s", st.Store.Name)
+	if !st.Store.Ready {
+		kept = cell{st.Store.Name + ", not ready", red}
+	}
+	t.row(plain("store"), kept)
 	for _, ln := range st.Listeners {
 		t.row(plain("%s", ln.Name), plain("%s", ln.Address))
 	}

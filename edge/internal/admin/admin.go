@@ -31,6 +31,8 @@ type Operations interface {
 	Certificates() []cert.Status
 	// RenewCertificate gets a new certificate for a host at once, and returns what became of it.
 	RenewCertificate(ctx context.Context, host string) error
+	// CheckStore looks for damage in the store, and says all that it finds. It may take minutes.
+	CheckStore(ctx context.Context) error
 	Targets() []target.GroupStatus
 	AddTarget(group, url string, weight int) error
 	DrainTarget(group, url string) error
@@ -56,8 +58,16 @@ type Status struct {
 	Hosts       int            `json:"hosts"`
 	Healthy     int            `json:"targets_healthy"`
 	Targets     int            `json:"targets"`
+	Store       Store          `json:"store"`
 	Red         bool           `json:"red"`       // something needs a person soon, or visitors will notice
 	Attention   []string       `json:"attention"` // what it is
+}
+
+// Store is where all that lasts is kept.
+type Store struct {
+	Name  string `json:"name"` // sqlite, or the servers' URI without a user
+	Ready bool   `json:"ready"`
+	Error string `json:"error,omitempty"` // why it is not
 }
 
 // Listener is a socket that accepts visitors or operators.
@@ -98,6 +108,7 @@ func NewHandler(o Operations) http.Handler {
 	router.GET("/v1/status", answer(func(bunrouter.Request) (any, error) { return o.Status(), nil }))
 	router.GET("/v1/certs", answer(func(bunrouter.Request) (any, error) { return o.Certificates(), nil }))
 	router.POST("/v1/certs/:host/renew", answer(func(r bunrouter.Request) (any, error) { return nil, renewCertificate(o, r) }))
+	router.POST("/v1/store/check", answer(func(r bunrouter.Request) (any, error) { return nil, o.CheckStore(r.Context()) }))
 	router.GET("/v1/targets", answer(func(bunrouter.Request) (any, error) { return o.Targets(), nil }))
 	router.POST("/v1/reload", answer(func(r bunrouter.Request) (any, error) { return o.Reload(r.Context()) }))
 	router.POST("/v1/targets/:group/:change", answer(func(r bunrouter.Request) (any, error) { return nil, changeTarget(o, r) }))

@@ -31,9 +31,10 @@ type operations struct {
 func (o *operations) Status() admin.Status {
 	return admin.Status{State: "serving", PID: 7, Files: []string{"/etc/edge/edge.yaml"}}
 }
-func (o *operations) Certificates() []cert.Status   { return []cert.Status{{Host: "localhost"}} }
-func (o *operations) Targets() []target.GroupStatus { return []target.GroupStatus{{Group: "app"}} }
-func (o *operations) Serving() bool                 { return o.serving }
+func (o *operations) Certificates() []cert.Status      { return []cert.Status{{Host: "localhost"}} }
+func (o *operations) CheckStore(context.Context) error { return nil }
+func (o *operations) Targets() []target.GroupStatus    { return []target.GroupStatus{{Group: "app"}} }
+func (o *operations) Serving() bool                    { return o.serving }
 func (o *operations) Reload(context.Context) (admin.ReloadOutcome, error) {
 	return admin.ReloadOutcome{Problems: []config.Problem{{File: "edge.yaml", Line: 3, Message: "no"}}}, o.err
 }

@@ -46,6 +46,11 @@ func (c *Client) RenewCertificate(ctx context.Context, host string) error {
 	return c.call(ctx, http.MethodPost, "/v1/certs/"+url.PathEscape(host)+"/renew", nil, nil)
 }
 
+// CheckStore has the server look for damage in the store.
+func (c *Client) CheckStore(ctx context.Context) error {
+	return c.call(ctx, http.MethodPost, "/v1/store/check", nil, nil)
+}
+
 // Targets returns every target group.
 func (c *Client) Targets(ctx context.Context) (all []target.GroupStatus, err error) {
 	return all, c.call(ctx, http.MethodGet, "/v1/targets", nil, &all)
