@@ -143,6 +143,10 @@ func TestADocumentThatWasTamperedWithIsNeitherBelievedNorOverwritten(t *testing.
 				if !strings.Contains(a.Problem(), site) || !strings.Contains(b.Problem(), site) {
 					t.Errorf("nobody says so: %q", a.Problem())
 				}
+				time.Sleep(5 * pollInterval)
+				if n := strings.Count(a.log.String(), "level=ERROR"); n != 1 {
+					t.Errorf("it was said %d times", n)
+				}
 				next := a.put(0)
 				if !a.has(next) || !bytes.Equal(document(t, s, site).Bytes("sealed"), sealed) {
 					t.Error("it was overwritten, or the host has no new certificate")
@@ -216,4 +220,29 @@ func FuzzSealedValues(f *testing.F) {
 			t.Error("it opens elsewhere")
 		}
 	})
+}
+
+func TestTicketKeysThatCannotBeOpenedAreTold(t *testing.T) {
+	s := storetest.NewMemory()
+	a := newHost(t, s, oneKey)
+	a.fetch()
+	bad := store.Document{"id": Tickets, "digest": "x", "sealed": []byte("bad")}
+	if _, err := s.Apply(t.Context(), store.Put{Collection: certificates, Document: bad}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, _, err := a.ReadTickets(t.Context()); err == nil {
+			t.Error("they were opened")
+		}
+		a.fetch()
+	}
+	if n := strings.Count(a.log.String(), "level=ERROR"); n != 1 || !strings.Contains(a.Problem(), Tickets) {
+		t.Errorf("said %d times, %q", n, a.Problem())
+	}
+	if _, err := s.Apply(t.Context(), store.Delete{Collection: certificates, Filter: store.ID(Tickets)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, version, err := a.ReadTickets(t.Context()); err != nil || version != "" || a.Problem() != "" {
+		t.Error(version, err, a.Problem())
+	}
 }

@@ -102,26 +102,22 @@ func (s *Storage) Fetch(ctx context.Context) error {
 
 // Run keeps this host and the store in step until ctx ends.
 func (s *Storage) Run(ctx context.Context) error {
-	wait := time.Duration(retryAfter)
-	for ctx.Err() == nil {
+	for wait := retryAfter; ; {
 		began := time.Now()
-		err := s.follow(ctx)
-		if ctx.Err() != nil {
-			break
-		}
-		s.log.Debug("certificates are not in step with the store", "err", err)
+		ended := s.follow(ctx)
+		s.log.Debug("certificates are not in step with the store", "err", ended)
 		if time.Since(began) > retryAtMost {
 			wait = retryAfter
 		}
 		timer := time.NewTimer(wait)
-		wait = min(2*wait, retryAtMost)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
+			return nil
 		case <-timer.C:
+			wait = min(2*wait, retryAtMost)
 		}
 	}
-	return nil
 }
 
 // errLapsed says that the store was away for a call. A feed need not notice that.
@@ -203,9 +199,8 @@ func (s *Storage) happened(d store.Document) {
 		s.changed(Tickets)
 		return
 	}
-	if _, err := s.take(d); err != nil {
-		s.log.Warn("a certificate of another host can't be taken up", "id", d.ID(), "err", err)
-	}
+	_, err := s.take(d)
+	s.say(d.ID(), err)
 }
 
 // Problem says what needs a person, "" if nothing does. That the store is away needs none here.

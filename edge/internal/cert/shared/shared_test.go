@@ -180,6 +180,32 @@ func (deaf) Watch(context.Context, string, string) (store.Feed, error) {
 	return nil, fmt.Errorf("no feeds here: %w", fault.Unavailable)
 }
 
+// A feed may outlive the time without its store, and tell nothing of it.
+func TestWhatWasOwedIsMadeUpForThoughTheFeedWentOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := storetest.NewMemory()
+		a := newHost(t, silent{s}, oneKey).run()
+		s.SetUnavailable(true)
+		a.put(0)
+		s.SetUnavailable(false)
+		time.Sleep(2 * retryAfter)
+		document(t, s, site)
+	})
+}
+
+// silent is a store whose feeds tell nothing.
+type silent struct{ store.Store }
+
+func (silent) Watch(context.Context, string, string) (store.Feed, error) { return silence{}, nil }
+
+type silence struct{}
+
+func (silence) Close() error { return nil }
+func (silence) Next(ctx context.Context) (store.Event, error) {
+	<-ctx.Done()
+	return store.Event{}, ctx.Err()
+}
+
 func TestAllGoesOnWhileTheStoreIsAwayAndIsMadeUpFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := storetest.NewMemory()
@@ -222,7 +248,8 @@ func TestOfHostsThatWereApartTheNewestCertificateWins(t *testing.T) {
 		if !a.has(newest) || !b.has(newest) {
 			t.Error("not both have the newest:", a.has(newest), b.has(newest))
 		}
-		if again := b.put(-1); !a.settledOn(again) {
+		b.put(0)
+		if again := b.put(0); !a.settledOn(again) {
 			t.Error("one that begins at the same time as the one before does not take its place")
 		}
 	})

@@ -52,7 +52,7 @@ func (s *Storage) sync(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for id := range s.unopened { // but those that are gone
-		if _, ok := theirs[id]; !ok {
+		if _, ok := theirs[id]; !ok && id != Tickets {
 			delete(s.unopened, id)
 		}
 	}
@@ -120,9 +120,7 @@ func (s *Storage) takeAll(ctx context.Context, ids []string) (ours []string, err
 		}
 		for _, d := range found {
 			mine, err := s.take(d)
-			if err != nil {
-				s.log.Warn("what another host has stored can't be taken up", "id", d.ID(), "err", err)
-			}
+			s.say(d.ID(), err)
 			if mine {
 				ours = append(ours, d.ID())
 			}
@@ -168,7 +166,17 @@ func (s *Storage) take(d store.Document) (ours bool, err error) {
 	return false, nil
 }
 
-// open opens an entry of the store. What can't be opened is remembered for Problem.
+// say logs that an entry could not be taken up. Of one that can't be opened open has said it.
+func (s *Storage) say(id string, err error) {
+	s.mu.Lock()
+	_, said := s.unopened[id]
+	s.mu.Unlock()
+	if err != nil && !said {
+		s.log.Warn("what another host has stored can't be taken up", "id", id, "err", err)
+	}
+}
+
+// open opens an entry of the store. What can't be opened is said once, and remembered for Problem.
 func (s *Storage) open(d store.Document) (*entry, error) {
 	by, err := s.sealer()
 	if err != nil {
@@ -183,11 +191,19 @@ func (s *Storage) open(d store.Document) (*entry, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil {
-		s.unopened[id] = err
+		s.shut(id, err)
 		return nil, err
 	}
 	delete(s.unopened, id)
 	return e, nil
+}
+
+// shut notes that a document can't be opened. The mutex is held.
+func (s *Storage) shut(id string, err error) {
+	if s.unopened[id] == nil {
+		s.log.Error("a document that hosts share can't be used; the files of this host serve on", "collection", certificates, "id", id, "err", err)
+	}
+	s.unopened[id] = err
 }
 
 // kept reads an entry from the files of this host.

@@ -22,17 +22,17 @@ func (s *Storage) ReadTickets(ctx context.Context) (value []byte, version string
 		return nil, "", err
 	}
 	d, err := s.store.Get(ctx, certificates, Tickets)
-	if errors.Is(err, fault.NotFound) {
-		return nil, "", nil
-	}
-	if err != nil {
+	none := errors.Is(err, fault.NotFound)
+	if err != nil && !none {
 		return nil, "", s.heard(err)
 	}
-	value, err = by.open(certificates, Tickets, d.Bytes("sealed"))
+	if !none {
+		value, err = by.open(certificates, Tickets, d.Bytes("sealed"))
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err != nil {
-		s.unopened[Tickets] = err
+	if err != nil && !none {
+		s.shut(Tickets, err)
 		return nil, "", fmt.Errorf("session ticket keys: %w", err)
 	}
 	delete(s.unopened, Tickets)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -238,5 +239,31 @@ func TestStoringLeavesNothingBehind(t *testing.T) {
 	}
 	if len(s.parts) != 0 {
 		t.Errorf("%d parts are kept in memory", len(s.parts))
+	}
+}
+
+func TestACertificateThatIsPutIsAllThatIsThere(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "store"))
+	const site = "certificates/ca/a.test"
+	if _, _, err := s.Site(site); !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
+	}
+	kept := time.Now().Add(-24 * time.Hour).Truncate(time.Millisecond)
+	for _, parts := range []map[string][]byte{
+		{"a.test.crt": []byte("c1"), "a.test.key": []byte("k1"), "a.test.json": []byte("j1")},
+		{"a.test.crt": []byte("c2"), "a.test.key": []byte("k2")},
+	} {
+		if err := s.PutSite(site, parts, kept); err != nil {
+			t.Fatal(err)
+		}
+		got, since, err := s.Site(site)
+		if err != nil || !maps.EqualFunc(got, parts, bytes.Equal) || !since.Equal(kept) {
+			t.Errorf("%q since %v, %v", got, since, err)
+		}
+	}
+	for _, name := range []string{"b.test.crt", "../a.test.crt", "a.test.txt"} {
+		if s.PutSite(site, map[string][]byte{name: nil}, kept) == nil {
+			t.Errorf("%s is a part", name)
+		}
 	}
 }
