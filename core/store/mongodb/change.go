@@ -44,11 +44,7 @@ func newChange(collection store.Collection, c store.Change) change {
 	if wrong := unacceptable(collection, set); wrong != nil {
 		return change{pipeline{{{Key: "$set", Value: bson.D{{Key: hidden("w", 0), Value: refuse("value")}}}}}, wrong}
 	}
-	stages := pipeline{}
-	if len(fields) > 0 {
-		stages = append(stages, bson.D{{Key: "$set", Value: fields}})
-	}
-	return change{append(stages, sizeStage()), nil}
+	return change{sized(fields, store.Size(set)+len(fields)*addedField), nil}
 }
 
 // unacceptable returns why no document of the collection can have these values.
@@ -70,10 +66,21 @@ func sum(name string, n int64) any {
 	return call("$cond", call("$in", typeOf(field), whole), fits, other)
 }
 
-// sizeStage refuses a document with too many bytes. In BSON the name _id has one byte more than id.
-func sizeStage() bson.D {
-	tooLarge := call("$gt", bson.D{{Key: "$bsonSize", Value: "$$ROOT"}}, store.MaxDocument+1)
-	return bson.D{{Key: "$set", Value: bson.D{{Key: hidden("w", 0), Value: call("$cond", tooLarge, refuse("size"), "$$REMOVE")}}}}
+// addedField is more than a number or time takes in BSON, with the longest name.
+const addedField = store.MaxName + 16
+
+// sized sets fields, of so many bytes at most, and refuses a document that has too many bytes then. To count them once it is changed
+// takes the server time, so this is done only for a document that is marked, by what it was before, as one that can come to the limit.
+func sized(fields bson.D, bytes int) pipeline {
+	const most = store.MaxDocument + 1 // the name _id has one byte more than id
+	mark, size := hidden("w", 0), bson.D{{Key: "$bsonSize", Value: "$$ROOT"}}
+	near := call("$cond", call("$gt", size, most-bytes), true, "$$REMOVE")
+	const marked = 1 + len("0w0") + 1 + 1 // bytes of the mark: type, name and its end, value
+	tooLarge := call("$cond", call("$gt", size, most+marked), refuse("size"), "$$REMOVE")
+	return pipeline{
+		{{Key: "$set", Value: append(fields, bson.E{Key: mark, Value: near})}},
+		{{Key: "$set", Value: bson.D{{Key: mark, Value: call("$cond", "$"+mark, tooLarge, "$$REMOVE")}}}},
+	}
 }
 
 // refuse is an expression that fails for any document: text is no number. It holds the id, or the server would find out too early.

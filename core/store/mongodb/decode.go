@@ -153,8 +153,9 @@ func decodeValue(kind bson.Type, b []byte, level int) (any, []byte, error) {
 			return nil, nil, errCut
 		}
 		return b[0] == 1, b[1:], nil
+	default:
+		return nil, nil, fmt.Errorf("a value of the type %s, which edge does not write", kind)
 	}
-	return nil, nil, fmt.Errorf("a value of the type %s, which edge does not write", kind)
 }
 
 func word(b []byte) (uint64, []byte, error) {

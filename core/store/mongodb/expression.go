@@ -53,11 +53,11 @@ func (e expressions) holds(f store.Filter) any {
 	case store.Compare:
 		return e.compares(e.value(f.Field), f.Op, f.Value)
 	case store.In:
-		any := bson.A{}
+		one := bson.A{}
 		for _, v := range f.Values {
-			any = append(any, e.compares(e.value(f.Field), store.Equal, v))
+			one = append(one, e.compares(e.value(f.Field), store.Equal, v))
 		}
-		return bson.D{{Key: "$or", Value: any}}
+		return bson.D{{Key: "$or", Value: one}}
 	case store.Text:
 		return e.hasText(e.value(f.Field), f)
 	case store.Has:

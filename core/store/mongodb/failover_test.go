@@ -91,6 +91,7 @@ func (b *burst) more(ctx context.Context, n int) {
 }
 
 func TestWhatIsAcknowledgedOutlivesThePrimaryAndIsToldOnce(t *testing.T) {
+	t.Parallel()
 	rounds := 2
 	if os.Getenv("EDGE_SOAK") != "" {
 		rounds = 10
@@ -267,6 +268,7 @@ func TestATransactionOnAServerThatStandsStillEndsInSeconds(t *testing.T) {
 }
 
 func TestAPausedPrimaryIsReplaced(t *testing.T) {
+	t.Parallel()
 	set := mongodbtest.Start(t, mongodbtest.Options{Members: 3})
 	s := open(t, in(t, set.URI(), "edge"))
 	if err := s.Ensure(t.Context(), store.Collection{Name: "things"}); err != nil {

@@ -34,7 +34,9 @@ func plainPaths(c store.Collection) paths {
 	for _, i := range indexesOf(c) {
 		for _, path := range i.fields {
 			for _, prefix := range withoutLast(path) {
-				plain[prefix] = plain[prefix]
+				if !plain.noList(prefix) {
+					plain[prefix] = false
+				}
 			}
 			plain[path] = true
 		}
@@ -142,8 +144,9 @@ func operator(op store.Op) string {
 		return "$gt"
 	case store.GreaterOrEqual:
 		return "$gte"
+	default:
+		return "$eq"
 	}
-	return "$eq"
 }
 
 // compareNow compares with the server's clock. $expr compares values of all kinds, so that the field is a time is said apart.

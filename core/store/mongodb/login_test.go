@@ -60,6 +60,7 @@ func works(t *testing.T, s *Store) {
 }
 
 func TestAUserWithTwoDatabasesIsEnough(t *testing.T) {
+	t.Parallel()
 	set := mongodbtest.Start(t, mongodbtest.Options{Auth: true})
 	name := bson.E{Key: "createUser", Value: "edge"}
 	createUser(t, set, "edge", name, "p@ss word", "edge", "edge_private")
@@ -82,6 +83,7 @@ func TestAUserWithTwoDatabasesIsEnough(t *testing.T) {
 }
 
 func TestACertificateLogsIn(t *testing.T) {
+	t.Parallel()
 	set := mongodbtest.Start(t, mongodbtest.Options{Auth: true, TLS: true})
 	createUser(t, set, "$external", bson.E{Key: "createUser", Value: set.TLS().ClientSubject}, "", "edge", "edge_private")
 	works(t, open(t, in(t, set.X509URI(), "edge")))
@@ -91,6 +93,7 @@ func TestACertificateLogsIn(t *testing.T) {
 }
 
 func TestAStandaloneIsRefusedWithWhatConvertsIt(t *testing.T) {
+	t.Parallel()
 	member := mongodbtest.StartStandalone(t)
 	s := open(t, "mongodb://"+member.Addr())
 	if err := s.Ready(t.Context()); fault.CodeOf(err) != "" || !strings.Contains(errorText(err), "--replSet") || !strings.Contains(errorText(err), "rs.initiate()") {

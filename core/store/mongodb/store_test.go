@@ -3,6 +3,7 @@ package mongodb
 import (
 	"log/slog"
 	"net/url"
+	"os"
 	"sync"
 	"testing"
 
@@ -71,6 +72,10 @@ func engine(set func(testing.TB) *mongodbtest.Set) storetest.Engine {
 func TestAReplicaSetOfOnePassesTheSuite(t *testing.T) { storetest.Run(t, engine(shared.Set)) }
 
 func TestAReplicaSetOfThreePassesTheSuite(t *testing.T) {
+	if os.Getenv("EDGE_SOAK") == "" {
+		t.Skip("SKIPPED: the suite on three members takes a minute more, for make soak (EDGE_SOAK)")
+	}
+	t.Parallel()
 	set := mongodbtest.Start(t, mongodbtest.Options{Members: 3})
 	storetest.Run(t, engine(func(testing.TB) *mongodbtest.Set { return set }))
 }

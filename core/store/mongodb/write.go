@@ -151,10 +151,16 @@ func (s *Store) carryOut(ctx context.Context, client *mongo.Client, p step) (tou
 		return ones(len(p.puts)), duplicate(p.in.Name, err)
 	case p.update != nil:
 		n, err := s.update(ctx, in, p)
-		return []int{n}, errors.Join(err, must(p.in.Name, p.update.Must, n, err))
+		if err == nil {
+			err = must(p.in.Name, p.update.Must, n)
+		}
+		return []int{n}, err
 	}
 	n, err := s.remove(ctx, in, p)
-	return []int{n}, errors.Join(err, must(p.in.Name, p.remove.Must, n, err))
+	if err == nil {
+		err = must(p.in.Name, p.remove.Must, n)
+	}
+	return []int{n}, err
 }
 
 func ones(n int) []int {
@@ -165,8 +171,8 @@ func ones(n int) []int {
 	return all
 }
 
-func must(collection string, must, touched int, err error) error {
-	if err != nil || must == 0 || must == touched {
+func must(collection string, must, touched int) error {
+	if must == 0 || must == touched {
 		return nil
 	}
 	return fmt.Errorf("%s: %d documents meet the condition, and it must be %d: %w", collection, touched, must, fault.Conflict)
