@@ -20,6 +20,7 @@ type collection struct {
 	plain   map[string]bool // fields of indexes: never lists or documents
 	found   map[string]bool // fields by which one document is found quickly
 	indexes map[string]store.Index
+	whole   bool // whether all indexes are there
 
 	get, insert, put, replace, remove string // statements
 }
@@ -106,7 +107,26 @@ func described(ctx context.Context, c *conn) (map[string]*collection, error) {
 		all[described.Name] = newCollection(described)
 		return nil
 	})
+	if err != nil {
+		return nil, err
+	}
+	there := make(map[string]bool)
+	err = c.rows(ctx, "SELECT name FROM sqlite_schema WHERE type='index'", nil, func(r row) error {
+		there[r.text(0)] = true
+		return nil
+	})
+	for _, col := range all {
+		col.whole = true
+		for name := range col.indexes {
+			col.whole = col.whole && there[name]
+		}
+	}
 	return all, err
+}
+
+// is reports whether a collection that may be nil is there as it is described.
+func (c *collection) is(described store.Collection) bool {
+	return c != nil && c.whole && description(c.Collection) == description(described)
 }
 
 // Ensure implements [store.Store]. It takes as long as making an index takes: who adds one to many documents gives it the time.
@@ -136,9 +156,7 @@ func (s *Store) ensure(ctx context.Context, collections []store.Collection) erro
 	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(collections, func(c store.Collection) bool {
-		return known[c.Name] == nil || description(known[c.Name].Collection) != description(c)
-	}) {
+	if !slices.ContainsFunc(collections, func(c store.Collection) bool { return !known[c.Name].is(c) }) {
 		return nil
 	}
 	return s.submit(ctx, 0, func(t *tx) error {
@@ -158,7 +176,7 @@ func description(c store.Collection) string {
 
 func (t *tx) ensure(c *collection) error {
 	before := t.collections[c.Name]
-	if before != nil && description(before.Collection) == description(c.Collection) {
+	if before.is(c.Collection) {
 		return nil
 	}
 	sql := "CREATE TABLE IF NOT EXISTS " + c.quoted() + "(id PRIMARY KEY NOT NULL, doc TEXT NOT NULL)"
@@ -177,6 +195,7 @@ func (t *tx) ensure(c *collection) error {
 	}
 	t.collections = maps.Clone(t.collections)
 	t.collections[c.Name] = c
+	c.whole = true
 	t.ensured = true
 	return nil
 }

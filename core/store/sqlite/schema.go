@@ -83,6 +83,8 @@ func identify(ctx context.Context, c *conn) (int64, error) {
 		return 0, fmt.Errorf("the file is a database of another program (application_id %#x, %d tables and indexes): have store.file name another one", owner, tables)
 	case at > version:
 		return 0, fmt.Errorf("the file was written by a newer edge: its schema is %d, and this one knows %d: run that edge, or go back to a backup of before", at, version)
+	case at < 1:
+		return 0, fmt.Errorf("the beginning of the file is damaged: its schema is %d: put the last backup in its place", at)
 	}
 	return at, nil
 }

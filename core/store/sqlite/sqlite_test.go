@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -14,6 +15,19 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	switch os.Getenv(role) {
+	case "insert until killed":
+		insertUntilKilled()
+	case "insert beside another":
+		insertBeside()
+		os.Exit(0)
+	case "full disk":
+		onFullDisk()
+		os.Exit(0)
+	case "read-only disk":
+		onReadOnlyDisk()
+		os.Exit(0)
+	}
 	goleak.VerifyTestMain(m)
 }
 
