@@ -54,6 +54,9 @@ func (c Collection) Check() error {
 	if err := checkCollection(c.Name); err != nil {
 		return err
 	}
+	if c.Feed < 0 {
+		return fmt.Errorf("collection %s: a feed can't last %v: %w", c.Name, c.Feed, fault.Invalid)
+	}
 	if c.Expire != "" {
 		if err := checkName(c.Expire); err != nil {
 			return fmt.Errorf("collection %s: %w", c.Name, err)
@@ -123,6 +126,9 @@ func (q Query) Check(find bool) error {
 	if err := CheckFilter(q.Filter); err != nil {
 		return err
 	}
+	if len(q.Sort) > MaxSort {
+		return fmt.Errorf("a query sorts by %d fields; %d are the most: %w", len(q.Sort), MaxSort, fault.TooLarge)
+	}
 	for _, o := range q.Sort {
 		if err := CheckPath(o.Field); err != nil {
 			return err
@@ -135,6 +141,9 @@ func (q Query) Check(find bool) error {
 		if err := checkName(field); err != nil {
 			return err
 		}
+	}
+	if q.MaxBytes < 0 {
+		return fmt.Errorf("at most %d bytes can't be found: %w", q.MaxBytes, fault.Invalid)
 	}
 	if q.Skip < 0 || q.Limit < 1 || q.Limit > MaxFind {
 		return fmt.Errorf("skip %d, limit %d: documents are found 1 to %d at a time: %w", q.Skip, q.Limit, MaxFind, fault.Invalid)
@@ -226,6 +235,9 @@ func checkLeaf(f Filter) error {
 		}
 		return CheckPath(f.Field)
 	case Text:
+		if len(f.Value) > MaxText {
+			return fmt.Errorf("%s: %d bytes of text to look for; %d are the most: %w", f.Field, len(f.Value), MaxText, fault.TooLarge)
+		}
 		if !slices.Contains([]TextOp{Whole, Contains, Prefix, Suffix}, f.Op) || strings.ContainsRune(f.Value, 0) {
 			return fmt.Errorf("%s: no text can be looked for %.80q in this way: %w", f.Field, f.Value, fault.Invalid)
 		}
@@ -350,12 +362,19 @@ func checkWrite(w Write) error {
 	case Insert, Put:
 		return nil
 	case Update:
-		if err := CheckFilter(w.Filter); err != nil {
+		if err := checkChanged(w.Filter, w.Must); err != nil {
 			return err
 		}
 		return w.Change.Check()
 	case Delete:
-		return CheckFilter(w.Filter)
+		return checkChanged(w.Filter, w.Must)
 	}
 	return fmt.Errorf("%T is no write: %w", w, fault.Invalid)
+}
+
+func checkChanged(f Filter, must int) error {
+	if must < 0 {
+		return fmt.Errorf("it can't be that %d documents must be touched: %w", must, fault.Invalid)
+	}
+	return CheckFilter(f)
 }

@@ -32,7 +32,7 @@ type (
 		Values []any
 	}
 
-	// Text holds when the field is a string that has Value where Op says.
+	// Text holds when the field is a string that has Value, of at most MaxText bytes, where Op says.
 	Text struct {
 		Field string
 		Op    TextOp
@@ -54,7 +54,7 @@ type (
 	}
 
 	// Related holds when a document of another collection meets Filter, and is the one, or one of those, that Field refers to: its field By
-	// is equal to Field. Either may be a list: then one of its values has to be equal. Null refers to nothing. Both collections are
+	// is equal to Field. Either may be a list: then one of its values has to be equal. Null, and a list or document in a list, refers to nothing. Both collections are
 	// private, or neither is.
 	Related struct {
 		Field      string // of this document

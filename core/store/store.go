@@ -28,7 +28,11 @@
 //
 // # Order
 //
-// Documents come in the order of the query's sort, those that are equal in it by id. Ids are compared as strings, byte by byte.
+// Documents come in the order of the query's sort, and those that are equal in it by id, in the direction of the last [Order]: ascending
+// when there is none. Ids are compared as strings, byte by byte.
+//
+// Which documents a write changes is judged before it changes the first. Whether a unique index allows it is judged document by document: a change
+// that would end well, such as adding 1 to all of 1, 2 and 3, may meet a neighbour that has not been changed yet (conflict).
 package store
 
 import (
@@ -48,7 +52,9 @@ const (
 	MaxName     = 64       // bytes of a field's name that a path can reach, and of a collection's
 	MaxFind     = 10_000   // documents that one Find returns
 	MaxWrites   = 1_000    // writes of one Apply
+	MaxSort     = 8        // fields that a query sorts by
 	MaxValues   = 10_000   // values of an [In]
+	MaxText     = 4 << 10  // bytes that a [Text] looks for
 	MaxNodes    = 1_000    // conditions in a filter
 	MaxNesting  = 32       // levels of conditions in a filter
 )
@@ -59,7 +65,7 @@ const Timeout = 10 * time.Second
 // A Store keeps documents. All methods may be called at the same time.
 type Store interface {
 	// Ensure brings collections into being as they are described: what is missing is made, an index that is no longer described
-	// is removed, documents stay. A unique index that what is there contradicts is a conflict. Nothing can be done with a collection
+	// is removed, documents stay. An index that what is there contradicts, by two documents or by a list, is a conflict. Nothing can be done with a collection
 	// before (invalid). When the store is unavailable, it is made up for before the first call that needs the collection.
 	Ensure(ctx context.Context, collections ...Collection) error
 
@@ -86,7 +92,7 @@ type Store interface {
 
 	// Watch returns what happens to the documents of a collection that has a feed: all that is done after Watch has returned, or after
 	// the event of that position when after is not "". A position that is older than what is kept is not_found: read the collection
-	// anew. Ending the context ends the feed.
+	// anew. A write that leaves a document as it was may tell nothing. A collection without a feed is invalid. Ending the context ends the feed.
 	Watch(ctx context.Context, collection, after string) (Feed, error)
 
 	// Ready returns nil when the store can be read and written to now, unavailable when it can't be at the moment, and another error
@@ -108,7 +114,7 @@ type Collection struct {
 	Name    string // lower-case letters, digits, - and _, a letter first; not sqlite_…
 	Indexes []Index
 	Expire  string        // a field: a document whose time there is past is removed within two minutes. "": none is
-	Feed    time.Duration // how long what happened can be read by Watch, at least; 0: no feed
+	Feed    time.Duration // how long what happened can be read by Watch, at least, as far as the engine decides it; 0: no feed
 	Private bool          // for edge's own eyes: kept where other users of the database have no access
 }
 
@@ -126,6 +132,7 @@ type Query struct {
 	Sort       []Order
 	Skip       int      // how many of the first to leave out
 	Limit      int      // how many at most, 1 to MaxFind
+	MaxBytes   int      // no more after the document that brings them to this [Size]; 0: no bound
 	Fields     []string // of the document itself; id comes always. Nil: all
 }
 

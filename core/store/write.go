@@ -23,7 +23,7 @@ type (
 		Collection string
 		Filter     Filter
 		Change     Change
-		Must       int // how many it must be, or the whole Apply is a conflict; 0: any number
+		Must       int // how many it must be, or the whole Apply is a conflict; 0: any number, none included
 	}
 
 	// Delete removes all documents that meet the filter. An engine may need space and time for all of them at once:
