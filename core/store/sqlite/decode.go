@@ -204,6 +204,7 @@ func (d *decoder) string() (string, error) {
 	}
 	d.at++
 	start, ascii := d.at, true
+	d.plain()
 	for d.at < len(d.text) {
 		switch c := d.text[d.at]; {
 		case c == '"':
@@ -223,6 +224,20 @@ func (d *decoder) string() (string, error) {
 		d.at++
 	}
 	return "", d.bad(`"`)
+}
+
+// plain goes past eight bytes at a time as long as they are ASCII and none ends a string, begins an escape or is a control character.
+func (d *decoder) plain() {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	has := func(x uint64) uint64 { return (x - ones) &^ x } // the high bit of a byte is set where it is 0, and of no byte where none is
+	for ; d.at+8 <= len(d.text); d.at += 8 {
+		t := d.text[d.at : d.at+8]
+		x := uint64(t[0]) | uint64(t[1])<<8 | uint64(t[2])<<16 | uint64(t[3])<<24 | uint64(t[4])<<32 | uint64(t[5])<<40 | uint64(t[6])<<48 | uint64(t[7])<<56
+		control := (x - ones*' ') &^ x
+		if (x|control|has(x^ones*'"')|has(x^ones*'\\'))&high != 0 {
+			return
+		}
+	}
 }
 
 // escaped goes on with a string, which began at start, where it has its first escape.

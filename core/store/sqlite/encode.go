@@ -155,13 +155,32 @@ func untag(s string) (any, error) {
 	case rest == "y0", rest == "y1":
 		return rest == "y1", nil
 	case strings.HasPrefix(rest, "z"):
-		at, err := time.ParseInLocation(timeLayout, rest[1:], time.UTC)
-		if err != nil || at.Year() < 1 || len(rest) != 1+len(timeLayout) {
-			return nil, fmt.Errorf("%.40q is no time", rest[1:])
-		}
-		return at, nil
+		return untagTime(rest[1:])
 	}
 	return nil, fmt.Errorf("%.40q begins with U+10FFFF and is no value", s)
+}
+
+// untagTime is what time.Parse is, for one layout and at a tenth of its cost.
+func untagTime(s string) (any, error) {
+	var numbers [7]int
+	field := 0
+	ok := len(s) == len(timeLayout)
+	for i := 0; ok && i < len(s); i++ {
+		switch c := s[i]; {
+		case timeLayout[i] >= '0' && timeLayout[i] <= '9':
+			ok = c >= '0' && c <= '9'
+			numbers[field] = numbers[field]*10 + int(c-'0')
+		default:
+			ok = c == timeLayout[i]
+			field++
+		}
+	}
+	y, month, day, h, m, sec, ms := numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], numbers[5], numbers[6]
+	at := time.Date(y, time.Month(month), day, h, m, sec, ms*1e6, time.UTC)
+	if !ok || y < 1 || at.Month() != time.Month(month) || at.Day() != day || h > 23 || m > 59 || sec > 59 {
+		return nil, fmt.Errorf("%.40q is no time", s)
+	}
+	return at, nil
 }
 
 func untagBytes(s string) (any, error) {
