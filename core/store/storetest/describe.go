@@ -73,7 +73,7 @@ func Describe(v any) string {
 	case store.Write:
 		return describeWrite(v)
 	case store.Query:
-		return fmt.Sprintf("%s where %s, sort %v, skip %d, limit %d, fields %q", v.Collection, Describe(v.Filter), v.Sort, v.Skip, v.Limit, v.Fields)
+		return fmt.Sprintf("%s where %s, sort %v, skip %d, limit %d, %d bytes, fields %q", v.Collection, Describe(v.Filter), v.Sort, v.Skip, v.Limit, v.MaxBytes, v.Fields)
 	case store.Change:
 		return fmt.Sprintf("set %s, unset %q, add %v", Describe(v.Set), v.Unset, v.Add)
 	}

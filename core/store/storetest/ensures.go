@@ -16,6 +16,7 @@ func ensures() []test {
 		{"documents stay when a collection is ensured once more", ensuresAgain},
 		{"indexes are added and removed as described", indexesChange},
 		{"a unique index that what is there contradicts is a conflict", ensureConflict},
+		{"an index on what holds a list or a document is a conflict", ensureNested},
 		{"many may ensure the same at once", ensuresTogether},
 		{"a collection's name is that of nothing else", collectionNames},
 		{"what has expired is removed, and nothing else", expires},
@@ -154,6 +155,26 @@ func ensureConflict(s *scene) {
 	s.must(s.Ensure(s.ctx, c))
 	_, err := s.Apply(s.ctx, store.Update{Collection: c.Name, Filter: store.ID("2"), Change: store.Change{Set: doc{"u": 1}}})
 	s.duplicate(err, c.Name, "u")
+}
+
+func ensureNested(s *scene) {
+	described := store.Collection{Name: s.newName()}
+	s.must(s.Ensure(s.ctx, described))
+	s.insert(described.Name, doc{"id": "1", "list": []any{}, "doc": doc{"n": int64(1)}, "docs": []any{doc{"n": int64(1)}}}, doc{"id": "2"})
+	for _, c := range []store.Collection{
+		{Expire: "list"}, {Expire: "doc"}, {Indexes: []store.Index{{Fields: []string{"id", "list"}}}}, {Indexes: []store.Index{{Fields: []string{"doc"}}}}, {Indexes: []store.Index{{Fields: []string{"docs.n"}}}},
+		{Indexes: []store.Index{{Fields: []string{"none"}}, {Fields: []string{"list"}, Unique: true}}},
+	} {
+		c.Name = described.Name
+		s.refused(s.Ensure(s.ctx, c), fault.Conflict, "Ensure of %v", c)
+	}
+	s.must(s.Ensure(s.ctx, described))
+	described.Indexes = []store.Index{{Fields: []string{"doc.n"}}}
+	s.must(s.Ensure(s.ctx, described))
+	s.finds(described.Name, store.Eq("doc.n", 1), "1")
+	s.apply(store.Update{Collection: described.Name, Change: store.Change{Unset: []string{"list"}}})
+	described.Indexes = []store.Index{{Fields: []string{"list"}, Unique: true}}
+	s.must(s.Ensure(s.ctx, described))
 }
 
 func ensuresTogether(s *scene) {

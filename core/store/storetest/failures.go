@@ -101,7 +101,7 @@ func invalidFilters(s *scene) {
 
 func invalidQueries(s *scene) {
 	name := s.with(doc{"id": "1"})
-	bad := []store.Query{{}, {Limit: -1}, {Limit: store.MaxFind + 1}, {Limit: 1, Skip: -1}}
+	bad := []store.Query{{}, {Limit: -1}, {Limit: store.MaxFind + 1}, {Limit: 1, Skip: -1}, {Limit: 1, MaxBytes: -1}}
 	for _, field := range hostileFields() {
 		bad = append(bad, store.Query{Limit: 1, Sort: []store.Order{{Field: "a"}, {Field: field}}}, store.Query{Limit: 1, Fields: []string{"a", field}})
 		_, err := s.Claim(s.ctx, store.Query{Collection: name, Sort: []store.Order{{Field: field}}}, store.Change{})
@@ -137,6 +137,10 @@ func invalidChanges(s *scene) {
 	s.refused(err, fault.Invalid, "a write that is nil")
 	_, err = s.Apply(s.ctx, &store.Delete{Collection: name})
 	s.refused(err, fault.Invalid, "a write that is a pointer")
+	for _, w := range []store.Write{store.Update{Collection: name, Must: -1}, store.Delete{Collection: name, Must: -1}, store.Delete{Collection: name, Filter: store.ID("1"), Must: -1}} {
+		_, err = s.Apply(s.ctx, w)
+		s.refused(err, fault.Invalid, "%s", Describe(w))
+	}
 	s.is(s.find(store.Query{Collection: name}), []doc{{"id": "1", "v": int64(1)}}, "found")
 }
 

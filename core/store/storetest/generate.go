@@ -238,7 +238,9 @@ func (d *draw) query(collection int) store.Query {
 	for range d.pick(3) {
 		q.Sort = append(q.Sort, store.Order{Field: d.path(), Descending: d.pick(2) == 1})
 	}
-	switch d.pick(4) {
+	switch d.pick(5) {
+	case 4:
+		q.MaxBytes = 1 + d.pick(256)
 	case 1:
 		q.Skip, q.Limit = d.pick(3), 1+d.pick(3)
 	case 2:
@@ -247,7 +249,7 @@ func (d *draw) query(collection int) store.Query {
 	return q
 }
 
-// change adds to n alone: where a unique index is, one document could meet another one that has not been added to yet.
+// change adds to n alone, on which there is no unique index: one document could meet another one that has not been added to yet.
 func (d *draw) change() store.Change {
 	c := store.Change{Set: make(store.Document)}
 	for range d.pick(3) {

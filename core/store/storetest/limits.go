@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/onehost/edge/core/fault"
@@ -12,6 +13,7 @@ func limits() []test {
 		{"a document of 15 MiB is kept, and not a byte more", largestDocument},
 		{"ten thousand documents are found at once", largestFind},
 		{"a condition has its limits", largestFilter},
+		{"a sort has its limit", largestSort},
 	}
 }
 
@@ -69,11 +71,26 @@ func largestFilter(s *scene) {
 	for range store.MaxNesting {
 		deep = store.Not{Filter: deep}
 	}
-	for _, f := range []store.Filter{many, deep, store.In{Field: "a", Values: values}, store.Some{Field: "a", Filter: many}, store.Related{Field: "a", Collection: name, Filter: deep}} {
+	for _, f := range []store.Filter{many, deep, store.In{Field: "a", Values: values}, store.Some{Field: "a", Filter: many}, store.Related{Field: "a", Collection: name, Filter: deep},
+		store.Text{Field: "a", Op: store.Contains, Value: strings.Repeat("x", store.MaxText+1)}} {
 		_, err := s.Count(s.ctx, name, f)
 		s.refused(err, fault.TooLarge, "a condition of too many")
 		_, err = s.Apply(s.ctx, store.Delete{Collection: name, Filter: f})
 		s.refused(err, fault.TooLarge, "a Delete by too many")
 	}
 	s.finds(name, nil, "1")
+}
+
+func largestSort(s *scene) {
+	name := s.with(doc{"id": "1", "f7": int64(2)}, doc{"id": "2", "f7": int64(1)})
+	var sort []store.Order
+	for i := range store.MaxSort {
+		sort = append(sort, store.Order{Field: fmt.Sprint("f", i)})
+	}
+	s.is(s.ids(store.Query{Collection: name, Sort: sort}), "2 1", "sorted by %d fields", len(sort))
+	sort = append(sort, store.Order{Field: "id"})
+	_, err := s.Find(s.ctx, store.Query{Collection: name, Sort: sort, Limit: 1})
+	s.refused(err, fault.TooLarge, "Find sorted by %d fields", len(sort))
+	_, err = s.Claim(s.ctx, store.Query{Collection: name, Sort: sort}, store.Change{})
+	s.refused(err, fault.TooLarge, "Claim sorted by %d fields", len(sort))
 }

@@ -142,9 +142,24 @@ func (v view) find(q store.Query) []store.Document {
 				return c
 			}
 		}
-		return strings.Compare(a.ID(), b.ID())
+		c := strings.Compare(a.ID(), b.ID())
+		if n := len(q.Sort); n > 0 && q.Sort[n-1].Descending {
+			c = -c
+		}
+		return c
 	})
 	return found
+}
+
+// bounded returns how many of the documents come, where no more than so many bytes may: 0 bounds nothing.
+func bounded(found []store.Document, bytes int) int {
+	sum := 0
+	for i, d := range found {
+		if sum += store.Size(d); bytes > 0 && sum >= bytes {
+			return i + 1
+		}
+	}
+	return len(found)
 }
 
 // collections are those that a condition looks at.

@@ -92,7 +92,7 @@ func (m *Memory) ensure(collections []store.Collection) error {
 	for _, c := range collections {
 		for _, d := range m.kept[c.Name] {
 			if err := c.Accept(d); err != nil {
-				return err
+				return fmt.Errorf("the document %q: %s: %w", d.ID(), err, fault.Conflict) //nolint:errorlint // what is there is in the way; the call is valid
 			}
 			if err := contradiction(c, m.kept[c.Name], d); err != nil {
 				return err
@@ -203,7 +203,7 @@ func (m *Memory) Find(ctx context.Context, q store.Query) ([]store.Document, err
 	for i, d := range found {
 		found[i] = copyDocument(d.Only(q.Fields))
 	}
-	return found, nil
+	return found[:bounded(found, q.MaxBytes)], nil
 }
 
 // Count implements [store.Store].

@@ -12,9 +12,10 @@ import (
 func sorts() []test {
 	return []test{
 		{"values of all kinds have one order", sortsKinds},
-		{"documents that are equal come by id, byte by byte", sortsTies},
+		{"documents that are equal come by id, byte by byte, in the direction of the last order", sortsTies},
 		{"several fields sort one after the other, each up or down", sortsSeveral},
 		{"pages neither lose nor repeat a document", pages},
+		{"no more documents come after the one that brings them to the bytes asked for", boundsBytes},
 		{"only the fields asked for come, and id", projects},
 	}
 }
@@ -37,9 +38,8 @@ func sortsKinds(s *scene) {
 		s.insert(name, doc{"id": id4(at), "v": all[at], "d": doc{"v": all[at]}})
 		up = append(up, id4(i))
 	}
-	down := slices.Clone(up[len(equal):])
+	down := slices.Clone(up)
 	slices.Reverse(down)
-	down = append(down, up[:len(equal)]...)
 	for _, field := range []string{"v", "d.v"} {
 		s.is(s.ids(store.Query{Collection: name, Sort: []store.Order{{Field: field}}}), strings.Join(up, " "), "sorted by %s", field)
 		s.is(s.ids(store.Query{Collection: name, Sort: []store.Order{{Field: field, Descending: true}}}), strings.Join(down, " "), "sorted down by %s", field)
@@ -51,16 +51,25 @@ func sortsTies(s *scene) {
 	for _, id := range []string{"b", "B", "10", "9", "é", "z", "a", "😀", "\uffff", "a a", "a\x01", "aa"} {
 		s.insert(name, doc{"id": id, "v": int64(1), "l": []any{doc{"v": id}}})
 	}
-	const want = "10|9|B|a|a\x01|a a|aa|b|z|é|\uffff|😀"
-	for _, sort := range [][]store.Order{
-		nil, {{Field: "v"}}, {{Field: "v", Descending: true}}, {{Field: "none", Descending: true}}, {{Field: "l"}}, {{Field: "l.v", Descending: true}}, {{Field: "id"}}, {{Field: "id"}, {Field: "v"}},
-	} {
-		var ids []string
-		for _, d := range s.find(store.Query{Collection: name, Sort: sort}) {
-			ids = append(ids, d.ID())
+	up := []string{"10", "9", "B", "a", "a\x01", "a a", "aa", "b", "z", "é", "\uffff", "😀"}
+	down := slices.Clone(up)
+	slices.Reverse(down)
+	sorted := func(want []string, sorts ...[]store.Order) {
+		s.Helper()
+		for _, sort := range sorts {
+			var ids []string
+			for _, d := range s.find(store.Query{Collection: name, Sort: sort}) {
+				ids = append(ids, d.ID())
+			}
+			s.is(strings.Join(ids, "|"), strings.Join(want, "|"), "sorted by %v", sort)
+			d, err := s.Claim(s.ctx, store.Query{Collection: name, Sort: sort}, store.Change{})
+			s.must(err)
+			s.is(d.ID(), want[0], "claimed by %v", sort)
 		}
-		s.is(strings.Join(ids, "|"), want, "sorted by %v", sort)
 	}
+	sorted(up, nil, []store.Order{{Field: "v"}}, []store.Order{{Field: "l"}}, []store.Order{{Field: "id"}}, []store.Order{{Field: "v", Descending: true}, {Field: "none"}}, []store.Order{{Field: "id"}, {Field: "v", Descending: true}})
+	sorted(down, []store.Order{{Field: "v", Descending: true}}, []store.Order{{Field: "none", Descending: true}}, []store.Order{{Field: "l.v", Descending: true}},
+		[]store.Order{{Field: "v"}, {Field: "none", Descending: true}}, []store.Order{{Field: "id", Descending: true}, {Field: "v"}})
 }
 
 func sortsSeveral(s *scene) {
@@ -72,16 +81,16 @@ func sortsSeveral(s *scene) {
 	for want, sort := range map[string][]store.Order{
 		"6 3 4 0 1 2 5 7": {{Field: "a"}, {Field: "b"}}, "3 6 1 0 4 5 2 7": {{Field: "a"}, {Field: "b", Descending: true}},
 		"7 2 5 4 0 1 6 3": {{Field: "a", Descending: true}, {Field: "b"}}, "7 5 2 1 0 4 3 6": {{Field: "a", Descending: true}, {Field: "b", Descending: true}},
-		"4 6 0 2 3 7 1 5": {{Field: "b"}}, "3 6 0 1 4 2 5 7": {{Field: "a"}, {Field: "a", Descending: true}},
+		"4 6 0 2 3 7 1 5": {{Field: "b"}}, "6 3 4 1 0 5 2 7": {{Field: "a"}, {Field: "a", Descending: true}},
 		"7 6 5 4 3 2 1 0": {{Field: "id", Descending: true}, {Field: "a"}}, "7 5 2 4 1 0 6 3": {{Field: "a", Descending: true}, {Field: "id", Descending: true}},
 	} {
 		s.is(s.ids(store.Query{Collection: name, Sort: sort}), want, "sorted by %v", sort)
 	}
-	many := make([]store.Order, 8)
+	many := make([]store.Order, store.MaxSort-1)
 	for i := range many {
 		many[i] = store.Order{Field: fmt.Sprint("x", i), Descending: i%2 == 0}
 	}
-	s.is(s.ids(store.Query{Collection: name, Sort: append(many, store.Order{Field: "b", Descending: true})}), "1 5 0 2 3 7 4 6", "sorted by many")
+	s.is(s.ids(store.Query{Collection: name, Sort: append(many, store.Order{Field: "b", Descending: true})}), "5 1 7 3 2 0 6 4", "sorted by many")
 }
 
 func pages(s *scene) {
@@ -109,6 +118,30 @@ func pages(s *scene) {
 	q.Skip = 1 << 40
 	s.is(len(s.find(q)), 0, "a page far behind the last")
 }
+
+func boundsBytes(s *scene) {
+	name := s.make(store.Collection{Indexes: []store.Index{{Fields: []string{"n"}}}})
+	one := store.Size(doc{"id": "1", "n": int64(1), "l": []any{}, "text": strings.Repeat("x", 1000)})
+	for i := range 9 {
+		s.insert(name, doc{"id": fmt.Sprint(i), "n": int64(i), "l": []any{}, "text": strings.Repeat("x", 1000)})
+	}
+	for _, c := range []struct {
+		q    store.Query
+		want string
+	}{
+		{store.Query{MaxBytes: 1}, "0"}, {store.Query{MaxBytes: one}, "0"}, {store.Query{MaxBytes: one + 1}, "0 1"}, {store.Query{MaxBytes: 3 * one, Skip: 2}, "2 3 4"},
+		{store.Query{MaxBytes: 9*one - 1}, "0 1 2 3 4 5 6 7 8"}, {store.Query{MaxBytes: 1 << 40}, "0 1 2 3 4 5 6 7 8"}, {store.Query{MaxBytes: 3 * one, Limit: 2}, "0 1"},
+		{store.Query{MaxBytes: 2 * one, Sort: []store.Order{{Field: "n", Descending: true}}}, "8 7"}, {store.Query{MaxBytes: 2 * one, Sort: []store.Order{{Field: "l"}}}, "0 1"},
+		{store.Query{MaxBytes: 2 * one, Filter: store.Gt("id", "3")}, "4 5"}, {store.Query{MaxBytes: 1, Filter: store.ID("none")}, ""},
+		{store.Query{MaxBytes: one, Fields: []string{"n"}}, "0 1 2 3 4 5 6 7 8"}, {store.Query{MaxBytes: 3 * store.Size(doc{"id": "1"}), Fields: []string{}}, "0 1 2"},
+	} {
+		c.q.Collection = name
+		s.is(s.ids(c.q), c.want, "%s", Describe(c.q))
+	}
+	s.must(claimed(s.Claim(s.ctx, store.Query{Collection: name, MaxBytes: 1}, store.Change{})))
+}
+
+func claimed(_ doc, err error) error { return err }
 
 func projects(s *scene) {
 	d := doc{"id": "1", "a": int64(1), "b": doc{"c": []any{nil}}, "l": []any{}, "n": nil}

@@ -27,6 +27,7 @@ func uniqueIndexes() []test {
 		{"values are the same when they compare equal", uniqueEquals},
 		{"documents in which one of the fields is null are not compared", uniqueNulls},
 		{"what a document leaves another one may take", uniqueMoves},
+		{"a change of many that would end well is done, or meets a neighbour and does nothing", uniqueNeighbours},
 		{"of many who insert the same one wins", uniqueRace},
 		{"an index holds no lists and no documents", indexedLists},
 		{"an index may be on the id and on anything else at once", indexedOddly},
@@ -92,6 +93,22 @@ func uniqueMoves(s *scene) {
 	s.apply(store.Delete{Collection: name, Filter: store.ID("1")}, store.Update{Collection: name, Change: store.Change{Set: doc{"u": "y"}}})
 	s.apply(store.Update{Collection: name, Change: store.Change{Unset: []string{"u"}}}, store.Insert{Collection: name, Document: doc{"id": "3", "u": "y"}})
 	s.is(s.find(store.Query{Collection: name}), []doc{{"id": "2"}, {"id": "3", "u": "y"}}, "found")
+}
+
+func uniqueNeighbours(s *scene) {
+	name := s.make(store.Collection{Indexes: []store.Index{{Fields: []string{"n"}, Unique: true}}})
+	s.insert(name, doc{"id": "1", "n": int64(1)}, doc{"id": "2", "n": int64(2)}, doc{"id": "3", "n": int64(3)})
+	for _, plus := range []int64{1, -1} {
+		before := s.find(store.Query{Collection: name})
+		_, err := s.Apply(s.ctx, store.Update{Collection: name, Change: store.Change{Add: map[string]int64{"n": plus}}})
+		if err != nil {
+			s.duplicate(err, name, "n")
+			plus = 0
+		}
+		for _, d := range before {
+			s.is(s.get(name, d.ID()).Int("n"), d.Int("n")+plus, "after %v", err)
+		}
+	}
 }
 
 func uniqueRace(s *scene) {
