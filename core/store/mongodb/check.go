@@ -13,7 +13,7 @@ import (
 )
 
 // Check implements [store.Store]: whether all collections have their indexes, all documents can be read and be where they are, and the
-// server finds its own files in order, where the user may ask it to look (the role dbAdmin).
+// server finds its own files in order, where the user may ask it to look (the action validate).
 func (s *Store) Check(ctx context.Context) error {
 	if err := s.Ready(ctx); err != nil {
 		return err

@@ -225,7 +225,7 @@ func acceptable(ctx context.Context, in *mongo.Collection, c store.Collection) e
 		return spoken{err}
 	}
 	if err := c.Accept(d); err != nil {
-		return fmt.Errorf("document %s: %w", d.ID(), err)
+		return fmt.Errorf("the document %.80q: %s: %w", d.ID(), err, fault.Conflict) //nolint:errorlint // what is there is in the way; the call is valid
 	}
 	return nil
 }

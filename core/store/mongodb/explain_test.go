@@ -98,6 +98,8 @@ func TestIndexesAreUsed(t *testing.T) {
 		"nothing is due":          {store.Query{Filter: store.And{waiting, store.Gt("due", store.Now(0))}, Sort: []store.Order{{Field: "due"}}}, 1},
 		"a range":                 {store.Query{Filter: store.And{waiting, store.Gte("due", time.Unix(100, 0)), store.Lt("due", time.Unix(110, 0))}}, 6},
 		"the order of an index":   {store.Query{Sort: []store.Order{{Field: "state"}, {Field: "due"}}}, 20},
+		"the newest first":        {store.Query{Filter: waiting, Sort: []store.Order{{Field: "due", Descending: true}}}, 20},
+		"the newest of all first": {store.Query{Sort: []store.Order{{Field: "state", Descending: true}, {Field: "due", Descending: true}}}, 20},
 		"equal ones by id":        {store.Query{Filter: store.Eq("owner", "3"), Sort: []store.Order{{Field: "owner"}}}, 20},
 		"the start of a text":     {store.Query{Filter: store.Text{Field: "name", Op: store.Prefix, Value: "job 10"}, Sort: []store.Order{{Field: "name"}}}, 11},
 		"a whole text":            {store.Query{Filter: store.Text{Field: "name", Op: store.Whole, Value: "job 100"}}, 1},

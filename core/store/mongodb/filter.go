@@ -232,7 +232,11 @@ func withoutLast(path string) []string {
 func (t translator) sortKeys(by []store.Order) (keys bson.D, computed pipeline) {
 	named := func(path string) func(bson.E) bool { return func(e bson.E) bool { return e.Key == path } }
 	var made bson.D
-	for i, o := range append(slices.Clip(by), store.Order{Field: "id"}) {
+	last := store.Order{Field: "id"}
+	if n := len(by); n > 0 {
+		last.Descending = by[n-1].Descending
+	}
+	for i, o := range append(slices.Clip(by), last) {
 		path, direction := stored(o.Field), 1
 		if o.Descending {
 			direction = -1

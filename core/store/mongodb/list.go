@@ -72,7 +72,7 @@ func (s *Store) listed(ctx context.Context, client *mongo.Client) ([]store.Colle
 	if err != nil {
 		return nil, err
 	}
-	documents, err := s.collect(ctx, listName, cursor)
+	documents, err := s.collect(ctx, cursor, listName, 0)
 	if err != nil {
 		return nil, err
 	}

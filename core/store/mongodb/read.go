@@ -56,20 +56,23 @@ func (s *Store) Find(ctx context.Context, q store.Query) ([]store.Document, erro
 		if err != nil {
 			return err
 		}
-		found, err = s.collect(ctx, q.Collection, cursor)
+		found, err = s.collect(ctx, cursor, q.Collection, q.MaxBytes)
 		return err
 	})
 	return found, err
 }
 
-// collect decodes all that a cursor has, and closes it.
-func (s *Store) collect(ctx context.Context, collection string, cursor *mongo.Cursor) ([]store.Document, error) {
+// collect decodes what a cursor has, to its end or to the document that brings it to so many bytes, and closes it. 0 bounds nothing.
+func (s *Store) collect(ctx context.Context, cursor *mongo.Cursor, collection string, maxBytes int) ([]store.Document, error) {
 	defer func() { _ = cursor.Close(ctx) }() // the server closes what is at its end, and forgets the rest with the session
-	found := make([]store.Document, 0, cursor.RemainingBatchLength())
-	for cursor.Next(ctx) {
+	found, bytes := make([]store.Document, 0, cursor.RemainingBatchLength()), 0
+	for (maxBytes == 0 || bytes < maxBytes) && cursor.Next(ctx) {
 		d, err := s.decode(collection, cursor.Current)
 		if err != nil {
 			return nil, err
+		}
+		if maxBytes > 0 {
+			bytes += store.Size(d)
 		}
 		found = append(found, d)
 	}
