@@ -45,14 +45,16 @@ func (s *Store) copyTo(ctx context.Context, path string) error {
 	}
 	defer func() { _ = c.close() }()
 	if err := c.exec(ctx, "VACUUM INTO ?", path); err != nil {
-		there := &Store{path: path}
-		return there.explain(err)
+		if !isDisk(err) {
+			return s.explain(err)
+		}
+		return (&Store{path: path}).explain(err) // it is the copy's disk
 	}
 	return nil
 }
 
 func syncFolder(path string) error {
-	d, err := os.Open(path) //nolint:gosec // the operator's path
+	d, err := os.Open(path)
 	if err != nil {
 		return err
 	}

@@ -51,7 +51,7 @@ func BenchmarkBesideRaw(b *testing.B) {
 		return err
 	}, func(int) error {
 		id := store.NewID()
-		return raw.exec(ctx, "INSERT INTO a(id,doc) VALUES(?,?)", id, encode(nil, delivery(id, 5000)))
+		return raw.exec(ctx, "INSERT INTO a(id,doc) VALUES(?,?)", id, encode(delivery(id, 5000)))
 	})
 	compare(b, "insert by 64", 64, func(int) error {
 		_, err := s.Apply(ctx, store.Insert{Collection: "a", Document: delivery(store.NewID(), 5000)})
@@ -65,7 +65,7 @@ func BenchmarkBesideRaw(b *testing.B) {
 		}
 		for range 64 {
 			id := store.NewID()
-			if err := raw.exec(ctx, "INSERT INTO a(id,doc) VALUES(?,?)", id, encode(nil, delivery(id, 5000))); err != nil {
+			if err := raw.exec(ctx, "INSERT INTO a(id,doc) VALUES(?,?)", id, encode(delivery(id, 5000))); err != nil {
 				return err
 			}
 		}

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/onehost/edge/core/fault"
 	"github.com/onehost/edge/core/store"
@@ -48,7 +47,7 @@ func newCollection(described store.Collection) *collection {
 }
 
 // quoted is the table's name in SQL. A collection's name has no quotes.
-func (c *collection) quoted() string { return `"` + c.Name + `"` }
+func (col *collection) quoted() string { return `"` + col.Name + `"` }
 
 // indexName says all that an index is: "deliveries(state,due)". A table's name has no bracket, so the two are never the same.
 func indexName(collection string, index store.Index) string {
@@ -60,8 +59,8 @@ func indexName(collection string, index store.Index) string {
 }
 
 // createIndex is the statement that makes an index. The id comes last, so that documents are found in the order that a query has.
-func (c *collection) createIndex(name string) string {
-	index := c.indexes[name]
+func (col *collection) createIndex(name string) string {
+	index := col.indexes[name]
 	unique, fields := "", index.Fields
 	if index.Unique {
 		unique = "UNIQUE "
@@ -70,23 +69,9 @@ func (c *collection) createIndex(name string) string {
 	}
 	var columns []string
 	for _, field := range fields {
-		columns = append(columns, scope{json: "doc", id: "id", collection: c}.field(field).expression)
+		columns = append(columns, scope{json: "doc", id: "id", collection: col}.field(field).expression)
 	}
-	return fmt.Sprintf(`CREATE %sINDEX "%s" ON %s(%s)`, unique, name, c.quoted(), strings.Join(columns, ","))
-}
-
-// touches reports whether a change may change what a unique index has.
-func (c *collection) touches(change store.Change) bool {
-	for _, index := range c.Indexes {
-		for _, field := range index.Fields {
-			_, set := change.Set[field]
-			_, add := change.Add[field]
-			if index.Unique && (set || add || slices.Contains(change.Unset, field)) {
-				return true
-			}
-		}
-	}
-	return false
+	return fmt.Sprintf(`CREATE %sINDEX "%s" ON %s(%s)`, unique, name, col.quoted(), strings.Join(columns, ","))
 }
 
 func missing(name string) error {
@@ -125,8 +110,8 @@ func described(ctx context.Context, c *conn) (map[string]*collection, error) {
 }
 
 // is reports whether a collection that may be nil is there as it is described.
-func (c *collection) is(described store.Collection) bool {
-	return c != nil && c.whole && description(c.Collection) == description(described)
+func (col *collection) is(described store.Collection) bool {
+	return col != nil && col.whole && description(col.Collection) == description(described)
 }
 
 // Ensure implements [store.Store]. It takes as long as making an index takes: who adds one to many documents gives it the time.
@@ -271,7 +256,7 @@ func (t *tx) plain(c *collection, index store.Index) error {
 			return err
 		}
 		if id != "" {
-			return fmt.Errorf("%s: there can be no index of %s: it is a list or document in %q: %w", c.Name, field, id, fault.Invalid)
+			return fmt.Errorf("%s: there can be no index of %s: it is a list or document in %q: %w", c.Name, field, id, fault.Conflict)
 		}
 	}
 	return nil
@@ -312,7 +297,7 @@ func (s *Store) reload(ctx context.Context) (known map[string]*collection, err e
 
 // use returns what is known of a collection, and of all, when a condition may look where it does. What Ensure could not do is done first.
 func (s *Store) use(ctx context.Context, name string, f store.Filter) (*collection, map[string]*collection, error) {
-	if err := s.makeUp(ctx); err != nil {
+	if err := s.makeUp(ctx, append(mentioned(f), name)...); err != nil {
 		return nil, nil, err
 	}
 	known := *s.collections.Load()
@@ -334,10 +319,15 @@ func (s *Store) use(ctx context.Context, name string, f store.Filter) (*collecti
 	return known[name], known, err
 }
 
-// makeUp does what Ensure was asked for when the store was unavailable.
-func (s *Store) makeUp(ctx context.Context) error {
+// makeUp does what Ensure was asked for, of some collections, when the store was unavailable.
+func (s *Store) makeUp(ctx context.Context, names ...string) error {
+	var owed []store.Collection
 	s.owed.Lock()
-	owed := slices.Collect(maps.Values(s.owed.collections))
+	for _, name := range names {
+		if c, ok := s.owed.collections[name]; ok {
+			owed = append(owed, c)
+		}
+	}
 	s.owed.Unlock()
 	if len(owed) == 0 {
 		return nil
@@ -361,6 +351,3 @@ func (t *tx) event(c *collection, kind store.Kind, id string) error {
 	t.events = true
 	return t.conn.exec(context.Background(), "INSERT INTO _events(collection,kind,id,at) VALUES(?,?,?,?)", c.Name, string(kind), id, t.now.UnixMilli())
 }
-
-// age is the moment before which a feed's events may be forgotten.
-func (c *collection) age(now time.Time) int64 { return now.Add(-c.Feed).UnixMilli() }

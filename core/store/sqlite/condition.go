@@ -183,17 +183,14 @@ func (c *condition) compare(f field, op store.Op, value any) {
 	c.WriteString("(" + f.expression + string(op))
 	c.bind(v)
 	first, after := bounds(v)
-	switch op {
-	case store.Less, store.LessOrEqual:
-		if first != nil {
-			c.WriteString(" AND " + f.expression + ">=")
-			c.bind(first)
-		}
-	case store.Greater, store.GreaterOrEqual:
-		if after != nil {
-			c.WriteString(" AND " + f.expression + "<")
-			c.bind(after)
-		}
+	less, greater := op == store.Less || op == store.LessOrEqual, op == store.Greater || op == store.GreaterOrEqual
+	if less && first != nil {
+		c.WriteString(" AND " + f.expression + ">=")
+		c.bind(first)
+	}
+	if greater && after != nil {
+		c.WriteString(" AND " + f.expression + "<")
+		c.bind(after)
 	}
 	if op != store.Equal && first == "" || looksNested(v) {
 		c.plainly(f)
@@ -248,11 +245,15 @@ func (c *condition) in(f field, values []any) {
 	}
 }
 
-// order writes what a query is sorted by. Its own id comes last, so that no two documents are equal in it.
+// order writes what a query is sorted by. The id comes last, in the same direction, so that no two documents are equal in it.
 func (c *condition) order(s scope, sort []store.Order) {
 	c.WriteString(" ORDER BY ")
 	seen := make(map[string]bool)
-	for _, o := range append(sort[:len(sort):len(sort)], store.Order{Field: "id"}) {
+	last := store.Order{Field: "id"}
+	if len(sort) > 0 {
+		last.Descending = sort[len(sort)-1].Descending
+	}
+	for _, o := range append(sort[:len(sort):len(sort)], last) {
 		if seen[o.Field] {
 			continue
 		}
@@ -270,6 +271,23 @@ func (c *condition) order(s scope, sort []store.Order) {
 		}
 		c.WriteByte(',')
 	}
+}
+
+// mentioned are the collections that a filter looks at.
+func mentioned(f store.Filter) (names []string) {
+	switch f := f.(type) {
+	case store.And:
+		for _, one := range f {
+			names = append(names, mentioned(one)...)
+		}
+	case store.Or:
+		return mentioned(store.And(f))
+	case store.Not:
+		return mentioned(f.Filter)
+	case store.Related:
+		return append(mentioned(f.Filter), f.Collection)
+	}
+	return names
 }
 
 // unknown returns an error when a filter looks at a collection that is not there, or that is private and this one is not, or the other way

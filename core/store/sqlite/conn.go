@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -38,7 +39,7 @@ func connect(ctx context.Context, path string) (*conn, error) {
 		return nil, err
 	}
 	// SQLite makes the -shm file for all to read, and modeof gives the -wal file the rights of the file itself.
-	if f, err := os.OpenFile(path+"-shm", os.O_RDWR|os.O_CREATE, 0o600); err == nil { //nolint:gosec // a path of the configuration
+	if f, err := os.OpenFile(path+"-shm", os.O_RDWR|os.O_CREATE, 0o600); err == nil {
 		_ = f.Close()
 	}
 	uri := url.URL{Scheme: "file", Path: path, RawQuery: url.Values{"modeof": {path}, "mode": {"rw"}}.Encode()}
@@ -81,6 +82,9 @@ func (c *conn) exec(ctx context.Context, sql string, args ...any) error {
 	return c.rows(ctx, sql, args, nil)
 }
 
+// errEnough is what the function given to rows returns when it wants no more.
+var errEnough = errors.New("enough")
+
 // rows carries out a statement and calls each with every row. An error of each ends it. The end of ctx interrupts it.
 func (c *conn) rows(ctx context.Context, sql string, args []any, each func(row) error) error {
 	defer c.db.SetInterrupt(c.db.SetInterrupt(ctx))
@@ -96,11 +100,14 @@ func (c *conn) rows(ctx context.Context, sql string, args []any, each func(row) 
 	if each == nil {
 		return ended(ctx, s.Exec())
 	}
-	for s.Step() && err == nil {
+	for err == nil && s.Step() {
 		err = each(row{c, s.Stmt})
 	}
 	if err == nil {
 		err = s.Err()
+	}
+	if errors.Is(err, errEnough) {
+		err = nil
 	}
 	// A statement that isn't reset keeps its snapshot. What Reset says has been said before.
 	_ = s.Reset()

@@ -28,9 +28,9 @@ const (
 // base64Sorted has its letters in the order of their bytes, so that texts of one length compare as what they stand for.
 var base64Sorted = base64.NewEncoding("-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz").WithPadding(base64.NoPadding).Strict()
 
-// encode appends a normal document as JSON, its names sorted, without its id: that is a column of its own.
-func encode(to []byte, d store.Document) []byte {
-	return appendDocument(to, d, true)
+// encode writes a normal document as JSON, its names sorted, without its id: that is a column of its own.
+func encode(d store.Document) []byte {
+	return appendDocument(make([]byte, 0, 512), d, true)
 }
 
 func appendDocument(to []byte, d store.Document, outermost bool) []byte {

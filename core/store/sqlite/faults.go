@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -16,15 +17,21 @@ import (
 
 func isBusy(err error) bool { return errors.Is(err, sqlite3.BUSY) }
 
+// isDisk reports whether err is what a disk or the rights to it bring about.
+func isDisk(err error) bool {
+	var code sqlite3.ErrorCode
+	return errors.As(err, &code) && slices.Contains([]sqlite3.ErrorCode{sqlite3.FULL, sqlite3.IOERR, sqlite3.READONLY, sqlite3.CANTOPEN, sqlite3.PERM}, code)
+}
+
 // conflict turns a failed unique index into a duplicate. The error names it; making one does not, which is what making is for.
-func (c *collection) conflict(err error, making string) error {
+func (col *collection) conflict(err error, making string) error {
 	switch {
 	case errors.Is(err, sqlite3.CONSTRAINT_PRIMARYKEY):
-		return &store.Duplicate{Collection: c.Name}
+		return &store.Duplicate{Collection: col.Name}
 	case errors.Is(err, sqlite3.CONSTRAINT_UNIQUE):
-		for name, index := range c.indexes {
+		for name, index := range col.indexes {
 			if name == making || strings.HasSuffix(err.Error(), "index '"+name+"'") {
-				return &store.Duplicate{Collection: c.Name, Fields: append([]string{}, index.Fields...)}
+				return &store.Duplicate{Collection: col.Name, Fields: append([]string{}, index.Fields...)}
 			}
 		}
 	}
@@ -37,7 +44,7 @@ func (s *Store) explain(err error) error {
 	if err == nil || fault.CodeOf(err) != "" || !errors.As(err, &code) {
 		return err
 	}
-	switch code {
+	switch code { //nolint:exhaustive // of the others there is no more to be said than SQLite does
 	case sqlite3.BUSY, sqlite3.LOCKED:
 		return fmt.Errorf("%s: another process has been writing for all the time that there was: %w: %w", s.path, fault.Unavailable, err)
 	case sqlite3.INTERRUPT:
@@ -50,7 +57,8 @@ func (s *Store) explain(err error) error {
 		return fmt.Errorf("%s is damaged: stop edge, keep a copy of the file and of the -wal beside it, see what edge store check says, and put the last backup in its place: %w", s.path, err)
 	case sqlite3.NOTADB:
 		return fmt.Errorf("%s is no store, or its beginning is damaged: have store.file name another file, or put the last backup in its place: %w", s.path, err)
-	case sqlite3.FULL, sqlite3.IOERR, sqlite3.READONLY, sqlite3.CANTOPEN, sqlite3.PERM:
+	}
+	if isDisk(err) {
 		return s.explainDisk(code, err)
 	}
 	return fmt.Errorf("%s: %w", s.path, err)
@@ -75,7 +83,7 @@ func (s *Store) explainDisk(code sqlite3.ErrorCode, err error) error {
 // probe writes a little beside the file and returns what is wrong with that.
 func probe(path string) error {
 	for _, name := range []string{path, path + "-wal", path + "-shm"} {
-		f, err := os.OpenFile(name, os.O_RDWR, 0) //nolint:gosec // a path of the configuration
+		f, err := os.OpenFile(name, os.O_RDWR, 0)
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}

@@ -159,9 +159,6 @@ func (f *feed) read(ctx context.Context) error {
 			" AS t ON t.id=e.id AND e.kind<>'deleted' WHERE e.collection=? AND e.position>? AND e.kind<>'' ORDER BY e.position LIMIT ?"
 		size := 0
 		return c.rows(ctx, sql, []any{f.collection.Name, f.after, maxAhead}, func(r row) error {
-			if size > maxAheadBytes {
-				return nil
-			}
 			event, n, err := f.event(r)
 			if err != nil {
 				return err
@@ -169,6 +166,9 @@ func (f *feed) read(ctx context.Context) error {
 			size += n
 			f.after = r.int(0)
 			f.ahead = append(f.ahead, event)
+			if size > maxAheadBytes {
+				return errEnough
+			}
 			return nil
 		})
 	})

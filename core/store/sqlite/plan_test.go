@@ -46,7 +46,7 @@ func TestIndexesAreUsed(t *testing.T) {
 		"a claim": {store.Query{Collection: "deliveries", Filter: due, Sort: []store.Order{{Field: "due"}}},
 			"SEARCH t0 USING INDEX deliveries(state,due) (<expr>=? AND <expr>>? AND <expr><?)"},
 		"a claim from the end": {store.Query{Collection: "deliveries", Filter: store.Eq("state", "queued"), Sort: []store.Order{{Field: "due", Descending: true}}},
-			"SEARCH t0 USING INDEX deliveries(state,due) (<expr>=?); USE TEMP B-TREE FOR LAST TERM OF ORDER BY"},
+			"SEARCH t0 USING INDEX deliveries(state,due) (<expr>=?)"},
 		"an id": {store.Query{Collection: "deliveries", Filter: store.ID("1")},
 			"SEARCH t0 USING INDEX sqlite_autoindex_deliveries_1 (id=?)"},
 		"some ids": {store.Query{Collection: "deliveries", Filter: store.In{Field: "id", Values: []any{"1", "2"}}},

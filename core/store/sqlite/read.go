@@ -29,7 +29,11 @@ func (s *Store) read(ctx context.Context, do func(*conn) error) error {
 	case <-s.closing:
 		return errClosed()
 	}
+	returned := false
 	defer func() {
+		if !returned { // a panic: nobody knows what the connection is good for
+			c = nil
+		}
 		if c != nil && c.worn() {
 			_ = c.close()
 			c = nil
@@ -43,7 +47,9 @@ func (s *Store) read(ctx context.Context, do func(*conn) error) error {
 		}
 		c = opened
 	}
-	return s.explain(do(c))
+	err := do(c)
+	returned = true
+	return s.explain(err)
 }
 
 func (s *Store) reader(ctx context.Context) (*conn, error) {
@@ -106,6 +112,7 @@ func (s *Store) Find(ctx context.Context, q store.Query) ([]store.Document, erro
 		return nil, err
 	}
 	var found []store.Document
+	size := 0
 	err = s.read(ctx, func(c *conn) error {
 		return c.rows(ctx, sql, args, func(r row) error {
 			id := r.text(0)
@@ -113,7 +120,13 @@ func (s *Store) Find(ctx context.Context, q store.Query) ([]store.Document, erro
 			if err != nil {
 				return damaged(q.Collection, id, err)
 			}
-			found = append(found, only(d, q.Fields))
+			d = only(d, q.Fields)
+			found = append(found, d)
+			if q.MaxBytes > 0 {
+				if size += store.Size(d); size >= q.MaxBytes {
+					return errEnough
+				}
+			}
 			return nil
 		})
 	})

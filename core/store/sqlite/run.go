@@ -45,7 +45,7 @@ func (s *Store) tidy(ctx context.Context) error {
 			}
 		}
 		if col.Feed > 0 {
-			if err := s.trim(ctx, col, col.age(time.Now())); err != nil {
+			if err := s.trim(ctx, col, time.Now().Add(-col.Feed).UnixMilli()); err != nil {
 				return err
 			}
 		}

@@ -92,9 +92,9 @@ func makeFile(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("the folder of the store: %w", err)
 	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // a path of the configuration
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, os.ErrExist) {
-		f, err = os.OpenFile(path, os.O_RDWR, 0) //nolint:gosec // as above
+		f, err = os.OpenFile(path, os.O_RDWR, 0)
 	}
 	if err != nil {
 		return fmt.Errorf("the store can't be opened for reading and writing: %w", err)
@@ -135,13 +135,10 @@ func (s *Store) Close() error {
 	return err
 }
 
-// Ready implements [store.Store]: a transaction that writes is begun and left.
+// Ready implements [store.Store]. It writes, and waits for the disk: that a disk is full shows in no other way.
 func (s *Store) Ready(ctx context.Context) error {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	if err := s.makeUp(ctx); err != nil {
-		return err
-	}
 	return s.submit(ctx, 0, func(t *tx) error {
 		return t.conn.exec(ctx, "UPDATE _checked SET at=?", t.now.UnixMilli())
 	})

@@ -64,7 +64,7 @@ func (s *Store) step(ctx context.Context, w store.Write) (step, error) {
 		one.col, _, err = s.use(ctx, w.Collection, w.Filter)
 	}
 	if err == nil && one.document != nil {
-		one.doc = encode(nil, one.document)
+		one.doc = encode(one.document)
 	}
 	return one, err
 }
@@ -181,11 +181,8 @@ func (t *tx) update(col *collection, w store.Update) (int, error) {
 	if err := must(w.Must, len(all)); err != nil {
 		return 0, err
 	}
-	if len(all) > 1 && col.touches(w.Change) {
-		return len(all), t.exchange(col, all, w.Change)
-	}
 	for _, m := range all {
-		if _, err := t.change(col, m, w.Change, true); err != nil {
+		if _, err := t.change(col, m, w.Change); err != nil {
 			return 0, err
 		}
 	}
@@ -199,31 +196,8 @@ func must(must, touched int) error {
 	return nil
 }
 
-// exchange changes documents one of which may get what another has in a unique index: first all go, then all come.
-func (t *tx) exchange(col *collection, all []match, change store.Change) error {
-	for i, m := range all {
-		d, err := t.change(col, m, change, false)
-		if err != nil {
-			return err
-		}
-		all[i].id, all[i].doc = d.ID(), string(encode(nil, d))
-		if err := t.conn.exec(context.Background(), col.remove, m.row); err != nil {
-			return err
-		}
-	}
-	for _, m := range all {
-		if err := t.conn.exec(context.Background(), col.insert, m.id, m.doc); err != nil {
-			return col.conflict(err, "")
-		}
-		if err := t.event(col, store.Updated, m.id); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// change returns what a change makes of a document, and writes it if it is to.
-func (t *tx) change(col *collection, m match, change store.Change, write bool) (store.Document, error) {
+// change changes a document and returns what becomes of it.
+func (t *tx) change(col *collection, m match, change store.Change) (store.Document, error) {
 	if t.ctx.Err() != nil {
 		return nil, late(t.ctx)
 	}
@@ -243,10 +217,10 @@ func (t *tx) change(col *collection, m match, change store.Change, write bool) (
 	if d, err = change.Changed(d, t.now); err != nil {
 		return nil, err
 	}
-	if err := col.Accept(d); err != nil || !write {
-		return d, err
+	if err := col.Accept(d); err != nil {
+		return nil, err
 	}
-	if err := t.conn.exec(context.Background(), col.replace, encode(nil, d), m.row); err != nil {
+	if err := t.conn.exec(context.Background(), col.replace, encode(d), m.row); err != nil {
 		return nil, col.conflict(err, "")
 	}
 	return d, t.event(col, store.Updated, m.id)
@@ -307,7 +281,7 @@ func (s *Store) Claim(ctx context.Context, q store.Query, change store.Change) (
 		if len(met) == 0 {
 			return fmt.Errorf("nothing in %s can be claimed: %w", q.Collection, fault.NotFound)
 		}
-		d, err = t.change(col, met[0], change, true)
+		d, err = t.change(col, met[0], change)
 		return err
 	})
 	if err != nil {

@@ -60,9 +60,7 @@ func (s *Store) submit(ctx context.Context, size int, run func(*tx) error) error
 		case <-s.closing:
 			return c.leave(errClosed())
 		case s.turn <- struct{}{}:
-			err := s.lead(c)
-			<-s.turn
-			if err != nil {
+			if err := s.lead(c); err != nil {
 				return err
 			}
 		}
@@ -84,8 +82,9 @@ func late(ctx context.Context) error {
 
 func errClosed() error { return fmt.Errorf("the store is closed: %w", fault.Unavailable) }
 
-// lead carries out what waits, when it is not done already. An error is why nothing could be written at all, and is for c.
+// lead carries out what waits, unless c is done already, and gives the turn back. An error is why nothing could be written at all, and is for c.
 func (s *Store) lead(c *call) error {
+	defer func() { <-s.turn }()
 	select {
 	case <-c.done:
 		return nil
@@ -96,15 +95,28 @@ func (s *Store) lead(c *call) error {
 		return s.explain(err)
 	}
 	calls := s.waiting()
+	returned := false
+	defer func() {
+		for _, c := range calls {
+			if !returned {
+				c.err = errPanic
+			}
+			close(c.done)
+		}
+		if !returned {
+			s.writer = nil
+		}
+	}()
 	s.carryOut(calls)
-	for _, c := range calls {
-		close(c.done)
-	}
+	returned = true
 	if s.writer.worn() {
 		s.renew()
 	}
 	return nil
 }
+
+// errPanic is for those whose write was under way when SQLite panicked, for want of memory, in the caller that wrote for all.
+var errPanic = fmt.Errorf("the store had a fault while it wrote: %w", fault.Unavailable)
 
 // waiting takes calls from the queue.
 func (s *Store) waiting() (calls []*call) {

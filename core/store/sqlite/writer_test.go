@@ -126,6 +126,56 @@ func TestACallThatEndsTheTransactionIsTheOnlyOneThatFails(t *testing.T) {
 	}
 }
 
+func TestAPanicOfOneWriterLeavesTheStoreToOthers(t *testing.T) {
+	s := open(t, t.TempDir()+"/store.db")
+	if err := s.Ensure(t.Context(), store.Collection{Name: "a"}); err != nil {
+		t.Fatal(err)
+	}
+	writer := s.writer
+	func() {
+		defer func() { _ = recover() }()
+		_ = s.submit(t.Context(), 0, func(*tx) error { panic("no memory") })
+	}()
+	if err := writer.close(); err != nil { // as the end of its memory would be
+		t.Fatal(err)
+	}
+	if _, err := s.Apply(t.Context(), insert("a", "1")); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWhatCouldNotBeEnsuredIsMadeUpFor(t *testing.T) {
+	s := open(t, filled(t))
+	other, err := connect(t.Context(), s.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = other.close() }()
+	if err := other.exec(t.Context(), "BEGIN IMMEDIATE"); err != nil {
+		t.Fatal(err)
+	}
+	soon := func() context.Context {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		t.Cleanup(cancel)
+		return ctx
+	}
+	if err := s.Ensure(soon(), store.Collection{Name: "b"}); fault.CodeOf(err) != fault.Unavailable {
+		t.Errorf("Ensure: %v", err)
+	}
+	if _, err := s.Get(t.Context(), "a", "7"); err != nil {
+		t.Errorf("another collection: %v", err)
+	}
+	if _, err := s.Count(soon(), "b", nil); fault.CodeOf(err) != fault.Unavailable {
+		t.Errorf("too early: %v", err)
+	}
+	if err := other.exec(t.Context(), "ROLLBACK"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Apply(t.Context(), insert("b", "1")); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestALongQueryIsInterruptedAndWritesGoOn(t *testing.T) {
 	s := open(t, t.TempDir()+"/store.db")
 	if err := s.Ensure(t.Context(), store.Collection{Name: "a"}); err != nil {
