@@ -70,8 +70,9 @@ fuzz: ## run every fuzz test for FUZZTIME (default 30s) each
 	done
 
 .PHONY: soak
-soak: ## run the long tests: reloads under load, slow clients by the thousand
+soak: ## run the long tests: reloads under load, slow clients by the thousand, stores that are killed
 	EDGE_SOAK=1 go test -race -count=1 -timeout 60m -run '^TestSoak' -v ./edge/...
+	EDGE_SOAK=1 go test -race -count=1 -timeout 60m ./core/store/...
 
 .PHONY: bench
 bench: build ## edge beside nginx, HAProxy and Caddy (20 min); BENCH="-rows h1-proxy -reps 3" for less

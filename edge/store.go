@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -108,7 +109,7 @@ func (w *watchedStore) look(ctx context.Context) error {
 	asked, cancel := context.WithTimeout(ctx, storeInterval)
 	defer cancel()
 	err := w.ready(asked)
-	if err != nil && context.Cause(ctx) == context.Canceled { // that we stop says nothing about the store
+	if err != nil && errors.Is(ctx.Err(), context.Canceled) { // that we stop says nothing about the store
 		return err
 	}
 	w.mu.Lock()
