@@ -22,35 +22,53 @@ const (
 
 // address is what a URI says.
 type address struct {
-	uri            string
-	user, password string
-	hosts          string // for people; no credentials
-	database       string
-	lookup         bool // the hosts are found by DNS, which may be away
+	uri      string // with user and password
+	user     string // for people
+	secrets  []string
+	hosts    string // for people; no credentials
+	database string
+	lookup   bool // the hosts are found by DNS, which may be away
 }
+
+// privateSuffix is what the name of the database of private collections has at its end.
+const privateSuffix = "_private"
 
 var databaseName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,49}$`)
 
+// checkDatabase refuses the servers' own databases, and names by which one edge's database would be what only another one may read.
+func checkDatabase(name string) error {
+	lower := strings.ToLower(name) // no two databases differ by case alone
+	if !databaseName.MatchString(name) || lower == "admin" || lower == "local" || lower == "config" ||
+		strings.HasSuffix(lower, privateSuffix) || strings.HasSuffix(lower, "_functions") {
+		return fmt.Errorf("%.80q, in the URI of the store, is no name of a database for edge: letters, digits, - and _, 50 at most, without _private or _functions at the end: %w", name, fault.Invalid)
+	}
+	return nil
+}
+
 func parseAddress(o Options) (address, error) {
-	a := address{uri: o.URI, user: o.User, password: o.Password, database: "edge"}
+	a := address{database: "edge", secrets: []string{o.Password}}
 	scheme, rest, ok := strings.Cut(o.URI, "://")
 	if a.lookup = scheme == "mongodb+srv"; !ok || !a.lookup && scheme != "mongodb" {
 		return a, fmt.Errorf("the URI of the store has to begin with mongodb:// or mongodb+srv://: %w", fault.Invalid)
 	}
-	if a.user == "" && a.password != "" {
-		return a, fmt.Errorf("the store has a password without a user: %w", fault.Invalid)
+	login, place, found := strings.Cut(rest, "@")
+	if !found {
+		login, place = "", rest
 	}
-	place, query, _ := strings.Cut(rest, "?")
-	if at := strings.LastIndexByte(place, '@'); at >= 0 {
-		place = place[at+1:]
+	if strings.Contains(place, "@") {
+		return a, fmt.Errorf("an @ in a user's name or password, in the URI of the store, has to be written %%40: %w", fault.Invalid)
 	}
+	login, err := a.login(login, o)
+	if err != nil {
+		return a, err
+	}
+	place, query, _ := strings.Cut(place, "?")
 	hosts, database, _ := strings.Cut(place, "/")
-	a.hosts = hosts
-	if database != "" {
+	if a.hosts = hosts; database != "" {
 		a.database = database
 	}
-	if !databaseName.MatchString(a.database) || a.database == "admin" || a.database == "local" || a.database == "config" {
-		return a, fmt.Errorf("%.80q, in the URI of the store, is no name of a database for edge: letters, digits, - and _, 50 at most: %w", a.database, fault.Invalid)
+	if err := checkDatabase(a.database); err != nil {
+		return a, err
 	}
 	if a.lookup && strings.ContainsAny(hosts, ",:") {
 		return a, fmt.Errorf("a mongodb+srv:// URI has one host and no port: %w", fault.Invalid)
@@ -58,10 +76,39 @@ func parseAddress(o Options) (address, error) {
 	if err := checkQuery(query); err != nil {
 		return a, err
 	}
+	a.uri = scheme + "://" + login + place
+	if query != "" {
+		a.uri += "?" + query
+	}
 	checked := a
-	checked.uri = "mongodb" + strings.TrimPrefix(o.URI, scheme)
-	_, err := checked.options()
+	checked.uri = "mongodb" + strings.TrimPrefix(a.uri, scheme)
+	_, err = checked.options()
 	return a, err
+}
+
+// login returns what stands in the URI of who logs in. User has its place there, so that what the URI says beside it, or doesn't say, means
+// what it would mean to the driver: the database in which the user is known, above all.
+func (a *address) login(given string, o Options) (string, error) {
+	login := given
+	switch {
+	case o.User == "" && o.Password != "":
+		return "", fmt.Errorf("the store has a password without a user: %w", fault.Invalid)
+	case o.User != "" && o.Password != "":
+		login = url.UserPassword(o.User, o.Password).String()
+	case o.User != "":
+		login = url.User(o.User).String()
+	}
+	for _, one := range []string{given, login} {
+		_, password, _ := strings.Cut(one, ":")
+		decoded, _ := url.PathUnescape(password)
+		a.secrets = append(a.secrets, one, password, decoded)
+	}
+	if login == "" {
+		return "", nil
+	}
+	name, _, _ := strings.Cut(login, ":")
+	a.user, _ = url.PathUnescape(name) // what can't be decoded the driver refuses
+	return login + "@", nil
 }
 
 // checkQuery refuses what would take away what package store promises.
@@ -82,9 +129,6 @@ func checkQuery(query string) error {
 // options are those of the driver.
 func (a address) options() (*options.ClientOptions, error) {
 	o := options.Client().ApplyURI(a.uri)
-	if a.user != "" {
-		a.login(o)
-	}
 	if o.ServerSelectionTimeout == nil {
 		o.SetServerSelectionTimeout(selectWithin)
 	}
@@ -103,37 +147,9 @@ func (a address) options() (*options.ClientOptions, error) {
 	return o, nil
 }
 
-// login has User take the place of the URI's. As in a URI, it is known in the database admin when the URI names none.
-func (a address) login(o *options.ClientOptions) {
-	auth := options.Credential{}
-	if o.Auth != nil {
-		auth = *o.Auth
-	}
-	if auth.AuthSource == "" && strings.Contains(a.uri, "/"+a.database) {
-		auth.AuthSource = a.database
-	}
-	auth.Username, auth.Password, auth.PasswordSet = a.user, a.password, true
-	o.SetAuth(auth)
-}
-
-// userName is who logs in, for people.
-func (a address) userName() string {
-	if o, err := a.options(); a.user == "" && !a.lookup && err == nil && o.Auth != nil {
-		return o.Auth.Username
-	}
-	return a.user
-}
-
 // scrub takes user and password out of an error of the driver, which may quote the URI.
 func (a address) scrub(text string) string {
-	_, rest, _ := strings.Cut(a.uri, "://")
-	secrets := []string{a.password}
-	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
-		_, password, _ := strings.Cut(rest[:at], ":")
-		decoded, _ := url.PathUnescape(password)
-		secrets = append(secrets, rest[:at], password, decoded)
-	}
-	for _, secret := range secrets {
+	for _, secret := range a.secrets {
 		if secret != "" {
 			text = strings.ReplaceAll(text, secret, "…")
 		}

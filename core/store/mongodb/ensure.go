@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -225,7 +226,8 @@ func acceptable(ctx context.Context, in *mongo.Collection, c store.Collection) e
 		return spoken{err}
 	}
 	if err := c.Accept(d); err != nil {
-		return fmt.Errorf("the document %.80q: %s: %w", d.ID(), err, fault.Conflict) //nolint:errorlint // what is there is in the way; the call is valid
+		why := strings.TrimSuffix(err.Error(), ": "+fault.Invalid.Error()) // the call is valid: what is there is in its way
+		return fmt.Errorf("the document %.80q: %s: %w", d.ID(), why, fault.Conflict)
 	}
 	return nil
 }

@@ -131,7 +131,7 @@ func (s *Store) unauthorized(what string, err error) error {
 	if m := notAuthorized.FindStringSubmatch(err.Error()); m != nil {
 		lacks = fmt.Sprintf("the right to %s in the database %s", m[2], m[1])
 	}
-	return fmt.Errorf("%s: MongoDB's user %q lacks %s: give the user its roles with \"edge store init\"", what, s.address.userName(), lacks)
+	return fmt.Errorf("%s: MongoDB's user %q lacks %s: give the user its roles with \"edge store init\"", what, s.address.user, lacks)
 }
 
 // duplicate returns the conflict that a unique index has found, or the error as it is.

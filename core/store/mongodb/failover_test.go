@@ -130,30 +130,13 @@ func TestWhatIsAcknowledgedOutlivesThePrimaryAndIsToldOnce(t *testing.T) {
 	}
 	stop()
 	working.Wait()
-	b.allThere(ctx)
+	b.allThere()
 	b.toldOnce(ctx, feed)
 }
 
-func (b *burst) allThere(ctx context.Context) {
+func (b *burst) allThere() {
 	b.Helper()
-	keys := make(map[string]bool)
-	q := store.Query{Collection: "burst", Limit: store.MaxFind}
-	for {
-		found, err := b.s.Find(ctx, q)
-		if err != nil {
-			b.Fatal(err)
-		}
-		for _, d := range found {
-			if keys[d.String("key")] {
-				b.Errorf("%s is there twice", d.String("key"))
-			}
-			keys[d.String("key")] = true
-		}
-		if len(found) < q.Limit {
-			break
-		}
-		q.Filter = store.Gt("id", found[len(found)-1].ID())
-	}
+	keys := allKeys(b.T, b.s, "burst")
 	for key := range b.acked {
 		if !keys[key] {
 			b.Errorf("%s was acknowledged and is not there", key)

@@ -2,6 +2,7 @@ package mongodb
 
 import (
 	"context"
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -65,6 +66,18 @@ func TestAUserWithTwoDatabasesIsEnough(t *testing.T) {
 	name := bson.E{Key: "createUser", Value: "edge"}
 	createUser(t, set, "edge", name, "p@ss word", "edge", "edge_private")
 	works(t, open(t, in(t, set.URIFor("edge", "p@ss word", "edge"), "edge")))
+
+	createUser(t, set, "admin", name, "of the admin's", "edge", "edge_private")
+	for uri, password := range map[string]string{"/edge?authSource=admin": "of the admin's", "/edge?authSource=edge": "p@ss word", "/edge": "p@ss word", "/": "of the admin's"} {
+		s, err := Open(Options{URI: "mongodb://" + set.Members()[0].Addr() + uri, User: "edge", Password: password, Log: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Ready(t.Context()); err != nil {
+			t.Errorf("%s and a user beside it: %v", uri, err)
+		}
+		s.Close()
+	}
 
 	wrong := open(t, in(t, set.URIFor("edge", "wrong pass", "edge"), "edge"))
 	if err := wrong.Ready(t.Context()); fault.CodeOf(err) != "" || !strings.Contains(errorText(err), "does not accept the user") || strings.Contains(errorText(err), "wrong pass") {

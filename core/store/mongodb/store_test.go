@@ -16,7 +16,10 @@ import (
 
 var shared mongodbtest.Shared
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(shared.Around(m)) }
+func TestMain(m *testing.M) {
+	asChild()
+	goleak.VerifyTestMain(shared.Around(m))
+}
 
 // in returns the URI with a database.
 func in(tb testing.TB, uri, database string) string {
@@ -70,6 +73,8 @@ func engine(set func(testing.TB) *mongodbtest.Set) storetest.Engine {
 }
 
 func TestAReplicaSetOfOnePassesTheSuite(t *testing.T) { storetest.Run(t, engine(shared.Set)) }
+
+func FuzzAReplicaSetOfOne(f *testing.F) { storetest.Fuzz(f, engine(shared.Set)) }
 
 func TestAReplicaSetOfThreePassesTheSuite(t *testing.T) {
 	if os.Getenv("EDGE_SOAK") == "" {
