@@ -9,13 +9,10 @@ import (
 	"github.com/onehost/edge/core/store"
 )
 
-// How much is read, and written, at a time. A store is asked for a number of documents, and how large they are is seen when they are
-// there: so the number follows the size of those before.
+// How much is read, and written, at a time.
 const (
-	maxPage   = 256     // documents
-	firstPage = 8       // documents
-	pageBytes = 4 << 20 // what a page should have
-	maxBatch  = 8 << 20 // bytes in one write, but for a single document
+	maxPage   = 256     // documents, at most
+	pageBytes = 4 << 20 // but for the last document
 )
 
 // pages reads a collection in the order of ids.
@@ -23,16 +20,12 @@ type pages struct {
 	store      store.Store
 	collection string
 	last       string // id of the document that was read last
-	limit      int
-}
-
-func read(s store.Store, collection, after string) *pages {
-	return &pages{s, collection, after, firstPage}
+	limit      int    // documents of a page
 }
 
 // next returns the next documents, none at the end.
 func (p *pages) next(ctx context.Context) ([]store.Document, error) {
-	q := store.Query{Collection: p.collection, Limit: p.limit}
+	q := store.Query{Collection: p.collection, Limit: p.limit, MaxBytes: pageBytes}
 	if p.last != "" {
 		q.Filter = store.Gt("id", p.last)
 	}
@@ -40,11 +33,6 @@ func (p *pages) next(ctx context.Context) ([]store.Document, error) {
 	if err != nil || len(page) == 0 {
 		return nil, err
 	}
-	bytes := 0
-	for _, d := range page {
-		bytes += store.Size(d)
-	}
-	p.limit = max(1, min(pageBytes*len(page)/bytes, 2*p.limit, maxPage))
 	p.last = page[len(page)-1].ID()
 	return page, nil
 }
@@ -61,32 +49,17 @@ func (c *copier) copyDocuments(ctx context.Context, collection string) error {
 	if err != nil {
 		return err
 	}
-	source := read(c.from, collection, m.last)
+	source := &pages{c.from, collection, m.last, c.page}
 	for {
 		c.progress(Progress{Collection: collection, Done: m.documents, Total: max(total, m.documents), Bytes: m.bytes})
 		page, err := source.next(ctx)
 		if err != nil || len(page) == 0 {
 			return err
 		}
-		for len(page) > 0 {
-			n := batch(page)
-			if m, err = c.write(ctx, collection, m, page[:n]); err != nil {
-				return err
-			}
-			page = page[n:]
+		if m, err = c.write(ctx, collection, m, page); err != nil {
+			return err
 		}
 	}
-}
-
-// batch returns how many of the documents are written at once.
-func batch(documents []store.Document) int {
-	bytes := 0
-	for i, d := range documents {
-		if bytes += store.Size(d); bytes > maxBatch && i > 0 {
-			return i
-		}
-	}
-	return len(documents)
 }
 
 // write writes documents together with the mark behind them.

@@ -70,8 +70,12 @@ func Copy(ctx context.Context, from, to store.Store, progress func(Progress)) (R
 	if progress == nil {
 		progress = func(Progress) {}
 	}
-	c := &copier{from: from, to: to, progress: progress}
-	collections, err := sources(ctx, from)
+	c := &copier{from, to, progress, maxPage}
+	return c.copy(ctx)
+}
+
+func (c *copier) copy(ctx context.Context) (Report, error) {
+	collections, err := sources(ctx, c.from)
 	if err != nil {
 		return Report{}, fmt.Errorf("the store to copy from: %w", err)
 	}
@@ -93,6 +97,7 @@ func Copy(ctx context.Context, from, to store.Store, progress func(Progress)) (R
 type copier struct {
 	from, to store.Store
 	progress func(Progress)
+	page     int // documents that are read, and written, at a time, at most
 }
 
 // sources returns what there is to be copied.

@@ -53,8 +53,8 @@ func (c *copier) verify(ctx context.Context, collection store.Collection) (Colle
 		return Collection{}, err
 	}
 	found := m.report(collection.Name)
-	from := &cursor{pages: read(c.from, collection.Name, "")}
-	to := &cursor{pages: read(c.to, collection.Name, "")}
+	from := &cursor{pages: &pages{c.from, collection.Name, "", c.page}}
+	to := &cursor{pages: &pages{c.to, collection.Name, "", c.page}}
 	if err := from.settle(ctx); err != nil {
 		return found, err
 	}
