@@ -32,7 +32,7 @@ func anyValue(r *rand.Rand) any {
 	case 6:
 		return []string{"", "\x00", "a", "a\x00", "a\x00b", "ab", "[", "{", "\u007f", "é", "\uffff", "\U00010000", "\U0010FFFE", "a\U0010FFFF"}[r.IntN(14)]
 	case 7:
-		b := make([]byte, r.IntN(6))
+		b := make([]byte, []int{0, 1, 2, 3, 15, 16}[r.IntN(6)])
 		for i := range b {
 			b[i] = byte(r.IntN(4) * 85)
 		}
@@ -47,7 +47,7 @@ func TestWhatJSONExtractReturnsIsInTheOrderOfValues(t *testing.T) {
 	c := open(t, t.TempDir()+"/store.db").writer
 	r := rand.New(rand.NewPCG(1, uint64(time.Now().UnixNano())))
 	ctx := t.Context()
-	for range 20_000 {
+	for range 10_000 {
 		a, b := anyValue(r), anyValue(r)
 		sql := "SELECT (x IS y)*10 + coalesce(x>y, (x IS NOT NULL)-(y IS NOT NULL)) + 5*coalesce(x<y,0), x IS ?3 AND y IS ?4 FROM (SELECT json_extract(?1,'$.\"v\"') AS x, json_extract(?2,'$.\"v\"') AS y)"
 		want := map[int]int64{-1: 5, 0: 10, 1: 1}[store.CompareValues(a, b)]

@@ -31,6 +31,23 @@ func plan(t *testing.T, s *Store, q store.Query) string {
 	return strings.Join(steps, "; ")
 }
 
+func TestAPrefixIsFoundWhateverComesAfterIt(t *testing.T) {
+	s := open(t, t.TempDir()+"/store.db")
+	if err := s.Ensure(t.Context(), store.Collection{Name: "a", Indexes: []store.Index{{Fields: []string{"s"}}}}); err != nil {
+		t.Fatal(err)
+	}
+	for i, text := range []string{"a", "a\x00", "a" + mark, "a" + mark + mark, "b", "A", ""} {
+		if _, err := s.Apply(t.Context(), store.Insert{Collection: "a", Document: store.Document{"id": string(rune('0' + i)), "s": text}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for value, want := range map[string]int{"a": 4, "": 7, "a" + mark: 2, "b": 1} {
+		if n, err := s.Count(t.Context(), "a", store.Text{Field: "s", Op: store.Prefix, Value: value}); n != want || err != nil {
+			t.Errorf("%d begin with %q, want %d: %v", n, value, want, err)
+		}
+	}
+}
+
 func TestIndexesAreUsed(t *testing.T) {
 	s := open(t, t.TempDir()+"/store.db")
 	err := s.Ensure(t.Context(), store.Collection{Name: "deliveries", Indexes: []store.Index{{Fields: []string{"state", "due"}}, {Fields: []string{"a.b"}}, {Fields: []string{"source", "event"}, Unique: true}}},
