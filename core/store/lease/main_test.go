@@ -3,7 +3,6 @@ package lease
 import (
 	"context"
 	"log/slog"
-	"net/url"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -27,12 +26,7 @@ var addresses = map[string]func(t *testing.T) string{
 	"sqlite": func(t *testing.T) string { return filepath.Join(t.TempDir(), "edge.db") },
 	"mongodb": func(t *testing.T) string {
 		set := shared.Set(t)
-		u, err := url.Parse(set.URI())
-		if err != nil {
-			t.Fatal(err)
-		}
-		u.Path = "/" + set.Database(t)
-		return u.String()
+		return mongodbtest.In(t, set.URI(), set.Database(t))
 	},
 }
 

@@ -52,8 +52,8 @@ func TestCheckFindsWhatOthersHaveDone(t *testing.T) {
 	if fault.CodeOf(err) != "" {
 		t.Errorf("damage has the code %q", fault.CodeOf(err))
 	}
-	if err := s.Ensure(t.Context(), c); fault.CodeOf(err) != fault.Invalid {
-		t.Errorf("Ensure with a list where an index is: %v, want invalid", err)
+	if err := s.Ensure(t.Context(), c); fault.CodeOf(err) != fault.Conflict {
+		t.Errorf("Ensure with a list where an index is: %v, want conflict", err)
 	}
 }
 

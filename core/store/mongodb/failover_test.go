@@ -90,14 +90,19 @@ func (b *burst) more(ctx context.Context, n int) {
 	}
 }
 
-func TestWhatIsAcknowledgedOutlivesThePrimaryAndIsToldOnce(t *testing.T) {
+func TestAReplicaSetOfThree(t *testing.T) {
 	t.Parallel()
+	set := mongodbtest.Start(t, mongodbtest.Options{Members: 3})
+	t.Run("a primary that stands still is replaced", func(t *testing.T) { pausePrimary(t, set) })
+	t.Run("what is acknowledged outlives the primary and is told once", func(t *testing.T) { killPrimaries(t, set) })
+}
+
+func killPrimaries(t *testing.T, set *mongodbtest.Set) {
 	rounds := 2
 	if os.Getenv("EDGE_SOAK") != "" {
 		rounds = 10
 	}
-	set := mongodbtest.Start(t, mongodbtest.Options{Members: 3})
-	s := open(t, in(t, set.URI(), "edge"))
+	s := open(t, mongodbtest.In(t, set.URI(), "edge"))
 	ctx, cancel := context.WithTimeout(t.Context(), time.Duration(rounds)*time.Minute)
 	defer cancel()
 	err := s.Ensure(ctx, store.Collection{Name: "burst", Indexes: []store.Index{{Fields: []string{"key"}, Unique: true}}, Feed: time.Hour})
@@ -162,7 +167,10 @@ func (b *burst) toldOnce(ctx context.Context, feed store.Feed) {
 	}
 }
 
-// within fails the test unless a call is unavailable soon.
+// atOnce is the time of a call that waits for no server, on a busy machine.
+const atOnce = selectWithin / 2
+
+// unavailableWithin fails the test unless a call is unavailable soon.
 func unavailableWithin(t *testing.T, limit time.Duration, call func() error) {
 	t.Helper()
 	start := time.Now()
@@ -189,10 +197,11 @@ func until(t *testing.T, call func() error) {
 }
 
 func TestAServerThatIsNotThereIsUnavailableAtOnceAndUsedWhenItComes(t *testing.T) {
+	t.Parallel()
 	set := mongodbtest.Start(t, mongodbtest.Options{})
 	member := set.Primary(t)
 	member.Kill(t)
-	s := open(t, in(t, set.URI(), "edge"))
+	s := open(t, mongodbtest.In(t, set.URI(), "edge"))
 	ensure := func() error { return s.Ensure(t.Context(), store.Collection{Name: "things"}) }
 	insert := func() error {
 		_, err := s.Apply(t.Context(), store.Insert{Collection: "things", Document: store.Document{"id": "1"}})
@@ -200,9 +209,9 @@ func TestAServerThatIsNotThereIsUnavailableAtOnceAndUsedWhenItComes(t *testing.T
 	}
 	unavailableWithin(t, 2*selectWithin, ensure)
 	for range 5 {
-		unavailableWithin(t, time.Second/2, insert)
+		unavailableWithin(t, atOnce, insert)
 	}
-	unavailableWithin(t, time.Second/2, func() error { return s.Ready(t.Context()) })
+	unavailableWithin(t, atOnce, func() error { return s.Ready(t.Context()) })
 	member.Restart(t)
 	until(t, insert) // which makes up for what Ensure could not do
 	if err := s.Ready(t.Context()); err != nil {
@@ -210,60 +219,51 @@ func TestAServerThatIsNotThereIsUnavailableAtOnceAndUsedWhenItComes(t *testing.T
 	}
 }
 
-func TestAServerThatStandsStillIsNoticedInSecondsAndUsedWhenItGoesOn(t *testing.T) {
-	set := mongodbtest.Start(t, mongodbtest.Options{})
-	s := open(t, in(t, set.URI(), "edge"))
+// things is a store on a set of its own, in which two kinds of write succeed: one by itself, and one in a transaction.
+func things(t *testing.T, set *mongodbtest.Set) (s *Store, put, update func() error) {
+	s = open(t, mongodbtest.In(t, set.URI(), "edge"))
 	if err := s.Ensure(t.Context(), store.Collection{Name: "things"}); err != nil {
 		t.Fatal(err)
 	}
-	put := func() error {
-		_, err := s.Apply(t.Context(), store.Put{Collection: "things", Document: store.Document{"id": "1"}})
-		return err
+	apply := func(w store.Write) func() error {
+		return func() error { _, err := s.Apply(t.Context(), w); return err }
 	}
+	put = apply(store.Put{Collection: "things", Document: store.Document{"id": "1"}})
+	update = apply(store.Update{Collection: "things", Change: store.Change{Set: store.Document{"a": 1}}})
 	until(t, put)
+	until(t, update)
+	return s, put, update
+}
+
+func TestAServerThatStandsStillIsNoticedInSecondsAndUsedWhenItGoesOn(t *testing.T) {
+	t.Parallel()
+	set := mongodbtest.Start(t, mongodbtest.Options{})
+	s, put, update := things(t, set)
 	member := set.Primary(t)
 	member.Pause(t)
-	unavailableWithin(t, 7*time.Second, put)
+	var all sync.WaitGroup
+	all.Go(func() { unavailableWithin(t, 7*time.Second, put) })
+	all.Go(func() { unavailableWithin(t, 7*time.Second, update) })
+	all.Go(func() {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		unavailableWithin(t, 2*time.Second, func() error { _, err := s.Count(ctx, "things", nil); return err })
+	})
+	all.Wait()
 	unavailableWithin(t, selectWithin+time.Second, put)
-	unavailableWithin(t, time.Second/2, put)
-	both := []store.Write{store.Put{Collection: "things", Document: store.Document{"id": "1"}}, store.Put{Collection: "things", Document: store.Document{"id": "2"}}}
-	unavailableWithin(t, time.Second/2, func() error { _, err := s.Apply(t.Context(), both...); return err })
+	unavailableWithin(t, atOnce, put)
+	unavailableWithin(t, atOnce, update)
 	member.Resume(t)
 	until(t, put)
-}
-
-func TestATransactionOnAServerThatStandsStillEndsInSeconds(t *testing.T) {
-	set := mongodbtest.Start(t, mongodbtest.Options{})
-	s := open(t, in(t, set.URI(), "edge"))
-	if err := s.Ensure(t.Context(), store.Collection{Name: "things"}); err != nil {
-		t.Fatal(err)
-	}
-	update := func() error {
-		_, err := s.Apply(t.Context(), store.Update{Collection: "things", Change: store.Change{Set: store.Document{"a": 1}}})
-		return err
-	}
 	until(t, update)
-	set.Primary(t).Pause(t)
-	unavailableWithin(t, 7*time.Second, update)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-	defer cancel()
-	unavailableWithin(t, 2*time.Second, func() error { _, err := s.Count(ctx, "things", nil); return err })
 }
 
-func TestAPausedPrimaryIsReplaced(t *testing.T) {
-	t.Parallel()
-	set := mongodbtest.Start(t, mongodbtest.Options{Members: 3})
-	s := open(t, in(t, set.URI(), "edge"))
-	if err := s.Ensure(t.Context(), store.Collection{Name: "things"}); err != nil {
-		t.Fatal(err)
-	}
-	put := func() error {
-		_, err := s.Apply(t.Context(), store.Put{Collection: "things", Document: store.Document{"id": "1"}})
-		return err
-	}
-	until(t, put)
-	set.Primary(t).Pause(t)
+func pausePrimary(t *testing.T, set *mongodbtest.Set) {
+	_, put, _ := things(t, set)
+	paused := set.Primary(t)
+	paused.Pause(t)
 	start := time.Now()
 	until(t, put)
 	t.Logf("written again after %v", time.Since(start).Round(time.Millisecond))
+	paused.Resume(t)
 }

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/onehost/edge/core/store"
+	"github.com/onehost/edge/core/store/mongodb/mongodbtest"
 )
 
 // childOf is the variable that makes this test binary a process of its own, which inserts into the store at the address in it, each of its
@@ -79,7 +80,7 @@ func TestWhatAProcessAcknowledgedOutlivesItAndIsThereOnce(t *testing.T) {
 		rounds = 10
 	}
 	set := shared.Set(t)
-	address := in(t, set.URI(), set.Database(t))
+	address := mongodbtest.In(t, set.URI(), set.Database(t))
 	s := open(t, address)
 	if err := s.Ensure(t.Context(), inbox()); err != nil {
 		t.Fatal(err)

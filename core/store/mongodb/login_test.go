@@ -65,7 +65,7 @@ func TestAUserWithTwoDatabasesIsEnough(t *testing.T) {
 	set := mongodbtest.Start(t, mongodbtest.Options{Auth: true})
 	name := bson.E{Key: "createUser", Value: "edge"}
 	createUser(t, set, "edge", name, "p@ss word", "edge", "edge_private")
-	works(t, open(t, in(t, set.URIFor("edge", "p@ss word", "edge"), "edge")))
+	works(t, open(t, mongodbtest.In(t, set.URIFor("edge", "p@ss word", "edge"), "edge")))
 
 	createUser(t, set, "admin", name, "of the admin's", "edge", "edge_private")
 	for uri, password := range map[string]string{"/edge?authSource=admin": "of the admin's", "/edge?authSource=edge": "p@ss word", "/edge": "p@ss word", "/": "of the admin's"} {
@@ -79,12 +79,12 @@ func TestAUserWithTwoDatabasesIsEnough(t *testing.T) {
 		s.Close()
 	}
 
-	wrong := open(t, in(t, set.URIFor("edge", "wrong pass", "edge"), "edge"))
+	wrong := open(t, mongodbtest.In(t, set.URIFor("edge", "wrong pass", "edge"), "edge"))
 	if err := wrong.Ready(t.Context()); fault.CodeOf(err) != "" || !strings.Contains(errorText(err), "does not accept the user") || strings.Contains(errorText(err), "wrong pass") {
 		t.Errorf("with a wrong password: %v", err)
 	}
 	createUser(t, set, "edge", bson.E{Key: "createUser", Value: "half"}, "p", "edge")
-	half := open(t, in(t, set.URIFor("half", "p", "edge"), "edge"))
+	half := open(t, mongodbtest.In(t, set.URIFor("half", "p", "edge"), "edge"))
 	err := half.Ready(t.Context())
 	if fault.CodeOf(err) != "" || !strings.Contains(errorText(err), `"half" lacks the right to find in the database edge_private`) || !strings.Contains(errorText(err), "edge store init") {
 		t.Errorf("with a right missing: %v", err)
@@ -99,7 +99,7 @@ func TestACertificateLogsIn(t *testing.T) {
 	t.Parallel()
 	set := mongodbtest.Start(t, mongodbtest.Options{Auth: true, TLS: true})
 	createUser(t, set, "$external", bson.E{Key: "createUser", Value: set.TLS().ClientSubject}, "", "edge", "edge_private")
-	works(t, open(t, in(t, set.X509URI(), "edge")))
+	works(t, open(t, mongodbtest.In(t, set.X509URI(), "edge")))
 	if err := open(t, "mongodb://"+set.Members()[0].Addr()).Ready(t.Context()); fault.CodeOf(err) != fault.Unavailable {
 		t.Errorf("without TLS: %v, want unavailable", err)
 	}

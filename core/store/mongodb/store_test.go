@@ -2,7 +2,6 @@ package mongodb
 
 import (
 	"log/slog"
-	"net/url"
 	"os"
 	"sync"
 	"testing"
@@ -19,16 +18,6 @@ var shared mongodbtest.Shared
 func TestMain(m *testing.M) {
 	asChild()
 	goleak.VerifyTestMain(shared.Around(m))
-}
-
-// in returns the URI with a database.
-func in(tb testing.TB, uri, database string) string {
-	u, err := url.Parse(uri)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	u.Path = "/" + database
-	return u.String()
 }
 
 // open opens a store that is closed when the test ends.
@@ -49,7 +38,7 @@ func open(tb testing.TB, uri string) *Store {
 // opened is a store in a database of its own on the set that all tests share.
 func opened(tb testing.TB) *Store {
 	set := shared.Set(tb)
-	return open(tb, in(tb, set.URI(), set.Database(tb)))
+	return open(tb, mongodbtest.In(tb, set.URI(), set.Database(tb)))
 }
 
 func engine(set func(testing.TB) *mongodbtest.Set) storetest.Engine {
@@ -57,7 +46,7 @@ func engine(set func(testing.TB) *mongodbtest.Set) storetest.Engine {
 	at := make(map[store.Store]string)
 	return storetest.Engine{
 		Open: func(tb testing.TB) store.Store {
-			uri := in(tb, set(tb).URI(), set(tb).Database(tb))
+			uri := mongodbtest.In(tb, set(tb).URI(), set(tb).Database(tb))
 			s := open(tb, uri)
 			mu.Lock()
 			defer mu.Unlock()
@@ -72,7 +61,10 @@ func engine(set func(testing.TB) *mongodbtest.Set) storetest.Engine {
 	}
 }
 
-func TestAReplicaSetOfOnePassesTheSuite(t *testing.T) { storetest.Run(t, engine(shared.Set)) }
+func TestAReplicaSetOfOnePassesTheSuite(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, engine(shared.Set))
+}
 
 func FuzzAReplicaSetOfOne(f *testing.F) { storetest.Fuzz(f, engine(shared.Set)) }
 

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -107,10 +106,7 @@ func copyUntilKilled(t *testing.T, from, to string, lines int) {
 // mongoDB is the address of a new database.
 func mongoDB(t *testing.T) string {
 	set := shared.Set(t)
-	u, err := url.Parse(set.URI())
-	must(t, err)
-	u.Path = "/" + set.Database(t)
-	return u.String()
+	return mongodbtest.In(t, set.URI(), set.Database(t))
 }
 
 // file is the address of a new store in a file.

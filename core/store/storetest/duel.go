@@ -221,7 +221,11 @@ func model() []test {
 			s.must(err)
 			d, err := newDuel(s.ctx, s.Store, s.newName(), indexes)
 			s.must(err)
-			for n := range uint64(25) {
+			duels := uint64(8)
+			if os.Getenv("EDGE_SOAK") != "" {
+				duels = 40
+			}
+			for n := range duels {
 				how, err := d.disagreement(s.ctx, seeded(seed+n))
 				s.must(err)
 				if how != "" {

@@ -9,7 +9,7 @@
 //
 //	func TestKeeps(t *testing.T) {
 //		set := shared.Set(t)
-//		open(set.URI(), set.Database(t))
+//		open(mongodbtest.In(t, set.URI(), set.Database(t)))
 //	}
 //
 // A test that kills members, or needs users or TLS, starts a set for itself:
@@ -235,6 +235,17 @@ func (s *Set) Database(t testing.TB) string {
 		}
 	})
 	return name
+}
+
+// In returns the URI of a set with a database in it.
+func In(t testing.TB, uri, database string) string {
+	t.Helper()
+	u, err := url.Parse(uri)
+	if err != nil {
+		t.Fatalf("the URI of the set: %v", err)
+	}
+	u.Path = "/" + database
+	return u.String()
 }
 
 func adminUser() *url.Userinfo { return url.UserPassword(adminName, adminPassword) }

@@ -49,9 +49,16 @@ func wantCount(t *testing.T, c *mongo.Collection, want int64) {
 	}
 }
 
-func TestASetHasMajorityWritesTransactionsAndChangeStreams(t *testing.T) {
-	t.Run("of one member, shared", func(t *testing.T) { useAll(t, shared.Set(t)) })
-	t.Run("of three members", func(t *testing.T) { useAll(t, Start(t, Options{Members: 3})) })
+func TestASharedSetHasMajorityWritesTransactionsAndChangeStreams(t *testing.T) {
+	useAll(t, shared.Set(t))
+}
+
+func TestASetOfThree(t *testing.T) {
+	t.Parallel()
+	set := Start(t, Options{Members: 3})
+	t.Run("has majority writes, transactions and change streams", func(t *testing.T) { useAll(t, set) })
+	t.Run("elects another primary when one is killed", func(t *testing.T) { killPrimary(t, set) })
+	t.Run("elects another primary when one stands still", func(t *testing.T) { pausePrimary(t, set) })
 }
 
 func useAll(t *testing.T, set *Set) {
@@ -95,9 +102,7 @@ func TestADatabaseIsDroppedWhenItsTestEnds(t *testing.T) {
 	}
 }
 
-func TestAnotherMemberIsElectedWhenThePrimaryIsKilled(t *testing.T) {
-	t.Parallel()
-	set := Start(t, Options{Members: 3})
+func killPrimary(t *testing.T, set *Set) {
 	things := open(t, set.URI()).Database("a").Collection("things")
 	insert(t, things, "before")
 	killed := set.Primary(t)
@@ -115,9 +120,7 @@ func TestAnotherMemberIsElectedWhenThePrimaryIsKilled(t *testing.T) {
 	wantCount(t, open(t, killed.URI()).Database("a").Collection("things"), 3)
 }
 
-func TestAnotherMemberIsElectedWhenThePrimaryStandsStill(t *testing.T) {
-	t.Parallel()
-	set := Start(t, Options{Members: 3})
+func pausePrimary(t *testing.T, set *Set) {
 	paused := set.Primary(t)
 	since := time.Now()
 	paused.Pause(t)
