@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -33,12 +32,19 @@ const (
 // openStore opens the store of a configuration. What is not this host's own is not waited for.
 func openStore(ctx context.Context, cfg *config.Config, log *slog.Logger) (store.Store, error) {
 	if !cfg.Store.Embedded() {
-		return mongodb.Open(mongodb.Options{URI: cfg.Store.URI, User: cfg.Store.User, Password: cfg.Store.Password, Log: log})
+		options := storeOptions(cfg)
+		options.Log = log
+		return mongodb.Open(options)
 	}
 	if err := os.MkdirAll(cfg.DataDir, 0o750); err != nil {
 		return nil, fmt.Errorf("data_dir: %w", err)
 	}
 	return sqlite.Open(ctx, embeddedPath(cfg.DataDir), log)
+}
+
+// storeOptions say where the replica set of a configuration is.
+func storeOptions(cfg *config.Config) mongodb.Options {
+	return mongodb.Options{URI: cfg.Store.URI, User: cfg.Store.User, Password: cfg.Store.Password}
 }
 
 // embeddedPath is the embedded store's file.
@@ -62,7 +68,7 @@ type watchedStore struct {
 	name string
 	log  *slog.Logger
 
-	usable bool // it is no half of a copy; look's alone
+	usable bool // it is no half of a copy; ready's alone
 
 	mu  sync.Mutex
 	err error // why it is not ready
@@ -76,12 +82,14 @@ func watchStore(ctx context.Context, cfg *config.Config, log *slog.Logger) (*wat
 		return nil, fmt.Errorf("store: %w", err)
 	}
 	w := &watchedStore{Store: opened, name: cfg.Store.String(), log: log}
-	ctx, cancel := context.WithTimeout(ctx, storePatience)
+	asked, cancel := context.WithTimeout(ctx, storePatience)
 	defer cancel()
-	if err := w.look(ctx); err != nil && fault.CodeOf(err) != fault.Unavailable {
+	err = w.ready(asked)
+	if err != nil && fault.CodeOf(err) != fault.Unavailable {
 		opened.Close()
 		return nil, fmt.Errorf("store %s: %w", w.name, err)
 	}
+	w.note(ctx, err)
 	return w, nil
 }
 
@@ -97,20 +105,24 @@ func (w *watchedStore) Run(ctx context.Context) error {
 			case <-ctx.Done():
 				return nil
 			case <-tick.C:
-				_ = w.look(ctx)
+				w.look(ctx)
 			}
 		}
 	})
 	return work.Wait()
 }
 
-// look sees whether the store is ready, and says so when that has changed.
-func (w *watchedStore) look(ctx context.Context) error {
+// look sees whether the store is ready.
+func (w *watchedStore) look(ctx context.Context) {
 	asked, cancel := context.WithTimeout(ctx, storeInterval)
 	defer cancel()
-	err := w.ready(asked)
-	if err != nil && errors.Is(ctx.Err(), context.Canceled) { // that we stop says nothing about the store
-		return err
+	w.note(ctx, w.ready(asked))
+}
+
+// note keeps why the store is not ready, nil if it is, and says so when that has changed.
+func (w *watchedStore) note(ctx context.Context, err error) {
+	if err != nil && ctx.Err() != nil { // that we stop says nothing about the store
+		return
 	}
 	w.mu.Lock()
 	before := w.err
@@ -122,7 +134,6 @@ func (w *watchedStore) look(ctx context.Context) error {
 	case err == nil && before != nil:
 		w.log.Info("the store is ready again", "store", w.name)
 	}
-	return err
 }
 
 // ready asks the store, and once whether it is a copy that is not complete.

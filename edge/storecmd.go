@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
-	"path/filepath"
+	"net"
+	"os"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -15,9 +15,7 @@ import (
 	"github.com/onehost/edge/core/config"
 	"github.com/onehost/edge/core/fault"
 	"github.com/onehost/edge/core/store"
-	"github.com/onehost/edge/core/store/mongodb"
 	"github.com/onehost/edge/core/store/move"
-	"github.com/onehost/edge/core/store/sqlite"
 	"github.com/spf13/cobra"
 )
 
@@ -56,10 +54,7 @@ func (c *cli) storeCheck(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	defer c.progress("reading the store")()
-	err := c.checkByServer(ctx)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
-		err = c.checkOpened(ctx)
-	}
+	err := c.checkStore(ctx)
 	if c.json {
 		found := struct {
 			Good  bool   `json:"good"`
@@ -77,7 +72,13 @@ func (c *cli) storeCheck(ctx context.Context) error {
 	return err
 }
 
-func (c *cli) checkByServer(ctx context.Context) error {
+// checkStore has the running server look, or opens the store of the configuration where none runs.
+func (c *cli) checkStore(ctx context.Context) error {
+	if runs, err := c.serverRuns(ctx); err != nil {
+		return err
+	} else if !runs {
+		return c.checkOpened(ctx)
+	}
 	client, err := c.client()
 	if err != nil {
 		return err
@@ -85,12 +86,39 @@ func (c *cli) checkByServer(ctx context.Context) error {
 	return client.CheckStore(ctx)
 }
 
+// serverRuns reports whether a server answers at the configuration's admin socket. Who names a socket means the server there.
+func (c *cli) serverRuns(ctx context.Context) (bool, error) {
+	if c.admin != "" || os.Getenv("EDGE_ADMIN") != "" {
+		return true, nil
+	}
+	path, err := c.configPath()
+	if err != nil {
+		return false, err
+	}
+	where, err := config.Locate(path, processEnv())
+	if err != nil {
+		return false, err
+	}
+	conn, err := new(net.Dialer).DialContext(ctx, "unix", socketPath(where.Admin))
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+		return false, nil
+	}
+	if err == nil {
+		conn.Close()
+	}
+	return true, nil // where it can't be reached for another reason, its client says so
+}
+
 func (c *cli) checkOpened(ctx context.Context) error {
 	path, err := c.configPath()
 	if err != nil {
 		return err
 	}
-	opened, _, err := openNamed(ctx, path, path)
+	at, err := configuredPlace(path)
+	if err != nil {
+		return err
+	}
+	opened, err := at.openKept(ctx)
 	if err != nil {
 		return err
 	}
@@ -110,8 +138,11 @@ document by document. Each is one of
   FILE.db                    a file such as edge.db
   mongodb://… mongodb+srv:// a replica set
 
-Stop edge before: what is written meanwhile is not copied. A copy that was interrupted goes on
-where it was when it is started again. Leases are left behind. It exits with 1 when the two differ.`,
+Stop edge before, and run this as edge's user: what is written meanwhile is not copied, and files
+belong to who makes them. A copy that was interrupted goes on where it was when it is started
+again; after kill -9, MongoDB may hold on to what was under way for a minute. Leases are left
+behind. It exits with 1 when the two differ. To empty a store again, remove the file with its
+-wal and -shm, or drop the databases NAME and NAME_private.`,
 		Example: `  edge store copy sqlite mongodb://db1,db2,db3/edge
   edge store copy sqlite /etc/edge/edge-mongodb.yaml`,
 		Args: exactly("FROM", "TO"),
@@ -123,19 +154,30 @@ where it was when it is started again. Leases are left behind. It exits with 1 w
 
 func (c *cli) storeCopy(ctx context.Context, fromName, toName string) error {
 	path, _ := c.configPath() // needed for sqlite alone
-	from, fromName, err := openNamed(ctx, fromName, path)
+	fromPlace, err := placeOf("FROM", fromName, path)
+	if err != nil {
+		return err
+	}
+	toPlace, err := placeOf("TO", toName, path)
+	if err != nil {
+		return err
+	}
+	if fromPlace.is(toPlace) {
+		return usage("%s is both FROM and TO", fromPlace.name)
+	}
+	from, err := fromPlace.openKept(ctx)
 	if err != nil {
 		return err
 	}
 	defer from.Close()
-	to, toName, err := openNamed(ctx, toName, path)
+	if err := move.Usable(ctx, from); err != nil {
+		return fmt.Errorf("FROM, %s: %w", fromPlace.name, err)
+	}
+	to, err := toPlace.open(ctx)
 	if err != nil {
 		return err
 	}
 	defer to.Close()
-	if fromName == toName {
-		return usage("%s is both FROM and TO", fromName)
-	}
 	report, err := c.copyStores(ctx, from, to)
 	if code := fault.CodeOf(err); code == fault.Unavailable || ctx.Err() != nil {
 		return fmt.Errorf("%w; the same command goes on from here", err)
@@ -144,13 +186,13 @@ func (c *cli) storeCopy(ctx context.Context, fromName, toName string) error {
 		return err
 	}
 	if c.json {
-		return errors.Join(c.printJSON(report.Collections), err)
+		return errors.Join(c.printJSON(copiedJSON(report)), err)
 	}
 	copiedTable(report).print(c.out)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(c.out, "%s holds what %s does\n", toName, fromName)
+	_, err = fmt.Fprintf(c.out, "%s holds what %s does\n", toPlace.name, fromPlace.name)
 	return err
 }
 
@@ -169,6 +211,26 @@ func (c *cli) copyStores(ctx context.Context, from, to store.Store) (move.Report
 	return move.Copy(ctx, from, to, func(p move.Progress) { at.Store(&p) })
 }
 
+// copiedCollection is what edge store copy says of a collection in JSON.
+type copiedCollection struct {
+	Name      string   `json:"name"`
+	Documents int      `json:"documents"`
+	Bytes     int64    `json:"bytes"`
+	Hash      string   `json:"sha256"`
+	Expired   int      `json:"expired"`
+	Differ    int      `json:"differ"`
+	Examples  []string `json:"examples,omitempty"`
+	Damaged   bool     `json:"damaged"`
+}
+
+func copiedJSON(report move.Report) []copiedCollection {
+	all := []copiedCollection{}
+	for _, col := range report.Collections {
+		all = append(all, copiedCollection(col))
+	}
+	return all
+}
+
 func copiedTable(report move.Report) *table {
 	t := new(table)
 	t.head("COLLECTION", "DOCUMENTS", "BYTES", "SHA-256", "STATE")
@@ -183,39 +245,4 @@ func copiedTable(report move.Report) *table {
 		t.row(plain("%s", col.Name), plain("%d", col.Documents), plain("%d", col.Bytes), plain("%.12s", col.Hash), state)
 	}
 	return t
-}
-
-// openNamed opens the store that an argument names, and returns its name for people.
-func openNamed(ctx context.Context, name, configuration string) (store.Store, string, error) {
-	log := slog.New(slog.DiscardHandler)
-	switch {
-	case strings.HasPrefix(name, "mongodb://"), strings.HasPrefix(name, "mongodb+srv://"):
-		opened, err := mongodb.Open(mongodb.Options{URI: name, Log: log})
-		return opened, config.Store{URI: name}.String(), err
-	case filepath.Ext(name) == ".yaml", filepath.Ext(name) == ".yml":
-		cfg, _, err := load(name)
-		if err != nil {
-			return nil, "", err
-		}
-		opened, err := openStore(ctx, cfg, log)
-		return opened, storeName(cfg), err
-	case name == config.SQLite:
-		if configuration == "" {
-			return nil, "", usage("sqlite is the file edge.db in the data_dir of a configuration, and there is none; name one with -c FILE, or the file itself")
-		}
-		cfg, _, err := load(configuration)
-		if err != nil {
-			return nil, "", err
-		}
-		name = embeddedPath(cfg.DataDir)
-	}
-	opened, err := sqlite.Open(ctx, name, log)
-	return opened, name, err
-}
-
-func storeName(cfg *config.Config) string {
-	if cfg.Store.Embedded() {
-		return embeddedPath(cfg.DataDir)
-	}
-	return cfg.Store.String()
 }
