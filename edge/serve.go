@@ -90,7 +90,7 @@ func newServer(ctx context.Context, path string, cfg *config.Config, stdout io.W
 	if s.store, err = watchStore(ctx, cfg, log); err != nil {
 		return s, err
 	}
-	if s.certs, err = cert.NewShared(cfg.DataDir, sharing(cfg, s.store), log); err != nil {
+	if s.certs, err = cert.New(cfg.DataDir, sharing(cfg, s.store), log); err != nil {
 		return s, err
 	}
 	s.groups = target.NewGroups(target.Options{Log: log, CookieKey: cookieKey, NewPool: proxy.NewPool})

@@ -43,6 +43,8 @@ type Manager struct {
 	shared  *shared.Storage   // nil: nothing is shared
 	storage certmagic.Storage // shared, or files alone
 	fetched sync.Once         // what is shared was asked for before the first plan
+	ca      *localCA
+	local   *issuer // ca's
 	budget  *budget.Budget
 	cache   *certmagic.Cache // what certmagic insists on; nothing is served from it
 
@@ -54,10 +56,8 @@ type Manager struct {
 	terms      *tls.Config // of handshakes
 	refusing   *tls.Config // of those for a name that is no host
 
-	closing sync.Once
-
-	mu    sync.Mutex // guards what follows
-	local *issuer
+	closing  sync.Once
+	planning sync.Mutex // held by Plan
 }
 
 // Sharing is what several hosts have in common.
@@ -66,14 +66,10 @@ type Sharing struct {
 	Key   []byte      // 32 bytes to seal what is secret in the store (store.key); nil: the hosts make a key, and the store has it, too
 }
 
-// New returns a Manager that keeps what it makes below dataDir. Close ends it.
-func New(dataDir string, log *slog.Logger) (*Manager, error) {
-	return NewShared(dataDir, Sharing{}, log)
-}
-
-// NewShared is New for hosts that share certificates, accounts with CAs, challenges and session ticket keys. What is below
-// dataDir is this host's copy, and it serves on when the store is away: nothing waits for the store here, and Plan no longer than a moment.
-func NewShared(dataDir string, with Sharing, log *slog.Logger) (*Manager, error) {
+// New returns a Manager that keeps what it makes below dataDir. Hosts with one store share certificates, accounts with CAs, the local CA,
+// challenges and session ticket keys: then what is below dataDir is this host's copy, and it serves on when the store is away. Nothing
+// waits for the store here, and Plan no longer than a moment. Close ends the Manager.
+func New(dataDir string, with Sharing, log *slog.Logger) (*Manager, error) {
 	if with.Key != nil && len(with.Key) != shared.KeySize {
 		return nil, fmt.Errorf("store.key has %d bytes, and must have %d: openssl rand -base64 32 makes one", len(with.Key), shared.KeySize)
 	}
@@ -83,8 +79,10 @@ func NewShared(dataDir string, with Sharing, log *slog.Logger) (*Manager, error)
 	}
 	m := &Manager{
 		log: log, dataDir: dataDir, files: files, storage: files, budget: budget.New(filepath.Join(dataDir, "budget"), log), refusals: refusals{log: log}, challenges: newChallenges(log),
-		tickets: openTickets(filepath.Join(dataDir, "keys"), log), used: make(chan struct{}, 1),
+		tickets: openTickets(filepath.Join(dataDir, "keys"), log), ca: newLocalCA(localCAPath(dataDir), log), used: make(chan struct{}, 1),
 	}
+	m.ca.names = func() []string { return m.serving.Load().local }
+	m.ca.replaced = m.signAnew
 	if with.Store != nil {
 		m.share(with)
 	}
@@ -95,6 +93,8 @@ func NewShared(dataDir string, with Sharing, log *slog.Logger) (*Manager, error)
 		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return nil, errors.New("nothing is cached") },
 		Logger:           zapOn(log),
 	})
+	m.local = newIssuer(config.Local, m.magic(m.ca, m.files), nil)
+	m.local.local = m.ca
 	m.serving.Store(&Set{})
 	return m, nil
 }
@@ -114,6 +114,7 @@ type Set struct {
 	names     map[string]*source // by configured name in lower case; "*" is all others
 	wildcards map[string]*source // those of names that begin with "*.", by what follows the star
 	issuers   issuers
+	local     []string // those that the local CA may be asked to sign for
 }
 
 // source is where the certificate of one name comes from.
@@ -136,11 +137,10 @@ func (s *source) certificate() *tls.Certificate {
 // the local CA signs what it is asked for first. Nothing of the network is needed: what only a CA elsewhere can give is
 // got in the background, once the set is in service. Nothing is served differently before Use.
 func (m *Manager) Plan(ctx context.Context, cfg *config.Config) (*Set, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.fetch(ctx)
-	set := &Set{names: make(map[string]*source), wildcards: make(map[string]*source), issuers: make(issuers)}
-	if err := m.openLocal(cfg); err != nil {
+	m.planning.Lock()
+	defer m.planning.Unlock()
+	set := &Set{names: make(map[string]*source), wildcards: make(map[string]*source), issuers: make(issuers), local: localNames(cfg)}
+	if err := m.askStore(ctx, set); err != nil {
 		return nil, fmt.Errorf("local CA: %w", err)
 	}
 	var failed []error
@@ -244,20 +244,6 @@ func (m *Manager) issuersOf(ctx context.Context, all issuers, cfg *config.Config
 	return from, nil
 }
 
-// openLocal opens the local CA if cfg names it: one that may sign for all names that ask for it.
-func (m *Manager) openLocal(cfg *config.Config) error {
-	names := localNames(cfg)
-	if len(names) == 0 || m.local != nil && m.local.magic.Issuers[0].(*localCA).permits(names) {
-		return nil
-	}
-	ca, err := openLocalCA(localCAPath(m.dataDir), names, m.log)
-	if err != nil {
-		return err
-	}
-	m.local = newIssuer(config.Local, m.magic(ca, m.files), nil)
-	return nil
-}
-
 // localNames are the names that the local CA may be asked to sign for.
 func localNames(cfg *config.Config) []string {
 	var names []string
@@ -280,7 +266,7 @@ func asksLocalCA(cfg *config.Config, host config.Host) bool {
 // manage returns the name as it is kept fresh already, or begins to.
 func (m *Manager) manage(ctx context.Context, name string, from []*issuer, every time.Duration) (*managed, error) {
 	before := m.serving.Load().names[name]
-	if before != nil && before.managed != nil && before.managed.every == every && slices.Equal(before.managed.issuers, from) {
+	if before != nil && before.managed != nil && before.managed.every == every && slices.Equal(before.managed.issuers, from) && !before.managed.outdated() {
 		return before.managed, nil
 	}
 	n := m.newManaged(name, from, every)
@@ -347,7 +333,8 @@ func (m *Manager) Run(ctx context.Context) error {
 	defer stop()
 	tick := time.NewTicker(FileCheckInterval)
 	defer tick.Stop()
-	work.Go(func() { _ = m.tickets.Run(ctx) })
+	work.Go(func() { m.tickets.Run(ctx) })
+	work.Go(func() { m.ca.Run(ctx) })
 	if m.shared != nil {
 		work.Go(func() { _ = m.shared.Run(ctx) })
 	}

@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 // serve plans hosts on a new manager in dir and returns it, serving.
 func serve(t *testing.T, dir string, hosts map[string]config.Host) *cert.Manager {
 	t.Helper()
-	m, err := cert.New(dir, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	m, err := cert.New(dir, cert.Sharing{}, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,7 +217,7 @@ func TestBrokenLocalCAIsNotOverwritten(t *testing.T) {
 	if err := os.WriteFile(key, []byte("nonsense"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	m, err := cert.New(dir, slog.New(slog.DiscardHandler))
+	m, err := cert.New(dir, cert.Sharing{}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

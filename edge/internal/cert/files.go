@@ -105,9 +105,9 @@ func readBounded(name string) ([]byte, error) {
 // that make a new local CA necessary.
 func Check(cfg *config.Config) []config.Problem {
 	var problems []config.Problem
-	root, _, err := ReadLocalCA(cfg.DataDir)
-	if err != nil {
-		root = nil // there is none to replace, or the start says what is wrong with it
+	var local *root // nil: there is none to replace, or the start says what is wrong with it
+	if certificate, _, err := ReadLocalCA(cfg.DataDir); err == nil {
+		local = &root{Certificate: certificate}
 	}
 	for name, host := range cfg.Hosts {
 		problems = append(problems, checkClientCA(cfg, name)...)
@@ -116,7 +116,7 @@ func Check(cfg *config.Config) []config.Problem {
 		case host.TLS.Off:
 		case host.TLS.Cert != "":
 			problems = append(problems, checkFiles(cfg, name, names)...)
-		case root != nil && asksLocalCA(cfg, host) && !(&localCA{root: root}).permits(names):
+		case local != nil && asksLocalCA(cfg, host) && !local.permits(names):
 			problems = append(problems, cfg.Warning("the local CA may not sign for "+name+": a new one is made, which every machine has to trust again (edge trust --install)", "hosts", name))
 		}
 	}

@@ -35,6 +35,7 @@ type issuer struct {
 	name  string // as the sysadmin knows it: letsencrypt, local, or the directory's URL
 	magic *certmagic.Config
 	acme  *acmeCA       // nil for the local CA
+	local *localCA      // nil for others
 	slots chan struct{} // one for each attempt that may be under way
 }
 

@@ -1,10 +1,8 @@
 package cert
 
 import (
+	"bytes"
 	"context"
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
@@ -15,13 +13,13 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"math/big"
 	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/certmagic"
@@ -29,23 +27,21 @@ import (
 )
 
 const (
-	rootLifetime = 10 * 365 * 24 * time.Hour
 	leafLifetime = 30 * 24 * time.Hour
 	clockSlack   = time.Hour // certificates begin this much earlier, for clocks that are behind
 )
 
-// specialNames are the names that a local CA may always sign for: no public site can have one
-// (RFC 6761, RFC 6762, RFC 8375, and ICANN's reservation of "internal").
-var specialNames = []string{"localhost", "test", "local", "internal", "home.arpa"}
-
-// specialAddresses are the addresses that are not reachable from elsewhere (RFC 1122, RFC 1918, RFC 4193, RFC 4291).
-var specialAddresses = []string{"127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7", "fe80::/10"}
-
-// localCA is a certificate authority for machines whose owner trusts it by hand. Its root is constrained to special-use
-// names and the configured hosts (RFC 5280, section 4.2.1.10): a stolen key can impersonate nobody else.
+// localCA is a certificate authority for machines whose owner trusts it by hand. Hosts that share a store have one root, sealed there,
+// and sign with it each for itself; the files in dir are this host's copy.
 type localCA struct {
-	root *x509.Certificate
-	key  crypto.Signer
+	agreement
+	dir      string
+	log      *slog.Logger
+	names    func() []string // those that are served and ask for it
+	replaced func()          // there is another root: what is served has to be signed by it
+
+	current atomic.Pointer[root] // nil before open
+	mu      sync.Mutex           // held while another root takes its place
 }
 
 func localCAPath(dataDir string) string { return filepath.Join(dataDir, "ca") }
@@ -53,7 +49,7 @@ func localCAPath(dataDir string) string { return filepath.Join(dataDir, "ca") }
 // ReadLocalCA returns the root certificate of the local CA below dataDir and the file that it is in.
 // The error is fs.ErrNotExist when no certificate was ever asked of it.
 func ReadLocalCA(dataDir string) (*x509.Certificate, string, error) {
-	file := filepath.Join(localCAPath(dataDir), "root.crt")
+	file := filepath.Join(localCAPath(dataDir), rootCertFile)
 	data, err := readBounded(file)
 	if err != nil {
 		return nil, file, err
@@ -66,111 +62,144 @@ func ReadLocalCA(dataDir string) (*x509.Certificate, string, error) {
 	return root, file, err
 }
 
-// openLocalCA reads the CA in dir, or makes one. One whose constraints do not permit all names, or that is near its
-// end, is set aside and replaced: whoever trusted it has to trust the new one.
-func openLocalCA(dir string, names []string, log *slog.Logger) (*localCA, error) {
-	certFile, keyFile := filepath.Join(dir, "root.crt"), filepath.Join(dir, "root.key")
-	pair, err := readPair(certFile, keyFile)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
-		return nil, fmt.Errorf("%w; move both files away to have a new CA made", err)
-	default:
-		ca := &localCA{root: pair.Leaf, key: pair.PrivateKey.(crypto.Signer)}
-		if ca.permits(names) && time.Until(ca.root.NotAfter) > leafLifetime {
-			return ca, nil
-		}
-		aside := filepath.Join(dir, "root-until-"+time.Now().UTC().Format("20060102T150405Z")+".crt")
-		if err := os.Rename(certFile, aside); err != nil {
-			return nil, err
-		}
-		log.Warn("the local CA is not good for all hosts any more: a new one is made, which has to be trusted again (edge trust)", "old", aside)
-	}
-	return makeLocalCA(dir, certFile, keyFile, names)
+func newLocalCA(dir string, log *slog.Logger) *localCA {
+	return &localCA{agreement: newAgreement(), dir: dir, log: log}
 }
 
-func makeLocalCA(dir, certFile, keyFile string, names []string) (*localCA, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, err
+// open has the CA have a root that may sign for all names. It waits for the store until ctx ends, and not at all if the root that is
+// in use is good for them.
+func (ca *localCA) open(ctx context.Context, names []string) error {
+	if len(names) == 0 || ca.current.Load().goodFor(names) {
+		return nil
 	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, err
+	if ca.current.Load() == nil {
+		kept, err := readRoot(ca.dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		ca.current.CompareAndSwap(nil, kept)
 	}
-	hostname, _ := os.Hostname()
-	template := &x509.Certificate{
-		SerialNumber:                newSerial(),
-		Subject:                     pkix.Name{CommonName: "edge local CA " + hostname, Organization: []string{"edge"}},
-		NotBefore:                   time.Now().Add(-clockSlack),
-		NotAfter:                    time.Now().Add(rootLifetime),
-		IsCA:                        true,
-		BasicConstraintsValid:       true,
-		MaxPathLenZero:              true,
-		KeyUsage:                    x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
-		ExtKeyUsage:                 []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		PermittedDNSDomainsCritical: true,
-	}
-	constrain(template, names)
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		return nil, err
-	}
-	root, err := x509.ParseCertificate(der)
-	if err != nil {
-		return nil, err
-	}
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return nil, err
-	}
-	if err := writeFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}), 0o600); err != nil {
-		return nil, err
-	}
-	if err := writeFile(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o644); err != nil {
-		return nil, err
-	}
-	return &localCA{root: root, key: key}, nil
+	return ca.settle(ctx, names)
 }
 
-// constrain permits special-use names and the given ones.
-func constrain(template *x509.Certificate, names []string) {
-	template.PermittedDNSDomains = slices.Clone(specialNames)
-	for _, cidr := range specialAddresses {
-		_, network, _ := net.ParseCIDR(cidr)
-		template.PermittedIPRanges = append(template.PermittedIPRanges, network)
+// Run has the hosts have one root until ctx is done.
+func (ca *localCA) Run(ctx context.Context) { ca.run(ctx, ca.agree, ca.takeUp) }
+
+func (ca *localCA) agree(ctx context.Context) {
+	if names := ca.names(); len(names) > 0 {
+		if err := ca.settle(ctx, names); err != nil {
+			ca.log.Error("the local CA is not what it should be; what it has signed serves on", "err", err)
+		}
 	}
-	for _, name := range names {
-		if addr, err := netip.ParseAddr(name); err == nil {
-			if !permitsIP(template, addr) {
-				bits := addr.BitLen()
-				template.PermittedIPRanges = append(template.PermittedIPRanges,
-					&net.IPNet{IP: addr.AsSlice(), Mask: net.CIDRMask(bits, bits)})
+}
+
+// takeUp takes up what another host has made of the root, if it is good for the names of this one.
+func (ca *localCA) takeUp(ctx context.Context) {
+	before := ca.current.Load()
+	if before == nil {
+		return // nobody asks for it
+	}
+	if theirs, _, err := ca.theirs(ctx); err == nil && theirs.goodFor(ca.names()) {
+		if _, err := ca.take(before, theirs); err != nil {
+			ca.log.Error("the local CA that hosts share can't be taken up; this host's signs on", "err", err)
+		}
+	}
+}
+
+// settle finds the root that is good for names, and for those of all hosts if it has to be another one, and takes it up.
+func (ca *localCA) settle(ctx context.Context, names []string) error {
+	for {
+		before := ca.current.Load()
+		best, err := ca.best(ctx, before, names)
+		if err != nil {
+			return err
+		}
+		if done, err := ca.take(before, best); done || err != nil {
+			return err
+		}
+	}
+}
+
+// best returns the root that the store has, or has it have own or a new one. While the store is away it is own or a new one all the same.
+func (ca *localCA) best(ctx context.Context, own *root, names []string) (*root, error) {
+	if ca.shared != nil {
+		err := ca.attempt(ctx, func(ctx context.Context) error {
+			theirs, version, err := ca.theirs(ctx)
+			if err != nil {
+				return err
 			}
-		} else if !permitsName(template, name) {
-			template.PermittedDNSDomains = append(template.PermittedDNSDomains, strings.TrimPrefix(name, "*."))
+			if theirs.goodFor(names) {
+				own = theirs
+				return nil
+			}
+			all := slices.Concat(names, theirs.names())
+			if !own.goodFor(all) {
+				made, err := newRoot(all)
+				if err != nil {
+					return err
+				}
+				own = made
+			}
+			value, err := own.encode()
+			if err != nil {
+				return err
+			}
+			return ca.shared.Swap(ctx, version, value)
+		})
+		if err != nil {
+			ca.log.Info("the local CA is not shared at the moment; this host goes on with its own", "err", err)
 		}
 	}
+	if own.goodFor(names) {
+		return own, nil
+	}
+	if ca.shared != nil {
+		names = slices.Concat(names, own.names()) // also those of other hosts
+	}
+	return newRoot(names)
 }
 
-// permits reports whether the CA's constraints let it sign for all names.
-func (ca *localCA) permits(names []string) bool {
-	return !slices.ContainsFunc(names, func(name string) bool {
-		if addr, err := netip.ParseAddr(name); err == nil {
-			return !permitsIP(ca.root, addr)
+// theirs returns the root that the store has, nil if it has none. One that is not good yet, because a clock is wrong, is neither taken up nor
+// replaced.
+func (ca *localCA) theirs(ctx context.Context) (theirs *root, version string, err error) {
+	version, err = ca.shared.Read(ctx, func(value []byte) (err error) {
+		if theirs, err = decodeRoot(value); err == nil && time.Now().Before(theirs.NotBefore) {
+			err = fmt.Errorf("the local CA in it is from %s, and now is %s by this host's clock: one of the hosts has a wrong clock",
+				theirs.NotBefore.UTC().Format(time.RFC3339), time.Now().UTC().Format(time.RFC3339))
 		}
-		return !permitsName(ca.root, name)
+		return err
 	})
+	return theirs, version, err
 }
 
-func permitsName(root *x509.Certificate, name string) bool {
-	name = strings.TrimPrefix(name, "*.")
-	return slices.ContainsFunc(root.PermittedDNSDomains, func(domain string) bool {
-		return name == domain || strings.HasSuffix(name, "."+domain)
-	})
-}
-
-func permitsIP(root *x509.Certificate, addr netip.Addr) bool {
-	return slices.ContainsFunc(root.PermittedIPRanges, func(n *net.IPNet) bool { return n.Contains(addr.AsSlice()) })
+// take has best take the place of before, in the files and in use. It is not done if another one has done so by now.
+func (ca *localCA) take(before, best *root) (done bool, err error) {
+	ca.mu.Lock()
+	defer ca.mu.Unlock()
+	switch {
+	case ca.current.Load() != before:
+		return false, nil
+	case best == before || best.same(before):
+		return true, nil
+	}
+	kept, err := readRoot(ca.dir) // perhaps by another process of this host
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, err
+	}
+	if !best.same(kept) {
+		aside, err := best.keep(ca.dir)
+		if err != nil {
+			return false, err
+		}
+		if aside != "" {
+			ca.log.Warn("the local CA was not good for all hosts any more: another one takes its place, which has to be trusted again (edge trust)", "old", aside)
+		}
+	}
+	ca.current.Store(best)
+	if before != nil {
+		ca.replaced()
+	}
+	return true, nil
 }
 
 // Issue signs a certificate for the names in csr. It makes localCA a certmagic.Issuer.
@@ -178,11 +207,8 @@ func (ca *localCA) Issue(_ context.Context, csr *x509.CertificateRequest) (*cert
 	if err := csr.CheckSignature(); err != nil {
 		return nil, err
 	}
-	names := slices.Clone(csr.DNSNames)
-	for _, ip := range csr.IPAddresses {
-		names = append(names, ip.String())
-	}
-	if !ca.permits(names) {
+	root, names := ca.current.Load(), namesIn(csr.DNSNames, csr.IPAddresses)
+	if !root.permits(names) {
 		return nil, fmt.Errorf("the local CA may not sign for %s", strings.Join(names, ", "))
 	}
 	template := &x509.Certificate{
@@ -195,7 +221,7 @@ func (ca *localCA) Issue(_ context.Context, csr *x509.CertificateRequest) (*cert
 		KeyUsage:     x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, ca.root, csr.PublicKey, ca.key)
+	der, err := x509.CreateCertificate(rand.Reader, template, root.Certificate, csr.PublicKey, root.key)
 	if err != nil {
 		return nil, err
 	}
@@ -204,8 +230,22 @@ func (ca *localCA) Issue(_ context.Context, csr *x509.CertificateRequest) (*cert
 
 // IssuerKey names the CA by its root: certificates of a root that was replaced are not served again.
 func (ca *localCA) IssuerKey() string {
-	sum := sha256.Sum256(ca.root.Raw)
+	sum := sha256.Sum256(ca.current.Load().Raw)
 	return storage.LocalPrefix + hex.EncodeToString(sum[:8])
+}
+
+// outdated reports whether another root has signed a certificate, for names that the one of now may sign for.
+func (ca *localCA) outdated(leaf *x509.Certificate) bool {
+	root := ca.current.Load()
+	return !bytes.Equal(leaf.AuthorityKeyId, root.SubjectKeyId) && root.permits(namesIn(leaf.DNSNames, leaf.IPAddresses))
+}
+
+func namesIn(names []string, addresses []net.IP) []string {
+	names = slices.Clone(names)
+	for _, ip := range addresses {
+		names = append(names, ip.String())
+	}
+	return names
 }
 
 func firstOf(names []string) string {
@@ -213,15 +253,6 @@ func firstOf(names []string) string {
 		return ""
 	}
 	return names[0]
-}
-
-// newSerial returns a random serial number of 127 bits (RFC 5280, section 4.1.2.2, allows 20 octets).
-func newSerial() *big.Int {
-	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
-	if err != nil {
-		panic(err) // crypto/rand never fails on a supported system
-	}
-	return serial
 }
 
 // writeFile writes a file whole or not at all.

@@ -103,6 +103,20 @@ func (n *managed) run(ctx context.Context) {
 	}
 }
 
+// outdated reports whether the local CA has another root than the one that signed what is served.
+func (n *managed) outdated() bool {
+	h := n.serving.Load()
+	return h != nil && h.from != nil && h.from.local != nil && h.from.local.outdated(h.pair.Leaf)
+}
+
+// hurry has the name looked at now, though it was given a certificate a moment ago.
+func (n *managed) hurry() {
+	n.mu.Lock()
+	n.given, n.rest = time.Time{}, time.Time{}
+	n.mu.Unlock()
+	n.poke()
+}
+
 // poke has the name looked at now.
 func (n *managed) poke() {
 	select {

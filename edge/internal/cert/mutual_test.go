@@ -438,7 +438,7 @@ func BenchmarkHandshake(b *testing.B) {
 
 func newTestManager(t testing.TB, dir string) *Manager {
 	t.Helper()
-	m, err := New(dir, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	m, err := New(dir, Sharing{}, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ import (
 func TestHandshakesForNoHostAreLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		m, err := cert.New(t.TempDir(), slog.New(slog.NewTextHandler(&log, nil)))
+		m, err := cert.New(t.TempDir(), cert.Sharing{}, slog.New(slog.NewTextHandler(&log, nil)))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -72,7 +72,7 @@ func keep(t testing.TB, dir string, n int) *config.Config {
 // manager returns a Manager on dir that serves cfg.
 func manager(t testing.TB, dir string, cfg *config.Config) *cert.Manager {
 	t.Helper()
-	m, err := cert.New(dir, slog.New(slog.DiscardHandler))
+	m, err := cert.New(dir, cert.Sharing{}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

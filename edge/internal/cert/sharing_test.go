@@ -153,7 +153,7 @@ func (s *street) add(n int, open func() store.Store) {
 func (h *house) open(with Sharing) {
 	h.t.Helper()
 	var err error
-	h.Manager, err = NewShared(h.dir, with, slog.New(slog.NewTextHandler(h.log, nil)))
+	h.Manager, err = New(h.dir, with, slog.New(slog.NewTextHandler(h.log, nil)))
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -421,7 +421,7 @@ func TestAHostWithTheWrongKeySaysSo(t *testing.T) {
 	if said := s.houses[0].Attention(); said != nil {
 		t.Error(said)
 	}
-	if _, err := NewShared(t.TempDir(), Sharing{Store: open(), Key: []byte("short")}, slog.Default()); err == nil {
+	if _, err := New(t.TempDir(), Sharing{Store: open(), Key: []byte("short")}, slog.Default()); err == nil {
 		t.Error("a short key is one")
 	}
 }

@@ -24,14 +24,9 @@ const (
 )
 
 const (
-	// ticketsInterval is how often it is seen whether a key is due, and a file that could not be written is tried again.
-	// One timer for the whole day would stand still while the machine sleeps, and not notice a clock that is set.
-	ticketsInterval = time.Hour
-	ticketsHeader   = "edge session ticket keys 1"
-	maxTicketKeys   = 32 // eight are usual; hosts that were apart have more together
-	maxTicketsFile  = 4 << 10
-	agreeAttempts   = 5
-	agreeTimeout    = 5 * time.Second
+	ticketsHeader  = "edge session ticket keys 1"
+	maxTicketKeys  = 32 // eight are usual; hosts that were apart have more together
+	maxTicketsFile = 4 << 10
 )
 
 // tickets keeps the keys that session tickets are sealed with (RFC 5077; RFC 8446, section 4.6.1), so that a visitor's
@@ -44,23 +39,15 @@ const (
 // Hosts that share their keys have them all in one document of the store, sealed, and the file is this host's copy. What one of them makes
 // is taken up by the others at once; all of them seal with the newest.
 type tickets struct {
-	path   string
-	log    *slog.Logger
-	shared sharedTickets // nil: nobody else has the keys
-	soon   chan struct{} // by agreeSoon
-	heard  chan struct{} // by hear
+	agreement
+	path string
+	log  *slog.Logger
 
 	mu      sync.Mutex
 	keys    []ticketKey // newest first, never empty
 	unsaved bool        // keys differ from the file
 	failed  bool        // the last writing did, and that has been said
 	configs []*tls.Config
-}
-
-// sharedTickets is the one document that hosts have. Swap is a conflict when another has changed it since it was read.
-type sharedTickets interface {
-	ReadTickets(ctx context.Context) (value []byte, version string, err error)
-	SwapTickets(ctx context.Context, version string, value []byte) error
 }
 
 type ticketKey struct {
@@ -71,7 +58,7 @@ type ticketKey struct {
 // openTickets reads the keys that are kept in dir, and changes nothing there: Run does. What can't be used is said, and
 // replaced: the worst that comes of it is that visitors shake hands in full once.
 func openTickets(dir string, log *slog.Logger) *tickets {
-	t := &tickets{path: filepath.Join(dir, "tickets"), log: log, soon: make(chan struct{}, 1), heard: make(chan struct{}, 1)}
+	t := &tickets{path: filepath.Join(dir, "tickets"), log: log, agreement: newAgreement()}
 	kept, err := readTicketKeys(t.path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		log.Warn("session ticket keys are not usable: new ones are made, and visitors shake hands in full once", "file", t.path, "err", err)
@@ -91,23 +78,7 @@ func (t *tickets) serve(c *tls.Config) {
 }
 
 // Run makes a new key every day, throws old ones away and keeps the file in step, until ctx is done.
-func (t *tickets) Run(ctx context.Context) error {
-	tick := time.NewTicker(ticketsInterval)
-	defer tick.Stop()
-	t.agree(ctx)
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-			t.agree(ctx)
-		case <-t.soon:
-			t.agree(ctx)
-		case <-t.heard:
-			t.takeUp(ctx)
-		}
-	}
-}
+func (t *tickets) Run(ctx context.Context) { t.run(ctx, t.agree, t.takeUp) }
 
 // renew makes the key that is due, throws old ones away and writes the file, if that is to be done.
 func (t *tickets) renew(now time.Time) { t.change(now, nil) }

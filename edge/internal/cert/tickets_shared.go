@@ -4,34 +4,12 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"errors"
 	"slices"
 	"time"
-
-	"github.com/onehost/edge/core/fault"
 )
 
-// hear has what another host has done to the keys taken up.
-func (t *tickets) hear() { signal(t.heard) }
-
-// agreeSoon has the keys of this host and those of the others brought together.
-func (t *tickets) agreeSoon() { signal(t.soon) }
-
-func signal(c chan<- struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
-}
-
-// takeUp has this host use the keys that the hosts share. It writes nothing to the store: hosts whose clocks differ by days would
-// answer one another without end.
+// takeUp has this host use the keys that the hosts share.
 func (t *tickets) takeUp(ctx context.Context) {
-	if t.shared == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, agreeTimeout)
-	defer cancel()
 	if theirs, _, err := t.theirs(ctx); err == nil && len(theirs) > 0 {
 		now := time.Now()
 		t.change(now, inUse(t.current(), theirs, now))
@@ -51,15 +29,7 @@ func (t *tickets) agree(ctx context.Context) {
 		t.renew(time.Now())
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, agreeTimeout)
-	defer cancel()
-	err := errors.New("others are always faster")
-	for range agreeAttempts {
-		if err = t.agreeOnce(ctx); !errors.Is(err, fault.Conflict) {
-			break
-		}
-	}
-	if err != nil {
+	if err := t.attempt(ctx, t.agreeOnce); err != nil {
 		t.log.Debug("session ticket keys are not shared at the moment", "err", err)
 		t.renew(time.Now())
 	}
@@ -74,7 +44,7 @@ func (t *tickets) agreeOnce(ctx context.Context) error {
 	now := time.Now()
 	own := rotated(inUse(t.current(), theirs, now), now)
 	if all := union(theirs, own, now); !slices.Equal(all, theirs) {
-		if err := t.shared.SwapTickets(ctx, version, encodeTicketKeys(all)); err != nil {
+		if err := t.shared.Swap(ctx, version, encodeTicketKeys(all)); err != nil {
 			return err
 		}
 	}
@@ -83,10 +53,10 @@ func (t *tickets) agreeOnce(ctx context.Context) error {
 }
 
 func (t *tickets) theirs(ctx context.Context) (keys []ticketKey, version string, err error) {
-	value, version, err := t.shared.ReadTickets(ctx)
-	if err == nil && value != nil {
+	version, err = t.shared.Read(ctx, func(value []byte) (err error) {
 		keys, err = decodeTicketKeys(value)
-	}
+		return err
+	})
 	return keys, version, err
 }
 

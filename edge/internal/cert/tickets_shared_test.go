@@ -22,19 +22,19 @@ type oneDocument struct {
 	told    []*tickets
 }
 
-func (d *oneDocument) ReadTickets(context.Context) ([]byte, string, error) {
+func (d *oneDocument) Read(_ context.Context, decode func([]byte) error) (string, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	switch {
 	case d.away:
-		return nil, "", fault.Unavailable
+		return "", fault.Unavailable
 	case d.value == nil:
-		return nil, "", nil
+		return "", nil
 	}
-	return d.value, fmt.Sprint(d.version), nil
+	return fmt.Sprint(d.version), decode(d.value)
 }
 
-func (d *oneDocument) SwapTickets(_ context.Context, version string, value []byte) error {
+func (d *oneDocument) Swap(_ context.Context, version string, value []byte) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.value != nil && version != fmt.Sprint(d.version) || d.value == nil && version != "" {

@@ -34,14 +34,14 @@ func (n *managed) standsBack(i int) bool {
 	return i > 0 && n.issuers[i].acme == nil && h != nil && h.from != n.issuers[i] && isValid(h.pair.Leaf, time.Now())
 }
 
-// turn is when the i-th issuer has to be asked: when the certificate is due, at once when there is none or the local CA stands
-// in for the issuer, and not before it may be asked again.
+// turn is when the i-th issuer has to be asked: when the certificate is due, at once when there is none, the local CA stands in for the
+// issuer, or is the issuer and has another root, and not before it may be asked again.
 func (n *managed) turn(i int) time.Time {
 	var at time.Time // at once
 	h, from := n.serving.Load(), n.issuers[i]
 	if h != nil && h.from != nil {
 		at = n.renewal.at
-		if standIn := slices.Index(n.issuers, h.from); h.from.acme == nil && i < standIn {
+		if standIn := slices.Index(n.issuers, h.from); h.from.acme == nil && i < standIn || i == standIn && n.outdated() {
 			at = time.Time{}
 		}
 	}

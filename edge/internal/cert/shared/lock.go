@@ -97,10 +97,8 @@ func (s *Storage) takeLease(ctx context.Context, name string) error {
 func (s *Storage) takeUnder(ctx context.Context, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	if _, err := s.sealer(); err != nil { // the store has come back a moment ago
-		if err := s.settle(ctx); err != nil {
-			return err
-		}
+	if _, err := s.reach(ctx); err != nil { // the store has come back a moment ago
+		return err
 	}
 	under := store.Or{store.ID(name)}
 	if len(name) > len(certLock) && name[:len(certLock)] == certLock {

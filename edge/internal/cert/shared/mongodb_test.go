@@ -87,7 +87,7 @@ func TestHostsShareAReplicaSet(t *testing.T) {
 	if b.has(cert) || !a.has(next) {
 		t.Error("not both have the newest")
 	}
-	if err := a.SwapTickets(t.Context(), "", []byte("keys")); err != nil {
+	if err := a.Value(Tickets).Swap(t.Context(), "", []byte("keys")); err != nil {
 		t.Fatal(err)
 	}
 	b.await(Tickets)
@@ -106,7 +106,7 @@ func TestHostsShareAReplicaSet(t *testing.T) {
 	}
 	keyed := newHost(t, onMongoDB(t, uri), oneKey)
 	keyed.fetch()
-	if value, _, err := keyed.ReadTickets(t.Context()); err != nil || string(value) != "keys" || !keyed.has(next) {
+	if value, err := keyed.tickets(); err != nil || value != "keys" || !keyed.has(next) {
 		t.Error("not sealed anew:", err)
 	}
 }

@@ -53,7 +53,7 @@ type Options struct {
 	Files *storage.Storage // this host's copy
 	Log   *slog.Logger
 
-	Changed   func(id string)       // something has come from another host: the folder of a certificate, the key of a value, or Tickets
+	Changed   func(id string)       // something has come from another host: the folder of a certificate, the key of a value, or of a Value
 	Connected func(context.Context) // the store can be used, for the first time or again
 }
 
@@ -94,7 +94,7 @@ func (s *Storage) Fetch(ctx context.Context) error {
 	if err := s.ensure(ctx); err != nil {
 		return err
 	}
-	if err := s.settle(ctx); err != nil {
+	if err := s.settle(ctx); err != nil { // also when it was: another host may have changed the key
 		return err
 	}
 	return s.sync(ctx)
@@ -195,8 +195,8 @@ func (s *Storage) syncAll(ctx context.Context) error {
 
 // happened takes up what another host, or this one, has stored.
 func (s *Storage) happened(d store.Document) {
-	if d.ID() == Tickets {
-		s.changed(Tickets)
+	if isValue(d.ID()) {
+		s.changed(d.ID())
 		return
 	}
 	_, err := s.take(d)
@@ -227,6 +227,20 @@ func (s *Storage) sealer() (*seal, error) {
 		return nil, fmt.Errorf("the store was not reached yet: %w", fault.Unavailable)
 	}
 	return s.seal, nil
+}
+
+// reach returns what values are sealed with, and asks the store for it if that was not done yet.
+func (s *Storage) reach(ctx context.Context) (*seal, error) {
+	if by, err := s.sealer(); err == nil {
+		return by, nil
+	}
+	if err := s.ensure(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.settle(ctx); err != nil {
+		return nil, err
+	}
+	return s.sealer()
 }
 
 // ensure has the collections be there, unless it was seen to already.

@@ -379,7 +379,7 @@ func TestNothingSecretIsReadableInTheStore(t *testing.T) {
 	if err := a.PutAnswer(t.Context(), Answer{"http-01/t", []byte("the answer to all")}); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.SwapTickets(t.Context(), "", []byte("the keys of sessions")); err != nil {
+	if err := a.Value(Tickets).Swap(t.Context(), "", []byte("the keys of sessions")); err != nil {
 		t.Fatal(err)
 	}
 	described, err := s.Collections(t.Context())

@@ -52,7 +52,7 @@ func (s *Storage) sync(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for id := range s.unopened { // but those that are gone
-		if _, ok := theirs[id]; !ok && id != Tickets {
+		if _, ok := theirs[id]; !ok && !isValue(id) {
 			delete(s.unopened, id)
 		}
 	}
@@ -188,18 +188,18 @@ func (s *Storage) open(d store.Document) (*entry, error) {
 	if err == nil {
 		e, err = decodeEntry(id, value)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err != nil {
-		s.shut(id, err)
-		return nil, err
-	}
-	delete(s.unopened, id)
-	return e, nil
+	s.noteOpened(id, err)
+	return e, err
 }
 
-// shut notes that a document can't be opened. The mutex is held.
-func (s *Storage) shut(id string, err error) {
+// noteOpened notes whether a document could be opened.
+func (s *Storage) noteOpened(id string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err == nil {
+		delete(s.unopened, id)
+		return
+	}
 	if s.unopened[id] == nil {
 		s.log.Error("a document that hosts share can't be used; the files of this host serve on", "collection", certificates, "id", id, "err", err)
 	}

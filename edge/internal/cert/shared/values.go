@@ -12,47 +12,65 @@ import (
 	"github.com/onehost/edge/core/store"
 )
 
-// Tickets is the id of the one document that holds session ticket keys.
-const Tickets = "tickets"
+// Ids of the values that there is one of.
+const (
+	Tickets = "tickets"  // session ticket keys
+	LocalCA = "local-ca" // the root of the local CA, with its key
+)
 
-// ReadTickets returns what the hosts have written with SwapTickets, and which version it is: nil and "" when that is nothing.
-func (s *Storage) ReadTickets(ctx context.Context) (value []byte, version string, err error) {
-	by, err := s.sealer()
-	if err != nil {
-		return nil, "", err
-	}
-	d, err := s.store.Get(ctx, certificates, Tickets)
-	none := errors.Is(err, fault.NotFound)
-	if err != nil && !none {
-		return nil, "", s.heard(err)
-	}
-	if !none {
-		value, err = by.open(certificates, Tickets, d.Bytes("sealed"))
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err != nil && !none {
-		s.shut(Tickets, err)
-		return nil, "", fmt.Errorf("session ticket keys: %w", err)
-	}
-	delete(s.unopened, Tickets)
-	return value, d.String("digest"), nil
+func isValue(id string) bool { return id == Tickets || id == LocalCA }
+
+// Value is one document that hosts have in common, and change one after the other.
+type Value struct {
+	storage *Storage
+	id      string
 }
 
-// SwapTickets puts value in place of that version. It is a conflict that there is another one now.
-func (s *Storage) SwapTickets(ctx context.Context, version string, value []byte) error {
+// Value returns the one with that id: Tickets or LocalCA.
+func (s *Storage) Value(id string) *Value { return &Value{s, id} }
+
+// Read has decode look at what the hosts have written with Swap, and returns which version it is: "" when that is nothing. What
+// can't be opened, or decode can't use, is told by Problem.
+func (v *Value) Read(ctx context.Context, decode func(value []byte) error) (version string, err error) {
+	s := v.storage
+	by, err := s.reach(ctx)
+	if err != nil {
+		return "", err
+	}
+	d, err := s.store.Get(ctx, certificates, v.id)
+	if errors.Is(err, fault.NotFound) {
+		s.noteOpened(v.id, nil)
+		return "", nil
+	}
+	if err != nil {
+		return "", s.heard(err)
+	}
+	value, err := by.open(certificates, v.id, d.Bytes("sealed"))
+	if err == nil {
+		err = decode(value)
+	}
+	s.noteOpened(v.id, err)
+	return d.String("digest"), err
+}
+
+// Swap puts value in place of that version. It is a conflict that there is another one now.
+func (v *Value) Swap(ctx context.Context, version string, value []byte) error {
+	s := v.storage
 	by, err := s.sealer()
 	if err != nil {
 		return err
 	}
-	sealed := by.close(certificates, Tickets, value)
+	if len(value) > maxEntry {
+		return fmt.Errorf("%s: %d KiB; at most %d are shared", v.id, len(value)>>10, maxEntry>>10)
+	}
+	sealed := by.close(certificates, v.id, value)
 	sum := sha256.Sum256(sealed)
 	d := store.Document{"digest": hex.EncodeToString(sum[:]), "sealed": sealed}
 	var write store.Write = store.Update{
-		Collection: certificates, Filter: store.And{store.ID(Tickets), store.Eq("digest", version)}, Change: store.Change{Set: d}, Must: 1,
+		Collection: certificates, Filter: store.And{store.ID(v.id), store.Eq("digest", version)}, Change: store.Change{Set: d}, Must: 1,
 	}
 	if version == "" {
-		d["id"] = Tickets
+		d["id"] = v.id
 		write = store.Insert{Collection: certificates, Document: d}
 	}
 	_, err = s.store.Apply(ctx, write)
