@@ -16,6 +16,7 @@ func feeds() []test {
 		{"a batch is told as its writes were", feedOfBatch},
 		{"after a position comes what happened after it", feedAfter},
 		{"what is refused is not told", feedOfNothing},
+		{"a write that leaves a document as it was may be told, and nothing else", feedOfNoChange},
 		{"a claim is told", feedOfClaim},
 		{"what another one does is told", feedOfOther},
 		{"every change of many at once is told once, in one order for all", feedOfMany},
@@ -147,6 +148,22 @@ func feedOfNothing(s *scene) {
 	s.apply(store.Delete{Collection: name, Filter: store.ID("2")}, store.Update{Collection: name, Filter: store.ID("2"), Change: store.Change{Set: doc{"a": 1}}})
 	s.insert(name, doc{"id": "3"})
 	s.told(feed, "inserted 1", "inserted 3")
+}
+
+func feedOfNoChange(s *scene) {
+	name, feed := watched(s)
+	d := doc{"id": "1", "a": int64(1)}
+	s.insert(name, d)
+	s.told(feed, "inserted 1")
+	s.is(s.apply(store.Update{Collection: name, Change: store.Change{Set: doc{"a": 1}}, Must: 1}, store.Put{Collection: name, Document: d}), []int{1, 1}, "touched")
+	s.insert(name, doc{"id": "2"})
+	for told := ""; told != "inserted 2"; {
+		event, err := feed.Next(s.ctx)
+		s.must(err)
+		if told = string(event.Kind) + " " + event.ID; told != "inserted 2" && told != "updated 1" {
+			s.Fatalf("%s was told", told)
+		}
+	}
 }
 
 func feedOfClaim(s *scene) {
