@@ -56,11 +56,11 @@ func checkAll(ctx context.Context, c *conn, found func(error)) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range slices.Sorted(maps.Keys(known)) {
-		if err := checkIndexes(ctx, c, known[name], found); err != nil {
+	for _, name := range slices.Sorted(maps.Keys(known.collections)) {
+		if err := checkIndexes(ctx, c, known.collections[name], found); err != nil {
 			return err
 		}
-		if err := checkDocuments(ctx, c, known[name], found); err != nil {
+		if err := checkDocuments(ctx, c, known.collections[name], found); err != nil {
 			return err
 		}
 	}

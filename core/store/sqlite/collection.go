@@ -74,41 +74,6 @@ func (col *collection) createIndex(name string) string {
 	return fmt.Sprintf(`CREATE %sINDEX "%s" ON %s(%s)`, unique, name, col.quoted(), strings.Join(columns, ","))
 }
 
-func missing(name string) error {
-	return fmt.Errorf("there is no collection %.80q: %w", name, fault.Invalid)
-}
-
-// described reads which collections there are.
-func described(ctx context.Context, c *conn) (map[string]*collection, error) {
-	all := make(map[string]*collection)
-	err := c.rows(ctx, "SELECT name, description FROM _collections", nil, func(r row) error {
-		var described store.Collection
-		if err := json.Unmarshal([]byte(r.text(1)), &described); err != nil {
-			return fmt.Errorf("collection %q is described by what can't be read: %w", r.text(0), err)
-		}
-		if err := described.Check(); err != nil || described.Name != r.text(0) {
-			return fmt.Errorf("collection %q is described as %q: %v", r.text(0), described.Name, err) //nolint:errorlint // it is not the caller who was wrong
-		}
-		all[described.Name] = newCollection(described)
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	there := make(map[string]bool)
-	err = c.rows(ctx, "SELECT name FROM sqlite_schema WHERE type='index'", nil, func(r row) error {
-		there[r.text(0)] = true
-		return nil
-	})
-	for _, col := range all {
-		col.whole = true
-		for name := range col.indexes {
-			col.whole = col.whole && there[name]
-		}
-	}
-	return all, err
-}
-
 // is reports whether a collection that may be nil is there as it is described.
 func (col *collection) is(described store.Collection) bool {
 	return col != nil && col.whole && description(col.Collection) == description(described)
@@ -141,7 +106,7 @@ func (s *Store) ensure(ctx context.Context, collections []store.Collection) erro
 	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(collections, func(c store.Collection) bool { return !known[c.Name].is(c) }) {
+	if !slices.ContainsFunc(collections, func(c store.Collection) bool { return !known.collections[c.Name].is(c) }) {
 		return nil
 	}
 	return s.submit(ctx, 0, func(t *tx) error {
@@ -161,9 +126,6 @@ func description(c store.Collection) string {
 
 func (t *tx) ensure(c *collection) error {
 	before := t.collections[c.Name]
-	if before.is(c.Collection) {
-		return nil
-	}
 	sql := "CREATE TABLE IF NOT EXISTS " + c.quoted() + "(id PRIMARY KEY NOT NULL, doc TEXT NOT NULL)"
 	if err := t.conn.exec(t.ctx, sql); err != nil {
 		return err
@@ -178,11 +140,12 @@ func (t *tx) ensure(c *collection) error {
 	if err := t.ensureFeed(c, before); err != nil {
 		return err
 	}
+	t.version++
 	t.collections = maps.Clone(t.collections)
 	t.collections[c.Name] = c
 	c.whole = true
 	t.ensured = true
-	return nil
+	return t.conn.exec(t.ctx, "UPDATE _state SET version=?", t.version)
 }
 
 // ensureFeed has a feed that was not there begin: what was seen of an earlier one can't be gone on with, since nobody has written down what
@@ -270,9 +233,9 @@ func (s *Store) Collections(ctx context.Context) ([]store.Collection, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := make([]store.Collection, 0, len(known))
-	for _, name := range slices.Sorted(maps.Keys(known)) {
-		c := known[name].Collection
+	all := make([]store.Collection, 0, len(known.collections))
+	for _, name := range slices.Sorted(maps.Keys(known.collections)) {
+		c := known.collections[name].Collection
 		c.Indexes = slices.Clone(c.Indexes)
 		for i := range c.Indexes {
 			c.Indexes[i].Fields = slices.Clone(c.Indexes[i].Fields)
@@ -280,59 +243,6 @@ func (s *Store) Collections(ctx context.Context) ([]store.Collection, error) {
 		all = append(all, c)
 	}
 	return all, nil
-}
-
-// reload reads anew which collections there are: another process may have made some.
-func (s *Store) reload(ctx context.Context) (known map[string]*collection, err error) {
-	err = s.read(ctx, func(c *conn) error {
-		known, err = described(ctx, c)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	s.collections.Store(&known)
-	return known, nil
-}
-
-// use returns what is known of a collection, and of all, when a condition may look where it does. What Ensure could not do is done first.
-func (s *Store) use(ctx context.Context, name string, f store.Filter) (*collection, map[string]*collection, error) {
-	if err := s.makeUp(ctx, append(mentioned(f), name)...); err != nil {
-		return nil, nil, err
-	}
-	known := *s.collections.Load()
-	check := func() error {
-		if known[name] == nil {
-			return missing(name)
-		}
-		return unknown(known[name], known, f)
-	}
-	err := check()
-	if err != nil {
-		again, failed := s.reload(ctx)
-		if failed != nil {
-			return nil, nil, failed
-		}
-		known = again
-		err = check()
-	}
-	return known[name], known, err
-}
-
-// makeUp does what Ensure was asked for, of some collections, when the store was unavailable.
-func (s *Store) makeUp(ctx context.Context, names ...string) error {
-	var owed []store.Collection
-	s.owed.Lock()
-	for _, name := range names {
-		if c, ok := s.owed.collections[name]; ok {
-			owed = append(owed, c)
-		}
-	}
-	s.owed.Unlock()
-	if len(owed) == 0 {
-		return nil
-	}
-	return s.Ensure(ctx, owed...)
 }
 
 // bounded gives a call the time that package store says it has.

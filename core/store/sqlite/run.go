@@ -38,7 +38,7 @@ func (s *Store) tidy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, col := range known {
+	for _, col := range known.collections {
 		if col.Expire != "" {
 			if err := s.expire(ctx, col); err != nil {
 				return err

@@ -17,8 +17,8 @@ func migrations() [][]string {
 			"CREATE TABLE _collections(name TEXT PRIMARY KEY NOT NULL, description TEXT NOT NULL, trimmed INTEGER NOT NULL)",
 			"CREATE TABLE _events(position INTEGER PRIMARY KEY, collection TEXT NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL, at INTEGER NOT NULL)",
 			"CREATE INDEX _events_collection ON _events(collection)",
-			"CREATE TABLE _checked(at INTEGER NOT NULL)",
-			"INSERT INTO _checked VALUES(0)",
+			"CREATE TABLE _state(version INTEGER NOT NULL, checked INTEGER NOT NULL)",
+			"INSERT INTO _state VALUES(0,0)",
 		},
 	}
 }

@@ -3,7 +3,7 @@
 // Each collection is a table of that name, with a row (id, doc) for each document; doc is JSON, in which bytes, bools and times
 // are strings that begin with U+10FFFF (see encode). Only functions that SQLite brings along are in the file's schema: a sysadmin can read
 // it with the sqlite3 tool. Tables that begin with _ are the store's own: _collections says how collections are described, _events has what
-// feeds tell.
+// feeds tell, _state counts how often that was described anew.
 //
 // The file is written ahead (WAL) and each transaction synced, so what was acknowledged survives kill -9 and the loss of
 // power. Many processes may have it open, on one host, on a disk of its own: never on a network's.
@@ -35,12 +35,12 @@ type Store struct {
 	queue   chan *call
 	turn    chan struct{} // holds one: who has put it in has the writer
 	writer  *conn         // nil: to be opened
-	schema  int64         // the schema_version of which collections are known
+	written *catalog      // what the writer knows; nil: to be read
 	commits atomic.Int64
 
-	readers     chan *conn // nil: to be opened
-	collections atomic.Pointer[map[string]*collection]
-	owed        struct {
+	readers chan *conn              // nil: to be opened
+	catalog atomic.Pointer[catalog] // the newest that is known
+	owed    struct {
 		sync.Mutex
 		collections map[string]store.Collection // what Ensure could not do
 	}
@@ -112,7 +112,7 @@ func (s *Store) open(ctx context.Context) error {
 		_ = c.close()
 		return err
 	}
-	s.writer, s.schema = c, -1
+	s.writer = c
 	return nil
 }
 
@@ -140,7 +140,7 @@ func (s *Store) Ready(ctx context.Context) error {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	return s.submit(ctx, 0, func(t *tx) error {
-		return t.conn.exec(ctx, "UPDATE _checked SET at=?", t.now.UnixMilli())
+		return t.conn.exec(ctx, "UPDATE _state SET checked=?", t.now.UnixMilli())
 	})
 }
 

@@ -41,7 +41,7 @@ func engine() storetest.Engine {
 				return t.conn.exec(t.ctx, "INSERT INTO _events(collection,kind,id,at) VALUES('','','',0)")
 			}
 			err := one.submit(tb.Context(), 0, last)
-			if err := errors.Join(err, one.trim(tb.Context(), (*one.collections.Load())[collection], math.MaxInt64)); err != nil {
+			if err := errors.Join(err, one.trim(tb.Context(), one.catalog.Load().collections[collection], math.MaxInt64)); err != nil {
 				tb.Fatal(err)
 			}
 		},

@@ -29,12 +29,12 @@ type call struct {
 
 // tx is what a call works in.
 type tx struct {
-	conn        *conn
-	ctx         context.Context
-	now         time.Time
-	collections map[string]*collection
-	ensured     bool // whether collections are others than before
-	events      bool // whether a feed has something new
+	conn *conn
+	ctx  context.Context
+	now  time.Time
+	catalog
+	ensured bool // whether collections are others than before
+	events  bool // whether a feed has something new
 }
 
 // submit has a call carried out and waits for that.
@@ -149,12 +149,11 @@ func (s *Store) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	version, err := s.writer.number(context.Background(), "PRAGMA schema_version")
-	if err == nil && version != s.schema {
-		var known map[string]*collection
+	anew, err := s.writer.number(context.Background(), "SELECT version FROM _state")
+	if err == nil && (s.written == nil || anew != s.written.version) {
+		var known *catalog
 		if known, err = described(context.Background(), s.writer); err == nil {
-			s.collections.Store(&known)
-			s.schema = version
+			s.written = s.learn(known)
 		}
 	}
 	if err != nil {
@@ -196,7 +195,7 @@ func (s *Store) carryOut(calls []*call) {
 
 // attempt returns an error when the transaction is gone, and no call was carried out.
 func (s *Store) attempt(calls []*call) error {
-	t := &tx{conn: s.writer, now: time.Now(), collections: *s.collections.Load()}
+	t := &tx{conn: s.writer, now: time.Now(), catalog: *s.written}
 	ok := 0
 	for _, c := range calls {
 		t.ctx = c.ctx
@@ -217,7 +216,7 @@ func (s *Store) attempt(calls []*call) error {
 	}
 	s.commits.Add(1)
 	if t.ensured {
-		s.collections.Store(&t.collections)
+		s.written = s.learn(&t.catalog)
 	}
 	if t.events {
 		s.news.tell()
@@ -234,12 +233,12 @@ func (t *tx) carryOut(c *call) error {
 	if err := t.conn.exec(none, "SAVEPOINT call"); err != nil {
 		return err
 	}
-	collections := t.collections
+	before := t.catalog
 	err := c.run(t)
 	if err == nil {
 		return t.conn.exec(none, "RELEASE call")
 	}
-	t.collections = collections
+	t.catalog = before
 	if t.conn.inTransaction() {
 		if failed := errors.Join(t.conn.exec(none, "ROLLBACK TO call"), t.conn.exec(none, "RELEASE call")); failed != nil {
 			_ = t.conn.exec(none, "ROLLBACK")

@@ -214,3 +214,19 @@ func TestALongQueryIsInterruptedAndWritesGoOn(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestASlowReaderDoesNotBringBackAnOlderCatalog has a reader come with what it has read before a change.
+func TestASlowReaderDoesNotBringBackAnOlderCatalog(t *testing.T) {
+	s := open(t, t.TempDir()+"/store.db")
+	if err := s.Ensure(t.Context(), store.Collection{Name: "a"}); err != nil {
+		t.Fatal(err)
+	}
+	before := s.catalog.Load()
+	if err := s.Ensure(t.Context(), store.Collection{Name: "a", Expire: "e"}); err != nil {
+		t.Fatal(err)
+	}
+	s.learn(before)
+	if s.catalog.Load().collections["a"].Expire != "e" || s.written != s.catalog.Load() {
+		t.Error("an older catalog took the place of a newer one")
+	}
+}
