@@ -24,7 +24,11 @@ import (
 const role = "STORE_TEST_ROLE"
 
 func process(t *testing.T, as, dir string) *exec.Cmd {
-	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	itself, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), itself)
 	cmd.Env = append(os.Environ(), role+"="+as)
 	cmd.Dir = dir
 	cmd.Stderr = t.Output()
