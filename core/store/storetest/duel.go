@@ -221,11 +221,11 @@ func model() []test {
 			s.must(err)
 			d, err := newDuel(s.ctx, s.Store, s.newName(), indexes)
 			s.must(err)
-			duels := uint64(8)
+			duels, start := uint64(8), time.Now()
 			if os.Getenv("EDGE_SOAK") != "" {
-				duels = 40
+				duels = 100
 			}
-			for n := range duels {
+			for n := uint64(0); n < duels && time.Since(start) < patience/2; n++ {
 				how, err := d.disagreement(s.ctx, seeded(seed+n))
 				s.must(err)
 				if how != "" {
