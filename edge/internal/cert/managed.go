@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/certmagic"
+	"github.com/onehost/edge/edge/internal/cert/shared"
 )
 
 // managed is a name whose certificate edge gets, keeps and renews.
@@ -246,6 +247,9 @@ func (n *managed) order(ctx context.Context, from *issuer) error {
 	}
 	if err := from.mendDescription(ctx, n.storage, n.name); err != nil {
 		return err
+	}
+	if h := n.serving.Load(); h != nil && isValid(h.pair.Leaf, time.Now()) {
+		ctx = shared.Patient(ctx)
 	}
 	return from.magic.RenewCertSync(context.WithValue(ctx, renewing{}, kept.pair.Leaf), n.name, true)
 }

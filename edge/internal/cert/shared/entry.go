@@ -40,6 +40,12 @@ func idOf(key string) (id string, ok bool) {
 	return key, strings.HasPrefix(key, "acme/") && strings.Count(key, "/") == 2
 }
 
+// isEntry reports whether id is that of an entry, and no part of one.
+func isEntry(id string) bool {
+	of, ok := idOf(id)
+	return ok && of == id || isSite(id)
+}
+
 // isSite reports whether id is the folder of a certificate that is shared.
 func isSite(id string) bool {
 	issuer, ok := strings.CutPrefix(id, "certificates/")

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/onehost/edge/core/fault"
 	"github.com/onehost/edge/core/store"
@@ -25,10 +26,16 @@ func (e *keyError) Error() string {
 }
 
 var (
-	errWrongKey = &keyError{"store.key does not open what is in the store. Set it to the key that the other hosts have. If that is lost, remove the store's private collections " +
-		keys + ", " + certificates + " and " + challenges + ", and every host brings its files anew"}
+	errWrongKey = &keyError{"store.key does not open what is in the store. Set it to the key that the other hosts have. If that is lost, or a new one is meant: " +
+		"set the new one on all hosts and restart them first; they serve from their files. Then remove what the old one has sealed, and within a minute the hosts bring their files anew: " +
+		mongosh(certificates+".deleteMany({})", challenges+".deleteMany({})", keys+".deleteMany({})")}
 	errNoKey = &keyError{"what is in the store is sealed with a key that this host has not: set store.key to the one that the other hosts have"}
 )
+
+// mongosh is the command that does something in the private collections, for who may write there.
+func mongosh(does ...string) string {
+	return `mongosh "THE URI OF THE STORE" --eval 'p = db.getSiblingDB(db.getName() + "_private"); p.` + strings.Join(does, "; p.") + `'`
+}
 
 // settle finds the key that values are sealed with, unless that is done. All that is said of it is said once.
 func (s *Storage) settle(ctx context.Context) error {

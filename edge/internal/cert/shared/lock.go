@@ -17,6 +17,8 @@ const (
 	leaseTime = 10 * time.Second // after which the lock of a host that was killed is free
 	leasePoll = 500 * time.Millisecond
 
+	holdBack = 90 * time.Second // half of it is longer than a replica set takes to have a new primary, and a host to bring there what it got
+
 	certLock = "issue_cert_" // what certmagic's locks on a name begin with
 )
 
@@ -29,25 +31,39 @@ func holder() string {
 	return fmt.Sprintf("%s (process %d)", name, os.Getpid())
 }
 
+type patience struct{}
+
+// Patient is for who has time, as the certificate that is served is good: while another host has the lock, and the store goes away, Lock
+// gives it and the other up to holdBack to come back, rather than have all who wait do what that host does. Without it Lock goes on alone at once.
+func Patient(ctx context.Context) context.Context { return context.WithValue(ctx, patience{}, true) }
+
 // Lock takes the lock of that name among the processes of this host, and among the hosts, and waits for it until ctx ends. Then what
 // hosts before this one have stored under it is here. While the store is away it is this host's alone.
 func (s *Storage) Lock(ctx context.Context, name string) error {
 	if err := s.Storage.Lock(ctx, name); err != nil {
 		return err
 	}
+	var last *lease.Held // who had the lock when the store could be asked
+	heldBack := false    // since then
 	for {
 		err := s.takeLease(ctx, name)
 		held, isHeld := errors.AsType[*lease.Held](err)
-		if !isHeld {
+		wait := leasePoll
+		switch {
+		case isHeld:
+			last, heldBack = held, false
+		case err == nil || last == nil || heldBack || ctx.Value(patience{}) == nil:
 			return nil
+		default:
+			wait, heldBack = holdBack, true
 		}
-		pause := time.NewTimer(leasePoll/2 + rand.N(leasePoll/2)) // apart from others who wait
+		pause := time.NewTimer(wait/2 + rand.N(wait/2)) // apart from others who wait
 		select {
 		case <-pause.C:
 		case <-ctx.Done():
 			pause.Stop()
 			_ = s.Storage.Unlock(ctx, name)
-			return fmt.Errorf("%w: %w", held, ctx.Err())
+			return fmt.Errorf("%w: %w", last, ctx.Err())
 		}
 	}
 }
@@ -108,15 +124,11 @@ func (s *Storage) takeUnder(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	var failed []error
-	for _, d := range found {
-		ours, err := s.take(d)
-		if ours {
-			err = s.bring(ctx, d.ID())
-		}
-		failed = append(failed, err)
+	ours, err := s.take(found...)
+	for _, id := range ours {
+		err = errors.Join(err, s.bring(ctx, id))
 	}
-	return s.heard(errors.Join(failed...))
+	return s.heard(err)
 }
 
 // Keep makes sure of a lock that is held here, before what must not be done twice: when its lease was lost, as by a process that

@@ -67,6 +67,39 @@ func TestAHostThatWaitsForALockGoesOnWhenTheStoreGoesAway(t *testing.T) {
 	})
 }
 
+// A replica set has no primary for some seconds, in the middle of another host's order.
+func TestAHostThatHasTimeWaitsForTheStoreToComeBack(t *testing.T) {
+	for away, wantsOther := range map[time.Duration]bool{30 * time.Second: true, time.Hour: false} {
+		synctest.Test(t, func(t *testing.T) {
+			s := storetest.NewMemory()
+			a, b := newHost(t, s, oneKey).run(), newHost(t, s, oneKey)
+			if err := a.Lock(t.Context(), lockName); err != nil {
+				t.Fatal(err)
+			}
+			got := make(chan error)
+			go func() { got <- b.Lock(Patient(t.Context()), lockName) }()
+			synctest.Wait()
+			began := time.Now()
+			s.SetUnavailable(true)
+			time.AfterFunc(away, func() { s.SetUnavailable(false) })
+			time.Sleep(5 * time.Second)
+			cert := a.put(0)
+			if err := a.Unlock(t.Context(), lockName); err != nil {
+				t.Fatal(err)
+			}
+			if err := <-got; err != nil || b.has(cert) != wantsOther {
+				t.Errorf("away for %v: it has the other's is %v, %v", away, b.has(cert), err)
+			}
+			if waited := time.Since(began); waited < holdBack/2 || waited > holdBack+leasePoll {
+				t.Errorf("away for %v: it waited for %v", away, waited)
+			}
+			if err := b.Unlock(t.Context(), lockName); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 // A host whose heartbeats stop, as in a process that stands still, finds another at it.
 func TestALockThatWasLostIsNoticedBeforeAnOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

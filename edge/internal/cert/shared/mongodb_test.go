@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/url"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -13,8 +15,12 @@ import (
 	"github.com/onehost/edge/core/store"
 	"github.com/onehost/edge/core/store/mongodb"
 	"github.com/onehost/edge/core/store/mongodb/mongodbtest"
+	"github.com/onehost/edge/core/store/storetest"
 	"github.com/onehost/edge/edge/internal/cert/childtest"
 	"github.com/onehost/edge/edge/internal/cert/storage"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
 	"go.uber.org/goleak"
 )
 
@@ -108,6 +114,77 @@ func TestHostsShareAReplicaSet(t *testing.T) {
 	keyed.fetch()
 	if value, err := keyed.tickets(); err != nil || value != "keys" || !keyed.has(next) {
 		t.Error("not sealed anew:", err)
+	}
+}
+
+// removals are what the command in a Problem does.
+var removals = regexp.MustCompile(`p\.(\w+)\.delete(?:One|Many)\(\{(?:_id: "([^"]+)")?\}\)`)
+
+// obey does what a Problem says is to be done.
+func obey(t *testing.T, uri, problem string) {
+	t.Helper()
+	client, err := mongo.Connect(options.Client().ApplyURI(uri))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = client.Disconnect(context.Background()) }()
+	address, _ := url.Parse(uri)
+	if !strings.Contains(problem, `p = db.getSiblingDB(db.getName() + "_private")`) {
+		t.Fatal("not in the private database:", problem)
+	}
+	private := client.Database(strings.TrimPrefix(address.Path, "/") + "_private")
+	for _, removal := range removals.FindAllStringSubmatch(problem, -1) {
+		condition := bson.M{}
+		if removal[2] != "" {
+			condition["_id"] = removal[2]
+		}
+		done, err := private.Collection(removal[1]).DeleteMany(t.Context(), condition)
+		if err != nil || done.DeletedCount == 0 && removal[1] != challenges {
+			t.Fatalf("%q removes %+v, %v", removal[0], done, err)
+		}
+	}
+}
+
+func TestWhatAttentionSaysIsToBeDoneHelps(t *testing.T) {
+	uri := uriOf(t)
+	s := onMongoDB(t, uri)
+	a, b := newHost(t, s, oneKey), newHost(t, s, oneKey)
+	a.fetch()
+	cert := a.put(0)
+	b.fetch()
+	change := store.Change{Set: store.Document{"sealed": []byte("bad"), "digest": "x"}}
+	if _, err := s.Apply(t.Context(), store.Update{Collection: certificates, Filter: store.ID(site), Change: change, Must: 1}); err != nil {
+		t.Fatal(err)
+	}
+	b.fetch()
+	obey(t, uri, b.Problem())
+	b.fetch()
+	if b.Problem() != "" || len(document(t, s, site).Bytes("sealed")) < 100 {
+		t.Error("a document that can't be opened:", b.Problem())
+	}
+
+	c, d := newHost(t, s, anotherKey), newHost(t, s, anotherKey) // all hosts have a new key
+	for _, h := range []*host{c, d} {
+		if err := h.Fetch(t.Context()); err == nil {
+			t.Error("the new key is the old one")
+		}
+	}
+	c.put(-10) // of the files that a host had
+	obey(t, uri, c.Problem())
+	for _, h := range []*host{c, d} {
+		h.fetch()
+	}
+	if c.Problem() != "" || d.Problem() != "" || d.has(nil) || d.has(cert) {
+		t.Error("a new key:", c.Problem(), d.Problem())
+	}
+}
+
+// A document may be put there by who has no key, and its id into a shell by who has.
+func TestACommandIsOnlySaidOfAPlainID(t *testing.T) {
+	s := newHost(t, storetest.NewMemory(), oneKey)
+	s.noteOpened("certificates/ca/a';reboot;'", errUnopened)
+	if said := s.Problem(); said == "" || strings.Contains(said, "mongosh") {
+		t.Error(said)
 	}
 }
 

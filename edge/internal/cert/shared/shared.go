@@ -14,6 +14,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -199,9 +202,13 @@ func (s *Storage) happened(d store.Document) {
 		s.changed(d.ID())
 		return
 	}
-	_, err := s.take(d)
-	s.say(d.ID(), err)
+	if _, err := s.take(d); err != nil {
+		s.log.Warn("what another host has stored can't be taken up", "id", d.ID(), "err", err)
+	}
 }
+
+// plain are the characters of usual ids.
+const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789./_-"
 
 // Problem says what needs a person, "" if nothing does. That the store is away needs none here.
 func (s *Storage) Problem() string {
@@ -210,10 +217,16 @@ func (s *Storage) Problem() string {
 	if wrong, ok := errors.AsType[*keyError](s.settled); ok {
 		return wrong.Error()
 	}
-	for id, err := range s.unopened {
-		return fmt.Sprintf("of what hosts share %d documents can't be used; %s in the collection %s: %v. This host's files serve on; once the document is removed, they are shared again", len(s.unopened), id, certificates, err)
+	if len(s.unopened) == 0 {
+		return ""
 	}
-	return ""
+	id := slices.Min(slices.Collect(maps.Keys(s.unopened)))
+	said := fmt.Sprintf("of what hosts share %d can't be used, such as %q: %v. This host's files serve on; once the document with that id is removed from the private collection %s, they are shared again",
+		len(s.unopened), id, s.unopened[id], certificates)
+	if strings.Trim(id, plain) == "" { // nobody has the operator's shell do anything else
+		said += ": " + mongosh(fmt.Sprintf("%s.deleteOne({_id: %q})", certificates, id))
+	}
+	return said
 }
 
 // sealer returns what values are sealed with, or why there is none.

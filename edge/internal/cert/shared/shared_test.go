@@ -39,19 +39,19 @@ var (
 // host is one of those that share a store.
 type host struct {
 	*Storage
-	t       *testing.T
+	t       testing.TB
 	log     *bytes.Buffer
 	changes chan string
 	stop    context.CancelFunc
 }
 
 // newHost returns a host with files of its own. Nothing runs there yet.
-func newHost(t *testing.T, s store.Store, key []byte) *host {
+func newHost(t testing.TB, s store.Store, key []byte) *host {
 	t.Helper()
 	return newHostIn(t, t.TempDir(), s, key)
 }
 
-func newHostIn(t *testing.T, dir string, s store.Store, key []byte) *host {
+func newHostIn(t testing.TB, dir string, s store.Store, key []byte) *host {
 	t.Helper()
 	files, err := storage.Open(filepath.Join(dir, "certificates"))
 	if err != nil {
@@ -331,18 +331,19 @@ func TestAHostHealsFromTheStore(t *testing.T) {
 	}
 }
 
-func TestMoreThanOnePortionIsFetched(t *testing.T) {
+// filled returns a store in which a host has put n certificates.
+func filled(t testing.TB, n int) store.Store {
+	t.Helper()
 	s := storetest.NewMemory()
 	a := newHost(t, s, oneKey)
 	if err := a.Fetch(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	n := 150 // more than one portion
-	var writes []store.Write
 	by, err := a.sealer()
 	if err != nil {
 		t.Fatal(err)
 	}
+	var writes []store.Write
 	for i := range n {
 		name := fmt.Sprintf("host%d.test", i)
 		id := "certificates/ca/" + name
@@ -359,14 +360,30 @@ func TestMoreThanOnePortionIsFetched(t *testing.T) {
 	if _, err := s.Apply(t.Context(), writes...); err != nil {
 		t.Fatal(err)
 	}
-	began := time.Now()
+	return s
+}
+
+func TestMoreThanOnePortionIsFetched(t *testing.T) {
+	a := newHost(t, filled(t, portion+50), oneKey)
 	if err := a.Fetch(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%d in %v", n, time.Since(began))
-	if ids, err := a.ids(t.Context()); err != nil || len(ids) != n {
-		t.Error(len(ids), err)
+	if ids, err := a.ids(t.Context()); err != nil || len(ids) != portion+50 || len(a.changes) != len(ids) {
+		t.Error(len(ids), len(a.changes), err)
 	}
+}
+
+// BenchmarkFetch is a host that begins with nothing where others have a thousand certificates. The store in memory takes a part of the time.
+func BenchmarkFetch(b *testing.B) {
+	const n = 1000
+	s := filled(b, n)
+	for b.Loop() {
+		h := newHost(b, s, oneKey)
+		if err := h.Fetch(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*n), "µs/certificate")
 }
 
 func TestNothingSecretIsReadableInTheStore(t *testing.T) {

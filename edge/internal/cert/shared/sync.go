@@ -11,10 +11,11 @@ import (
 
 	"github.com/onehost/edge/core/fault"
 	"github.com/onehost/edge/core/store"
+	"github.com/onehost/edge/edge/internal/cert/storage"
 )
 
 const (
-	portion  = 100  // documents that are read or sealed at once
+	portion  = 250  // documents that are read or sealed at once
 	outlines = 2000 // ids with digests that are read at once
 )
 
@@ -71,7 +72,7 @@ func (s *Storage) outline(ctx context.Context) (map[string]string, error) {
 		}
 		for _, d := range found {
 			last = d.ID()
-			if id, ok := idOf(last); ok && id == last || isSite(last) {
+			if isEntry(last) {
 				all[last] = d.String("digest")
 			}
 		}
@@ -98,7 +99,7 @@ func (s *Storage) ids(ctx context.Context) ([]string, error) {
 				continue // no folder
 			}
 			for _, id := range found {
-				if key, ok := idOf(id); ok && key == id || isSite(id) {
+				if isEntry(id) {
 					ids = append(ids, id)
 				}
 			}
@@ -118,62 +119,58 @@ func (s *Storage) takeAll(ctx context.Context, ids []string) (ours []string, err
 		if err != nil {
 			return ours, err
 		}
-		for _, d := range found {
-			mine, err := s.take(d)
-			s.say(d.ID(), err)
-			if mine {
-				ours = append(ours, d.ID())
-			}
-			if ctx.Err() != nil {
-				return ours, ctx.Err()
-			}
+		better, err := s.take(found...)
+		ours = append(ours, better...)
+		if err := errors.Join(err, ctx.Err()); err != nil {
+			return ours, err
 		}
 	}
 	return ours, nil
 }
 
-// take has what the store has of an entry take the place of what is here, unless that is newer: then ours is true. What can't be
-// opened changes nothing.
-func (s *Storage) take(d store.Document) (ours bool, err error) {
-	id := d.ID()
-	if key, ok := idOf(id); (!ok || key != id) && !isSite(id) {
-		return false, nil
-	}
-	theirs, err := s.open(d)
-	if err != nil {
-		return false, err
-	}
+// take has what the store has of entries take the place of what is here, but for those that are newer here: they are returned. What can't
+// be opened changes nothing, and is noted; the error is that the files can't be written.
+func (s *Storage) take(documents ...store.Document) (ours []string, err error) {
 	s.files.Lock()
 	defer s.files.Unlock()
-	mine, err := s.kept(id)
-	switch {
-	case err == nil && digest(mine.Parts) == digest(theirs.Parts):
+	var sites []storage.Kept
+	taken := make(map[string]*entry)
+	for _, d := range documents {
+		id := d.ID()
+		if !isEntry(id) {
+			continue
+		}
+		theirs, err := s.open(d)
+		if err != nil {
+			continue
+		}
+		mine, err := s.kept(id)
+		switch {
+		case err == nil && digest(mine.Parts) == digest(theirs.Parts):
+			s.inStep(id, theirs)
+			continue
+		case err == nil && mine.beats(theirs, s.owes(id)):
+			ours = append(ours, id)
+			continue
+		case isSite(id):
+			sites = append(sites, storage.Kept{Site: id, Parts: theirs.Parts, Since: theirs.Kept})
+		default:
+			if err := s.Storage.Store(context.Background(), id, theirs.Parts[path.Base(id)]); err != nil {
+				return ours, err
+			}
+		}
+		taken[id] = theirs
+	}
+	if len(sites) > 0 {
+		if err := s.PutSites(sites); err != nil {
+			return ours, err
+		}
+	}
+	for id, theirs := range taken {
 		s.inStep(id, theirs)
-		return false, nil
-	case err == nil && mine.beats(theirs, s.owes(id)):
-		return true, nil
+		s.changed(id)
 	}
-	if isSite(id) {
-		err = s.PutSite(id, theirs.Parts, theirs.Kept)
-	} else {
-		err = s.Storage.Store(context.Background(), id, theirs.Parts[path.Base(id)])
-	}
-	if err != nil {
-		return false, err
-	}
-	s.inStep(id, theirs)
-	s.changed(id)
-	return false, nil
-}
-
-// say logs that an entry could not be taken up. Of one that can't be opened open has said it.
-func (s *Storage) say(id string, err error) {
-	s.mu.Lock()
-	_, said := s.unopened[id]
-	s.mu.Unlock()
-	if err != nil && !said {
-		s.log.Warn("what another host has stored can't be taken up", "id", id, "err", err)
-	}
+	return ours, nil
 }
 
 // open opens an entry of the store. What can't be opened is said once, and remembered for Problem.
@@ -250,7 +247,7 @@ func (s *Storage) bringing(ctx context.Context, by *seal, id string) (store.Writ
 		return nil, nil, err
 	}
 	if err == nil {
-		if ours, err := s.take(there); !ours {
+		if ours, err := s.take(there); len(ours) == 0 {
 			return nil, nil, err
 		}
 	}

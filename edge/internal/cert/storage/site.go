@@ -5,16 +5,21 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path"
 	"slices"
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 )
 
 // maxParts bounds what is kept of certificates that are not complete: certmagic stores one's parts in a row.
 const maxParts = 10_000
+
+// maxWriting is how many certificates are written at once.
+const maxWriting = 8
 
 // Certmagic stores a certificate as a key, a chain and a description, in this order, and takes back the ones before
 // when one fails. Were each to replace a file, a full disk would leave a certificate without its key, and kill -9
@@ -62,7 +67,7 @@ func (s *Storage) storePart(site, key string, value []byte) error {
 			parts[path.Base(part)] = value
 		}
 	}
-	if err := s.replaceFolder(site, parts, time.Time{}); err != nil {
+	if err := s.replaceFolder(site, parts); err != nil {
 		return fmt.Errorf("%s: %w", site, err)
 	}
 	delete(s.parts, base+keyPart)
@@ -109,32 +114,87 @@ func (s *Storage) Site(site string) (parts map[string][]byte, kept time.Time, er
 	return parts, info.ModTime(), nil
 }
 
-// PutSite has parts, which are kept since a moment, take the place of all that is kept of a certificate, at one stroke. It is on
-// the disk when PutSite returns.
-func (s *Storage) PutSite(site string, parts map[string][]byte, kept time.Time) error {
-	if err := check(site); err != nil {
-		return s.explain(err)
-	}
-	for name, value := range parts {
-		if !slices.Contains(partsOf(site), name) || len(value) > maxValue {
-			return s.explain(fmt.Errorf("%s: %.100q with %d bytes is no part of a certificate", site, name, len(value)))
+// Kept is all that is kept of a certificate.
+type Kept struct {
+	Site  string
+	Parts map[string][]byte // by their names in the folder
+	Since time.Time
+}
+
+// PutSites has each of all take the place of what is kept of that certificate, at one stroke. They are on the disk when PutSites
+// returns. Many at a time cost little more than a few.
+func (s *Storage) PutSites(all []Kept) (err error) {
+	for _, k := range all {
+		if err := k.check(); err != nil {
+			return s.explain(err)
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.explain(s.replaceFolder(site, parts, kept))
+	folders := make([]string, len(all))
+	defer func() {
+		for _, folder := range folders {
+			_ = s.root.RemoveAll(folder) // what was at the site, when all went well
+		}
+	}()
+	var writing errgroup.Group
+	writing.SetLimit(maxWriting)
+	for i, k := range all {
+		folders[i] = path.Join(fresh, rand.Text())
+		writing.Go(func() error { return s.prepare(folders[i], k.Site, k.Parts, k.Since) })
+	}
+	if err := writing.Wait(); err != nil {
+		return s.explain(err)
+	}
+	if err := s.syncAll(); err != nil {
+		return s.explain(err)
+	}
+	above := make(map[string]bool)
+	for i, k := range all {
+		if err := s.exchange(folders[i], k.Site); err != nil {
+			return s.explain(err)
+		}
+		above[path.Dir(k.Site)] = true
+	}
+	for folder := range above {
+		err = errors.Join(err, s.sync(folder))
+	}
+	return s.explain(err)
 }
 
-// replaceFolder writes a folder beside, with what else is in the one at site, and has it take its place. When it is said since
-// when files are kept, they are all the parts that the certificate has.
-func (s *Storage) replaceFolder(site string, files map[string][]byte, kept time.Time) (err error) {
+func (k Kept) check() error {
+	if err := check(k.Site); err != nil {
+		return err
+	}
+	for name, value := range k.Parts {
+		if !slices.Contains(partsOf(k.Site), name) || len(value) > maxValue {
+			return fmt.Errorf("%s: %.100q with %d bytes is no part of a certificate", k.Site, name, len(value))
+		}
+	}
+	return nil
+}
+
+// replaceFolder writes a folder beside, with what else is in the one at site, and has it take its place.
+func (s *Storage) replaceFolder(site string, files map[string][]byte) error {
 	folder := path.Join(fresh, rand.Text())
 	defer func() { _ = s.root.RemoveAll(folder) }() // what was at site, when all went well
+	if err := s.prepare(folder, site, files, time.Time{}); err != nil {
+		return err
+	}
+	if err := errors.Join(s.sync(folder), s.exchange(folder, site)); err != nil {
+		return err
+	}
+	return s.sync(path.Dir(site))
+}
+
+// prepare writes files to a new folder, with what else is in the one at site. When it is said since when files are kept, they are all
+// the parts that the certificate has, and need not be on the disk yet.
+func (s *Storage) prepare(folder, site string, files map[string][]byte, kept time.Time) error {
 	if err := errors.Join(s.root.MkdirAll(folder, folderMode), s.root.MkdirAll(path.Dir(site), folderMode)); err != nil {
 		return err
 	}
 	for name, value := range files {
-		if err := s.write(path.Join(folder, name), value); err != nil {
+		if err := s.write(path.Join(folder, name), value, kept.IsZero()); err != nil {
 			return err
 		}
 		if kept.IsZero() {
@@ -158,10 +218,17 @@ func (s *Storage) replaceFolder(site string, files map[string][]byte, kept time.
 			return err
 		}
 	}
-	if err := errors.Join(s.sync(folder), s.exchange(folder, site)); err != nil {
+	return nil
+}
+
+// syncAll brings all that was written to the disk, at once: with as many files that is much quicker than one by one.
+func (s *Storage) syncAll() error {
+	f, err := s.root.Open(".")
+	if err != nil {
 		return err
 	}
-	return s.sync(path.Dir(site))
+	defer f.Close()
+	return os.NewSyscallError("syncfs", unix.Syncfs(int(f.Fd())))
 }
 
 // exchange has two folders take each other's place at one stroke; the second may be missing. Where the file system

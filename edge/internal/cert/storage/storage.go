@@ -135,7 +135,7 @@ func (s *Storage) replace(key string, value []byte) (err error) {
 			_ = s.root.Remove(name)
 		}
 	}()
-	if err := s.write(name, value); err != nil {
+	if err := s.write(name, value, true); err != nil {
 		return fmt.Errorf("%s: %w", key, err)
 	}
 	if err := s.root.Rename(name, key); err != nil {
@@ -144,13 +144,17 @@ func (s *Storage) replace(key string, value []byte) (err error) {
 	return s.sync(path.Dir(key))
 }
 
-func (s *Storage) write(name string, value []byte) error {
+// write makes a file, which is on the disk when write returns, or later.
+func (s *Storage) write(name string, value []byte, now bool) error {
 	f, err := s.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(value)
-	return errors.Join(err, f.Sync(), f.Close())
+	if now {
+		err = errors.Join(err, f.Sync())
+	}
+	return errors.Join(err, f.Close())
 }
 
 // sync brings the entries of a folder, and of those above it, to the disk.

@@ -253,7 +253,7 @@ func TestACertificateThatIsPutIsAllThatIsThere(t *testing.T) {
 		{"a.test.crt": []byte("c1"), "a.test.key": []byte("k1"), "a.test.json": []byte("j1")},
 		{"a.test.crt": []byte("c2"), "a.test.key": []byte("k2")},
 	} {
-		if err := s.PutSite(site, parts, kept); err != nil {
+		if err := s.PutSites([]Kept{{site, parts, kept}}); err != nil {
 			t.Fatal(err)
 		}
 		got, since, err := s.Site(site)
@@ -262,7 +262,7 @@ func TestACertificateThatIsPutIsAllThatIsThere(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"b.test.crt", "../a.test.crt", "a.test.txt"} {
-		if s.PutSite(site, map[string][]byte{name: nil}, kept) == nil {
+		if s.PutSites([]Kept{{site, map[string][]byte{name: nil}, kept}}) == nil {
 			t.Errorf("%s is a part", name)
 		}
 	}
