@@ -37,7 +37,8 @@ type Config struct {
 	// Files are the files that this configuration was read from, the main one first, named as in problems.
 	Files []string `yaml:"-"`
 
-	places places
+	places   places
+	withheld withheld
 }
 
 // Store says where all that lasts is kept.

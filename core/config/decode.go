@@ -13,6 +13,7 @@ type decoder struct {
 	expander *expander
 	grammar  grammar
 	places   places
+	withheld withheld
 	problems []Problem
 }
 
@@ -67,6 +68,9 @@ func (d *decoder) set(v reflect.Value, form form, text string) {
 
 // read expands a scalar and makes of it what the form wants. Its problem never shows a text that came from ${…}.
 func (d *decoder) read(n *node, form form, f field, path string) (any, bool) {
+	if form.secret {
+		d.withheld.add(n.place)
+	}
 	if n.kind != scalar || n.isNull() {
 		d.spoil(path, n.place, "%s should be %s, and is %s", f.name, form.wants, n.what())
 		return nil, false
@@ -337,6 +341,9 @@ func (d *decoder) known(n *node, s shape, f field, path string) map[string]*node
 func (d *decoder) unknown(key *node, s shape, f field, path string) {
 	if len(d.problems) == maxProblems {
 		return
+	}
+	if d.grammar.hasSecret(s) { // it may be a secret's, misspelled
+		d.withheld.add(key.place)
 	}
 	message := "unknown key " + quote(key.text)
 	if f.name != "" {

@@ -3,6 +3,7 @@ package config
 import (
 	"reflect"
 	"regexp"
+	"slices"
 )
 
 // A grammar is the language as far as it has been asked for: shapes and forms are made once each, and kept.
@@ -45,6 +46,14 @@ func (g grammar) form(t reflect.Type, is string) (form, bool) {
 	}
 	g.forms[key] = f
 	return f, true
+}
+
+// hasSecret reports whether one of the keys of a mapping is a secret's.
+func (g grammar) hasSecret(s shape) bool {
+	return slices.ContainsFunc(s.fields, func(f field) bool {
+		form, ok := g.form(f.typ, f.is)
+		return ok && form.secret
+	})
 }
 
 // hasShort reports whether an item of a list may be written as a scalar.

@@ -37,7 +37,7 @@ func Load(path string, env Env, checks ...func(*Config) []Problem) (*Config, []P
 	var doc document
 	l.value(root, reflect.ValueOf(&doc).Elem(), field{}, "")
 	c := &doc.Config
-	c.Files, c.places = l.files, l.places
+	c.Files, c.places, c.withheld = l.files, l.places, l.withheld
 	c.fillIn(env)
 
 	problems := l.problems
@@ -49,6 +49,9 @@ func Load(path string, env Env, checks ...func(*Config) []Problem) (*Config, []P
 		}
 	}
 	problems = sorted(problems, l.files)
+	for i, p := range problems {
+		problems[i] = l.withheld.from(p)
+	}
 	if Failed(problems) {
 		return nil, problems
 	}
@@ -103,7 +106,7 @@ type loader struct {
 
 func newLoader(env Env) *loader {
 	return &loader{
-		decoder: decoder{expander: &expander{env: env}, grammar: newGrammar(), places: places{}},
+		decoder: decoder{expander: &expander{env: env}, grammar: newGrammar(), places: places{}, withheld: withheld{}},
 		byPath:  map[string]bool{},
 	}
 }

@@ -51,6 +51,22 @@ type place struct {
 	bare      bool // the value is a secret that stands in the file as it is
 }
 
+// withheld are the lines that no message shows: a secret stands there as it is, or may do so.
+type withheld map[line]bool
+
+type line struct {
+	file string
+	line int
+}
+
+func (w withheld) add(at place) { w[line{at.file, at.line}] = true }
+
+// from returns the problem, without its line if that is withheld.
+func (w withheld) from(p Problem) Problem {
+	p.bare = p.bare || w[line{p.File, p.Line}]
+	return p
+}
+
 func (p place) problem(message string) Problem {
 	return Problem{File: p.file, Line: p.line, Col: p.col, Message: message, bare: p.bare}
 }
@@ -70,7 +86,7 @@ func (p place) show(value string) string {
 func (c *Config) Problem(message string, path ...any) Problem {
 	for n := len(path); n > 0; n-- {
 		if p, ok := c.places[pathKey(path[:n]...)]; ok {
-			return p.problem(message)
+			return c.withheld.from(p.problem(message))
 		}
 	}
 	p := Problem{Message: message}

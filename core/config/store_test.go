@@ -42,3 +42,21 @@ func TestAUserInTheFileIsWarnedOf(t *testing.T) {
 		t.Errorf("%v", problems)
 	}
 }
+
+func TestALineWithASecretIsNeverShown(t *testing.T) {
+	for _, text := range []string{
+		"store: {uri: mongodb://db1/edge, user: e, pasword: hunter2}", "store: {url: mongodb://edge:hunter2@db1/edge}", "store: {uri: mongodb://db1/edge, user: e, password: [hunter2]}",
+		"store: {uri: mongodb://db1/edge, password: hunter2}", "store: {uri: mongodb://db1/edge, user: 1, password: hunter2}", "store: mongodb://edge:hun?ter2@db1/edge", "store: {password: hunter2, uri: sqlte}",
+	} {
+		c, problems, _ := load(t, text+oneHost, Env{})
+		var shown strings.Builder
+		if err := Format(&shown, problems); err != nil || c != nil || strings.Contains(shown.String(), "ter2") {
+			t.Errorf("%s: %v\n%s", text, err, shown.String())
+		}
+	}
+	c, _, _ := load(t, "store: mongodb://edge:hunter2@db1/edge"+oneHost, Env{})
+	var shown strings.Builder
+	if err := Format(&shown, []Problem{c.Problem("moved", "store")}); err != nil || strings.Contains(shown.String(), "hunter2") {
+		t.Errorf("%v\n%s", err, shown.String())
+	}
+}

@@ -100,6 +100,7 @@ func specialForm(f form, is string) form {
 		f.parse = func(text string, _ *source) (any, error) { return parseHMAC(text) }
 	case "store":
 		f.wants, f.pattern, f.secret = "sqlite, or a URI such as mongodb://db1,db2,db3/edge or mongodb+srv://…", `^(sqlite|mongodb(\+srv)?://[^\s\x00-\x1f/?]+(/[^\s\x00-\x1f]*)?(\?[^\s\x00-\x1f]*)?)$`, true
+		f.parse = func(text string, _ *source) (any, error) { return parseStore(text) }
 	case "key":
 		f.wants, f.pattern, f.secret = "32 bytes in base64, as `openssl rand -base64 32` prints them", `^[A-Za-z0-9+/_-]{43}=?$`, true
 		f.parse = func(text string, _ *source) (any, error) { return parseKey(text) }
@@ -291,6 +292,14 @@ func parseHMAC(text string) (string, error) {
 	text = strings.TrimRight(text, "=")
 	if _, err := base64.RawURLEncoding.DecodeString(text); err != nil {
 		return "", errors.New("letters of it are missing")
+	}
+	return text, nil
+}
+
+// parseStore refuses a URI of which a part of the password would be taken for options, and shown.
+func parseStore(text string) (string, error) {
+	if _, options, _ := strings.Cut(text, "?"); strings.Contains(options, "@") {
+		return "", errors.New("a ? in a user or password is written %3F, and a @ among the options %40")
 	}
 	return text, nil
 }
