@@ -203,7 +203,7 @@ func TestAHostThatIsKilledWhileItStoresTheLocalCALeavesOneRootOrNone(t *testing.
 		h.open(Sharing{Store: &dying{Store: m, after: after}, Key: bytes.Repeat([]byte{7}, 32)})
 		func() {
 			defer func() {
-				if recover() != errDied { //nolint:errorlint // it is that very value
+				if recover() != errDied {
 					t.Error("not killed")
 				}
 			}()
