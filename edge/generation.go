@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"crypto/hkdf"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -125,6 +127,14 @@ func (a liveActions) Forward(weights map[string]int) (exchange.Handler, error) {
 }
 
 func (a liveActions) Draining() bool { return a.server.draining.Load() }
+
+// stickinessKey seals the cookies that bring visitors back to their target. Hosts that share a key have one.
+func stickinessKey(cfg *config.Config) ([]byte, error) {
+	if cfg.Store.Key != "" {
+		return hkdf.Key(sha256.New, []byte(cfg.Store.Key), nil, "stickiness", 32)
+	}
+	return secret(filepath.Join(cfg.DataDir, "keys", "stickiness"), 32)
+}
 
 // secret returns the n random bytes in a file that only we may read, made the first time.
 func secret(name string, n int) ([]byte, error) {

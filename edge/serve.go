@@ -79,7 +79,7 @@ func newServer(ctx context.Context, path string, cfg *config.Config, stdout io.W
 	if s.listeners, err = listen.Open(cfg.Listen, inherited); err != nil {
 		return s, err
 	}
-	cookieKey, err := secret(filepath.Join(cfg.DataDir, "keys", "stickiness"), 32)
+	cookieKey, err := stickinessKey(cfg)
 	if err != nil {
 		return s, err
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/onehost/edge/core/config"
 	"github.com/onehost/edge/core/store/mongodb/mongodbtest"
 	"github.com/onehost/edge/edge/internal/cert/acmetest"
 )
@@ -118,4 +119,21 @@ func TestTwoEdgesOnOneReplicaSet(t *testing.T) {
 	}
 	set.Members()[0].Restart(t)
 	await(t, "the store is used again", func() bool { return again.Status().Store.Ready && second.Status().Store.Ready })
+}
+
+func TestHostsWithOneKeySealCookiesWithOneKey(t *testing.T) {
+	keyOf := func(key string) string {
+		got, err := stickinessKey(&config.Config{DataDir: t.TempDir(), Store: config.Store{Key: key}})
+		if err != nil || len(got) != 32 {
+			t.Fatal(got, err)
+		}
+		return string(got)
+	}
+	one, other := strings.Repeat("a", 32), strings.Repeat("b", 32)
+	if keyOf(one) != keyOf(one) || keyOf(one) == keyOf(other) || keyOf(one) == one {
+		t.Error("the key is not that of the hosts")
+	}
+	if keyOf("") == keyOf("") {
+		t.Error("hosts without a key have the same")
+	}
 }

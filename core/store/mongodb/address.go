@@ -3,12 +3,15 @@ package mongodb
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/x/mongo/driver/connstring"
 
 	"github.com/onehost/edge/core/fault"
 )
@@ -122,6 +125,13 @@ func checkQuery(query string) error {
 		case "w", "journal", "j", "readconcernlevel", "readpreference", "retrywrites", "retryreads", "wtimeoutms", "loadbalanced":
 			return fmt.Errorf("the option %s=%.40s in the URI of the store is not edge's users' to choose: leave it out: %w", name, v[0], fault.Invalid)
 		}
+	}
+	parsed, err := connstring.Parse("mongodb://host/?" + query)
+	if err != nil {
+		return nil //nolint:nilerr // what is wrong in an option the driver says of the whole URI
+	}
+	for _, name := range slices.Sorted(maps.Keys(parsed.UnknownOptions)) {
+		return fmt.Errorf("%.40q in the URI of the store is no option: %w", name, fault.Invalid)
 	}
 	return nil
 }

@@ -12,7 +12,7 @@ func TestAURIThatCanNotBeMeantIsRefusedWithoutItsPassword(t *testing.T) {
 	for _, o := range []Options{
 		{}, {URI: "localhost"}, {URI: "http://localhost"}, {URI: "mongodb://"}, {URI: "mongodb:///edge"}, {URI: "mongodb://u:s3cret@"}, {URI: "mongodb://u:s3cret@:0"},
 		{URI: "mongodb://u:s3cret@host:port/"}, {URI: "mongodb://u:s3cret:x@host/"}, {URI: "mongodb://u:s3cret%zz@host/"}, {URI: "mongodb://u:a/s3cret@host/"},
-		{URI: "mongodb://u:s3cret@host/a.b"}, {URI: "mongodb://u:s3cret@host/admin"}, {URI: "mongodb://u:s3cret@host/?w=1"}, {URI: "mongodb://u:s3cret@host/?readPreference=nearest"},
+		{URI: "mongodb://u:s3cret@host/a.b"}, {URI: "mongodb://u:s3cret@host/admin"}, {URI: "mongodb://u:s3cret@host/?w=1"}, {URI: "mongodb://u:s3cret@host/?retryWrite=true"}, {URI: "mongodb://u:s3cret@host/?readPreference=nearest"},
 		{URI: "mongodb://u:s3cret@host/?authMechanism=NONE"}, {URI: "mongodb://u:s3cret@host/?tls=maybe"}, {URI: "mongodb+srv://u:s3cret@a,b/"}, {URI: "mongodb+srv://u:s3cret@a:1/"},
 		{URI: "mongodb://host", Password: "s3cret"}, {URI: "mongodb://host/?tls=true&tlsCAFile=/nowhere/ca.pem", User: "u", Password: "s3cret"},
 		{URI: "mongodb://host/" + strings.Repeat("a", 51)}, {URI: "mongodb://host/Admin"}, {URI: "mongodb://host/edge_private"}, {URI: "mongodb://host/edge_FUNCTIONS?tls=true"},
