@@ -69,9 +69,9 @@ func (s *Store) explainDisk(code sqlite3.ErrorCode, err error) error {
 	why := probe(s.path)
 	switch {
 	case code == sqlite3.FULL || errors.Is(why, syscall.ENOSPC) || errors.Is(why, syscall.EDQUOT):
-		return fmt.Errorf("%s: the disk is full: make space, and it goes on by itself; nothing that was acknowledged is lost: %w: %w", s.path, fault.Unavailable, err)
+		return errFull(s.path, err)
 	case errors.Is(why, syscall.EROFS):
-		return fmt.Errorf("%s: the disk is read-only: see the kernel's log, and mount it to be written to: %w", s.path, err)
+		return errReadOnly(s.path, err)
 	case errors.Is(why, os.ErrPermission):
 		return fmt.Errorf("%s: edge has to be allowed to read and write this file, those beside it that end in -wal and -shm, and their folder: %w: %w", s.path, why, err)
 	case why != nil:
@@ -97,7 +97,7 @@ func probe(path string) error {
 	_, err = f.Write(make([]byte, 64<<10))
 	err = errors.Join(err, f.Sync(), f.Close())
 	var disk unix.Statfs_t
-	if err == nil && unix.Statfs(filepath.Dir(path), &disk) == nil && disk.Bavail < 256 {
+	if err == nil && unix.Statfs(filepath.Dir(path), &disk) == nil && full(disk) {
 		return syscall.ENOSPC
 	}
 	return err

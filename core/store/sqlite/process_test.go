@@ -170,6 +170,9 @@ func TestAProcessThatWaitsForAnothersTransactionSaysSo(t *testing.T) {
 	if _, err := s.Get(t.Context(), "a", "7"); err != nil {
 		t.Errorf("a read waits: %v", err)
 	}
+	if err := s.Ready(ctx); fault.CodeOf(err) != fault.Unavailable {
+		t.Errorf("it is ready, which it can't know: %v", err)
+	}
 	done := make(chan error)
 	go func() {
 		_, err := s.Apply(t.Context(), insert("a", "x"))
@@ -180,6 +183,26 @@ func TestAProcessThatWaitsForAnothersTransactionSaysSo(t *testing.T) {
 	}
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+func TestAStoreIsFoundReadyWithoutAWrite(t *testing.T) {
+	s := open(t, filled(t))
+	before := s.commits.Load()
+	for range 3 {
+		if err := s.Ready(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	if n := s.commits.Load() - before; n != 0 {
+		t.Errorf("%d writes", n)
+	}
+	s.ailing.Store(true)
+	if err := errors.Join(s.Ready(t.Context()), s.Ready(t.Context())); err != nil {
+		t.Error(err)
+	}
+	if n := s.commits.Load() - before; n != 1 {
+		t.Errorf("%d writes to find that it has recovered", n)
 	}
 }
 
@@ -216,6 +239,8 @@ func onFullDisk() {
 		_, err = s.Apply(ctx, big(fmt.Sprint(kept)))
 	}
 	kept--
+	expect(s.ailing.Load(), "the next Ready tries to write")
+	expect(fault.CodeOf(s.Ready(ctx)) == fault.Unavailable, "ready")
 	expect(fault.CodeOf(err) == fault.Unavailable && strings.Contains(err.Error(), "the disk is full"), err)
 	for range 3 {
 		_, err = s.Apply(ctx, big("more"))
@@ -226,8 +251,12 @@ func onFullDisk() {
 	expect(s.Ensure(ctx, store.Collection{Name: "a", Indexes: []store.Index{{Fields: []string{"u"}, Unique: true}}, Feed: time.Hour}) == nil, "nothing is new")
 	err = syscall.Mount("tmpfs", "disk", "tmpfs", syscall.MS_REMOUNT, "size=60m")
 	expect(err == nil, "remount", err)
+	expect(s.Ready(ctx) == nil && !s.ailing.Load(), "ready by itself", s.Ready(ctx))
 	_, err = s.Apply(ctx, big("after"))
 	expect(err == nil, "it goes on", err)
+	err = os.WriteFile("disk/other", make([]byte, 59<<20), 0o600)
+	expect(err != nil && fault.CodeOf(s.Ready(ctx)) == fault.Unavailable, "another has filled the disk", err, s.Ready(ctx))
+	expect(os.Remove("disk/other") == nil && s.Ready(ctx) == nil, "and made space")
 	n, err = s.Count(ctx, "a", nil)
 	expect(n == kept+1 && err == nil && s.Ready(ctx) == nil && s.Check(ctx) == nil, n, kept, err, s.Check(ctx))
 	expect(s.Close() == nil, "close")

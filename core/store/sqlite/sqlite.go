@@ -37,6 +37,7 @@ type Store struct {
 	writer  *conn         // nil: to be opened
 	written *catalog      // what the writer knows; nil: to be read
 	commits atomic.Int64
+	ailing  atomic.Bool // whether nothing could be written when it was last tried
 
 	readers chan *conn              // nil: to be opened
 	catalog atomic.Pointer[catalog] // the newest that is known
@@ -133,15 +134,6 @@ func (s *Store) Close() error {
 		}
 	})
 	return err
-}
-
-// Ready implements [store.Store]. It writes, and waits for the disk: that a disk is full shows in no other way.
-func (s *Store) Ready(ctx context.Context) error {
-	ctx, cancel := bounded(ctx)
-	defer cancel()
-	return s.submit(ctx, 0, func(t *tx) error {
-		return t.conn.exec(ctx, "UPDATE _state SET checked=?", t.now.UnixMilli())
-	})
 }
 
 // news wakes those who wait for something to happen.

@@ -92,6 +92,7 @@ func (s *Store) lead(c *call) error {
 	}
 	if err := s.begin(c.ctx); err != nil {
 		c.taken.Store(true)
+		s.note(err)
 		return s.explain(err)
 	}
 	calls := s.waiting()
@@ -177,6 +178,7 @@ func (s *Store) carryOut(calls []*call) {
 		return
 	}
 	s.rollback()
+	s.note(err)
 	if len(calls) == 1 {
 		calls[0].err = s.explain(err)
 		return
@@ -185,6 +187,7 @@ func (s *Store) carryOut(calls []*call) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		c.err = nil
 		if err := s.begin(ctx); err != nil {
+			s.note(err)
 			c.err = s.explain(err)
 		} else {
 			s.carryOut([]*call{c})
@@ -199,7 +202,9 @@ func (s *Store) attempt(calls []*call) error {
 	ok := 0
 	for _, c := range calls {
 		t.ctx = c.ctx
-		c.err = s.explain(t.carryOut(c))
+		err := t.carryOut(c)
+		s.note(err)
+		c.err = s.explain(err)
 		if !s.writer.inTransaction() {
 			return c.err
 		}
@@ -215,6 +220,7 @@ func (s *Store) attempt(calls []*call) error {
 		return err
 	}
 	s.commits.Add(1)
+	s.ailing.Store(false)
 	if t.ensured {
 		s.written = s.learn(&t.catalog)
 	}
