@@ -20,6 +20,7 @@ const (
 
 // conn is one connection to the file. It belongs to one goroutine at a time. Only here is the driver known, and in faults.go its codes.
 type conn struct {
+	path       string
 	db         *sqlite3.Conn
 	statements map[string]*statement
 	uses       uint64
@@ -47,7 +48,7 @@ func connect(ctx context.Context, path string) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{db: db, statements: make(map[string]*statement)}
+	c := &conn{path: path, db: db, statements: make(map[string]*statement)}
 	for _, pragma := range []string{"busy_timeout=5000", "synchronous=FULL", "cache_size=-1024", "foreign_keys=OFF", "trusted_schema=OFF", "journal_size_limit=67108864"} {
 		if err := c.exec(ctx, "PRAGMA "+pragma); err != nil {
 			_ = c.close()

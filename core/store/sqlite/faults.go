@@ -56,7 +56,7 @@ func (s *Store) explain(err error) error {
 	case sqlite3.CORRUPT:
 		return fmt.Errorf("%s is damaged: stop edge, keep a copy of the file and of the -wal beside it, see what edge store check says, and put the last backup in its place: %w", s.path, err)
 	case sqlite3.NOTADB:
-		return fmt.Errorf("%s is no store, or its beginning is damaged: have store.file name another file, or put the last backup in its place: %w", s.path, err)
+		return fmt.Errorf("%s is no store, or its beginning is damaged: put the last backup in its place, or move it away to begin anew: %w", s.path, err)
 	}
 	if isDisk(err) {
 		return s.explainDisk(code, err)

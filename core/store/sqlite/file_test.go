@@ -95,7 +95,7 @@ func TestAForeignFileIsRefusedAndLeftAsItIs(t *testing.T) {
 			if err == nil {
 				_ = s.Close()
 			}
-			if err == nil || !strings.Contains(err.Error(), test.want) || fault.CodeOf(err) != "" {
+			if err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), path) || fault.CodeOf(err) != "" {
 				t.Errorf("%v, want %s", err, test.want)
 			}
 			if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {

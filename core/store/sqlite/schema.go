@@ -80,11 +80,11 @@ func identify(ctx context.Context, c *conn) (int64, error) {
 	case owner == 0 && at == 0 && tables == 0:
 		return 0, nil
 	case owner != application:
-		return 0, fmt.Errorf("the file is a database of another program (application_id %#x, %d tables and indexes): have store.file name another one", owner, tables)
+		return 0, fmt.Errorf("%s is a database of another program (application_id %#x, %d tables and indexes): move it away, and edge makes its own", c.path, owner, tables)
 	case at > version:
-		return 0, fmt.Errorf("the file was written by a newer edge: its schema is %d, and this one knows %d: run that edge, or go back to a backup of before", at, version)
+		return 0, fmt.Errorf("%s was written by a newer edge: its schema is %d, and this one knows %d: run that edge, or go back to a backup of before", c.path, at, version)
 	case at < 1:
-		return 0, fmt.Errorf("the beginning of the file is damaged: its schema is %d: put the last backup in its place", at)
+		return 0, fmt.Errorf("the beginning of %s is damaged: its schema is %d: put the last backup in its place", c.path, at)
 	}
 	return at, nil
 }
@@ -101,7 +101,7 @@ func writeAhead(ctx context.Context, c *conn) error {
 			return err
 		}
 		if err == nil && mode != "wal" {
-			return fmt.Errorf("the disk can't hold a store: it has no shared memory or locks (journal_mode is %s)", mode)
+			return fmt.Errorf("the disk of %s can't hold a store: it has no shared memory or locks (journal_mode is %s)", c.path, mode)
 		}
 	}
 	if full, err := c.number(ctx, "PRAGMA synchronous"); err != nil || full != 2 {
