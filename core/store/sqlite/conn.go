@@ -21,6 +21,7 @@ const (
 // conn is one connection to the file. It belongs to one goroutine at a time. Only here is the driver known, and in faults.go its codes.
 type conn struct {
 	path       string
+	shared     bool // whether the -shm was made for it
 	db         *sqlite3.Conn
 	statements map[string]*statement
 	uses       uint64
@@ -32,32 +33,43 @@ type statement struct {
 	used uint64
 }
 
-// connect opens the file, which has to be there. A page cache of 1 MiB is what a small host can give to each connection; what else is
-// read often is in the kernel's cache.
-func connect(ctx context.Context, path string) (*conn, error) {
+// connect opens the file, which has to be there.
+func connect(ctx context.Context, path string) (*conn, error) { return connectAs(ctx, path, false) }
+
+// connectAs opens a file that may be immutable: nothing changes it meanwhile, and no lock or log is looked for. A page cache of 1 MiB is what a
+// small host can give to each connection; what else is read often is in the kernel's cache.
+func connectAs(ctx context.Context, path string, immutable bool) (*conn, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
 	}
-	// SQLite makes the -shm file for all to read, and modeof gives the -wal file the rights of the file itself.
-	if f, err := os.OpenFile(path+"-shm", os.O_RDWR|os.O_CREATE, 0o600); err == nil {
-		_ = f.Close()
+	query := url.Values{"modeof": {path}, "mode": {"rw"}}
+	shared := false
+	if immutable {
+		query = url.Values{"mode": {"ro"}, "immutable": {"1"}}
+	} else if isWrittenAhead(path) {
+		shared = share(path)
 	}
-	uri := url.URL{Scheme: "file", Path: path, RawQuery: url.Values{"modeof": {path}, "mode": {"rw"}}.Encode()}
+	uri := url.URL{Scheme: "file", Path: path, RawQuery: query.Encode()}
 	db, err := sqlite3.OpenContext(sqlite3.WithMaxMemory(ctx, maxMemory), uri.String())
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{path: path, db: db, statements: make(map[string]*statement)}
+	c := &conn{path: path, shared: shared, db: db, statements: make(map[string]*statement)}
 	for _, pragma := range []string{"busy_timeout=5000", "synchronous=FULL", "cache_size=-1024", "foreign_keys=OFF", "trusted_schema=OFF", "journal_size_limit=67108864"} {
 		if err := c.exec(ctx, "PRAGMA "+pragma); err != nil {
-			_ = c.close()
-			return nil, err
+			return nil, c.abandon(err)
 		}
 	}
 	if err := db.CreateFunction("has_text", 3, sqlite3.DETERMINISTIC, hasText); err != nil {
-		_ = c.close()
-		return nil, err
+		return nil, c.abandon(err)
+	}
+	if os.Geteuid() == 0 && !immutable {
+		_, err := c.number(ctx, "SELECT count(*) FROM sqlite_schema") // makes the -wal
+		give(path+"-wal", path)
+		if err != nil {
+			return nil, c.abandon(err)
+		}
 	}
 	return c, nil
 }

@@ -40,6 +40,9 @@ func (col *collection) conflict(err error, making string) error {
 
 // explain gives what SQLite says a code and words that say what to do. Other errors stay as they are.
 func (s *Store) explain(err error) error {
+	if isFull(err) && fault.CodeOf(err) == "" {
+		return errFull(s.path, err)
+	}
 	var code sqlite3.ErrorCode
 	if err == nil || fault.CodeOf(err) != "" || !errors.As(err, &code) {
 		return err

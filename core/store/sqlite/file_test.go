@@ -3,12 +3,15 @@ package sqlite
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -74,6 +77,7 @@ func TestAForeignFileIsRefusedAndLeftAsItIs(t *testing.T) {
 		}, "a database of another program"},
 		"a newer edge's": {func(path string) error { return change(path, fmt.Sprintf("PRAGMA user_version=%d", version+1)) }, "written by a newer edge"},
 		"garbage":        {func(path string) error { return os.WriteFile(path, bytes.Repeat([]byte("garbage "), 1000), 0o600) }, "is no store"},
+		"empty":          {func(path string) error { return os.Truncate(path, 0) }, "is empty"},
 		"cut off":        {func(path string) error { return os.Truncate(path, 5000) }, "is damaged"},
 		"a folder": {func(path string) error {
 			return os.Rename(path, filepath.Join(filepath.Dir(path), "other"))
@@ -101,8 +105,100 @@ func TestAForeignFileIsRefusedAndLeftAsItIs(t *testing.T) {
 			if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
 				t.Error("the file has been changed")
 			}
+			if left, _ := filepath.Glob(path + "-*"); len(left) > 0 {
+				t.Errorf("it has left %q", left)
+			}
 		})
 	}
+}
+
+func TestALogWithoutItsFileIsNotMixedWithANewOne(t *testing.T) {
+	path := filled(t)
+	if err := errors.Join(os.Remove(path), os.WriteFile(path+"-wal", []byte("log"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(t.Context(), path, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "is missing") {
+		t.Error(err)
+	}
+	if err := os.Remove(path + "-wal"); err != nil {
+		t.Fatal(err)
+	}
+	open(t, path)
+}
+
+func TestManyMakeTheFileAtOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "data", "store.db")
+	var all sync.WaitGroup
+	for i := range 4 {
+		all.Go(func() {
+			s, err := Open(t.Context(), path, slog.New(slog.DiscardHandler))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_, err = s.Apply(t.Context(), insert("a", fmt.Sprint(i)))
+			if fault.CodeOf(err) == fault.Invalid {
+				err = s.Ensure(t.Context(), store.Collection{Name: "a"})
+			}
+			if err = errors.Join(err, s.Close()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if left, err := os.ReadDir(filepath.Dir(path)); err != nil || len(left) != 1 {
+		t.Errorf("there are %v, %v", left, err)
+	}
+}
+
+func TestWhatRootMakesBelongsToTheOwnerOfTheStore(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("SKIPPED: only root may give files away")
+	}
+	folder := t.TempDir()
+	if err := os.Chown(folder, 12345, 23456); err != nil {
+		t.Skip("SKIPPED: this root may not give files away: ", err)
+	}
+	path := filepath.Join(folder, "store.db")
+	owned := func(when string, uid uint32) {
+		files, _ := filepath.Glob(path + "*")
+		if len(files) != 3 {
+			t.Errorf("%s: there are %q", when, files)
+		}
+		for _, name := range files {
+			info, err := os.Stat(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if is := info.Sys().(*syscall.Stat_t); is.Uid != uid || is.Gid != 23456 {
+				t.Errorf("%s: %s belongs to %d:%d", when, name, is.Uid, is.Gid)
+			}
+		}
+	}
+	s := open(t, path)
+	owned("made", 12345)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chown(path, 54321, 23456); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, path)
+	owned("opened", 54321)
+	if err := s.Ensure(t.Context(), store.Collection{Name: "a"}); err != nil {
+		t.Fatal(err)
+	}
+	for range cap(s.readers) { // the last connection removes the log
+		if c := <-s.readers; c != nil {
+			_ = c.close()
+		}
+		s.readers <- nil
+	}
+	s.renew()
+	if _, err := s.Apply(t.Context(), insert("a", "1")); err != nil {
+		t.Fatal(err)
+	}
+	owned("made anew", 54321)
 }
 
 // change carries out statements on a file that nobody else has open.

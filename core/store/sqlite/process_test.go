@@ -260,6 +260,44 @@ func onFullDisk() {
 	n, err = s.Count(ctx, "a", nil)
 	expect(n == kept+1 && err == nil && s.Ready(ctx) == nil && s.Check(ctx) == nil, n, kept, err, s.Check(ctx))
 	expect(s.Close() == nil, "close")
+	openOnFullDisk(kept + 1)
+}
+
+func openOnFullDisk(kept int) {
+	ctx := context.Background()
+	expect(os.WriteFile("disk/other", make([]byte, 60<<20), 0o600) != nil, "the disk is not full")
+	s := openHereOn("disk/store.db")
+	n, err := s.Count(ctx, "a", nil)
+	expect(n == kept && err == nil, "what is there can be read", n, kept, err)
+	_, err = s.Apply(ctx, insert("a", "x"))
+	expect(fault.CodeOf(err) == fault.Unavailable && strings.Contains(err.Error(), "the disk is full"), err)
+	none := openHereOn("disk/data/none.db")
+	err = none.Ensure(ctx, store.Collection{Name: "b"})
+	expect(fault.CodeOf(err) == fault.Unavailable, "there is no file", err)
+	_, err = none.Get(ctx, "b", "x")
+	expect(fault.CodeOf(err) == fault.Unavailable, "there is no file", err)
+	expect(os.Remove("disk/other") == nil, "remove")
+	for collection, s := range map[string]*Store{"a": s, "b": none} {
+		expect(s.Ready(ctx) == nil, "ready by itself", s.Ready(ctx))
+		_, err = s.Apply(ctx, insert(collection, "x"))
+		expect(err == nil, err)
+		n, err := s.Count(ctx, collection, nil)
+		expect(n == 1 || n == kept+1 && err == nil, n, err)
+		expect(s.Check(ctx) == nil && s.Close() == nil, "close")
+	}
+	expect(os.WriteFile("disk/other", make([]byte, 60<<20), 0o600) != nil, "the disk is not full")
+	expect(os.Truncate("disk/store.db", 5000) == nil, "truncate")
+	_, err = Open(ctx, "disk/store.db", slog.Default())
+	expect(err != nil && fault.CodeOf(err) == "", "damaged, on a full disk", err)
+}
+
+// openHereOn opens a store on a full disk.
+func openHereOn(path string) *Store {
+	s, err := Open(context.Background(), path, slog.Default())
+	expect(err == nil, err)
+	err = s.Ready(context.Background())
+	expect(fault.CodeOf(err) == fault.Unavailable && strings.Contains(err.Error(), "the disk is full"), err)
+	return s
 }
 
 func TestAReadOnlyDiskIsSaidToBeOne(t *testing.T) { withOwnMounts(t, "read-only disk") }

@@ -42,6 +42,9 @@ func (s *Store) read(ctx context.Context, do func(*conn) error) error {
 	}()
 	if c == nil {
 		opened, err := s.reader(ctx)
+		if isFull(err) && !s.opened.Load() {
+			return s.explain(s.readFrozen(ctx, do))
+		}
 		if err != nil {
 			return s.explain(err)
 		}
@@ -53,6 +56,11 @@ func (s *Store) read(ctx context.Context, do func(*conn) error) error {
 }
 
 func (s *Store) reader(ctx context.Context) (*conn, error) {
+	if !s.opened.Load() {
+		if err := s.submit(ctx, 0, func(*tx) error { return nil }); err != nil {
+			return nil, err
+		}
+	}
 	c, err := connect(ctx, s.path)
 	if err != nil {
 		return nil, err

@@ -58,7 +58,13 @@ func full(disk unix.Statfs_t) bool {
 	return disk.Blocks > 0 && disk.Bavail*uint64(disk.Bsize) < scarce
 }
 
+// isFull reports whether an error is errFull's, or what the system says of a full disk.
+func isFull(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
+
 func errFull(path string, err error) error {
+	if !isFull(err) {
+		err = fmt.Errorf("%w: %w", syscall.ENOSPC, err)
+	}
 	return fmt.Errorf("%s: the disk is full: make space, and it goes on by itself; nothing that was acknowledged is lost: %w: %w", path, fault.Unavailable, err)
 }
 
@@ -68,7 +74,7 @@ func errReadOnly(path string, err error) error {
 
 // note keeps whether nothing could be written, for a reason that lies in the disk, the file's rights or another process.
 func (s *Store) note(err error) {
-	if isDisk(err) || isBusy(err) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+	if isDisk(err) || isBusy(err) || isFull(err) {
 		s.ailing.Store(true)
 	}
 }

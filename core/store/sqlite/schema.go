@@ -29,9 +29,11 @@ func prepare(ctx context.Context, c *conn) error {
 	if err != nil {
 		return err
 	}
+	c.shared = share(c.path) || c.shared
 	if err := writeAhead(ctx, c); err != nil {
 		return err
 	}
+	give(c.path+"-wal", c.path)
 	if at == version {
 		return nil
 	}

@@ -15,9 +15,7 @@ package sqlite
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"runtime"
 	"sync"
@@ -35,6 +33,7 @@ type Store struct {
 	queue   chan *call
 	turn    chan struct{} // holds one: who has put it in has the writer
 	writer  *conn         // nil: to be opened
+	opened  atomic.Bool   // whether it ever was
 	written *catalog      // what the writer knows; nil: to be read
 	commits atomic.Int64
 	ailing  atomic.Bool // whether nothing could be written when it was last tried
@@ -53,7 +52,8 @@ type Store struct {
 var _ store.Store = (*Store)(nil)
 
 // Open opens the store that path has, and makes it, with its folder, when there is none. Only this user may read what it makes. A file that is
-// something else, damaged, or of a newer edge is refused and left as it is.
+// something else, damaged, or of a newer edge is refused and left as it is. On a full disk the store is opened and not ready: what can be read is,
+// the rest is unavailable until there is space.
 func Open(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -75,45 +75,38 @@ func Open(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
 	}
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	if err := makeFile(path); err != nil {
-		return nil, err
+	s.catalog.Store(&catalog{version: -1})
+	err = s.explain(s.open(ctx))
+	if err == nil {
+		_, err = s.reload(ctx)
 	}
-	if err := s.open(ctx); err != nil {
-		return nil, s.explain(err)
+	if isFull(err) {
+		s.ailing.Store(true)
+		return s, nil
 	}
-	if _, err := s.reload(ctx); err != nil {
+	if err != nil {
 		_ = s.Close()
 		return nil, err
 	}
 	return s, nil
 }
 
-// makeFile makes an empty file, which is a database without tables, and its folder.
-func makeFile(path string) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("the folder of the store: %w", err)
-	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, os.ErrExist) {
-		f, err = os.OpenFile(path, os.O_RDWR, 0)
-	}
-	if err != nil {
-		return fmt.Errorf("the store can't be opened for reading and writing: %w", err)
-	}
-	return f.Close()
-}
-
 // open opens the writer. Its caller has the turn, or the only reference to the store.
 func (s *Store) open(ctx context.Context) error {
+	if !s.opened.Load() {
+		if err := provide(ctx, s.path); err != nil {
+			return err
+		}
+	}
 	c, err := connect(ctx, s.path)
 	if err != nil {
 		return err
 	}
 	if err := prepare(ctx, c); err != nil {
-		_ = c.close()
-		return err
+		return c.abandon(err)
 	}
 	s.writer = c
+	s.opened.Store(true)
 	return nil
 }
 
