@@ -25,13 +25,19 @@ func (s *Store) Check(ctx context.Context) error {
 	}
 	defer func() { _ = c.close() }()
 	var findings []error
+	more := 0
 	found := func(err error) {
 		if len(findings) < maxFindings {
 			findings = append(findings, err)
+		} else {
+			more++
 		}
 	}
-	if err := checkAll(ctx, c, found); err != nil {
+	if err := s.checkAll(ctx, c, found); err != nil {
 		found(s.explain(err))
+	}
+	if more > 0 {
+		findings = append(findings, fmt.Errorf("and %d more", more))
 	}
 	if len(findings) > 0 {
 		return fmt.Errorf("%s: %w", s.path, errors.Join(findings...))
@@ -39,32 +45,49 @@ func (s *Store) Check(ctx context.Context) error {
 	return nil
 }
 
-func checkAll(ctx context.Context, c *conn, found func(error)) error {
+// checkAll goes on after what it finds, unless the time is over or nothing is known of the collections.
+func (s *Store) checkAll(ctx context.Context, c *conn, found func(error)) error {
 	if err := c.exec(ctx, "BEGIN"); err != nil {
 		return err
 	}
-	err := c.rows(ctx, fmt.Sprintf("PRAGMA integrity_check(%d)", maxFindings), nil, func(r row) error {
-		if text := r.text(0); text != "ok" {
-			found(errors.New(text))
+	unfinished := checkFile(ctx, c, "integrity_check", found)
+	if unfinished != nil && ctx.Err() == nil {
+		if err := checkFile(ctx, c, "quick_check", found); err != nil { // it doesn't compute what is in indexes
+			found(s.explain(err))
 		}
-		return nil
-	})
-	if err != nil {
-		return err
 	}
 	known, err := described(ctx, c)
 	if err != nil {
 		return err
 	}
+	bad := 0
 	for _, name := range slices.Sorted(maps.Keys(known.collections)) {
-		if err := checkIndexes(ctx, c, known.collections[name], found); err != nil {
+		col := known.collections[name]
+		err := checkDocuments(ctx, c, col, func(err error) { bad++; found(err) })
+		if ctx.Err() != nil {
 			return err
 		}
-		if err := checkDocuments(ctx, c, known.collections[name], found); err != nil {
-			return err
+		if err = errors.Join(err, checkIndexes(ctx, c, col, found)); err != nil {
+			found(fmt.Errorf("%s: %w", name, s.explain(err)))
 		}
 	}
+	switch {
+	case unfinished != nil && bad > 0:
+		found(errors.New("the indexes could not be compared with such documents: put those right, and check again"))
+	case unfinished != nil:
+		found(s.explain(unfinished))
+	}
 	return nil
+}
+
+// checkFile has SQLite check the file. An error is why it did not come to the end.
+func checkFile(ctx context.Context, c *conn, how string, found func(error)) error {
+	return c.rows(ctx, fmt.Sprintf("PRAGMA %s(%d)", how, maxFindings), nil, func(r row) error {
+		if text := r.text(0); text != "ok" {
+			found(errors.New(text))
+		}
+		return nil
+	})
 }
 
 func checkIndexes(ctx context.Context, c *conn, col *collection, found func(error)) error {

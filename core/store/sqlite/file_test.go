@@ -246,6 +246,35 @@ func TestCheckFindsDamage(t *testing.T) {
 	}
 }
 
+func TestCheckNamesEveryDocumentThatIsNone(t *testing.T) {
+	path := filled(t)
+	// As the damage of a disk would be: the text is changed where it is.
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken := 0
+	for _, id := range []string{"7", "8", "499"} {
+		text := []byte(fmt.Sprintf(`"n":%s,`, id))
+		for at := bytes.Index(raw, text); at >= 0; at = bytes.Index(raw, text) {
+			raw[at+3] = '#'
+			broken++
+		}
+	}
+	if err := os.WriteFile(path, raw, 0o600); err != nil || broken < 3 {
+		t.Fatal(broken, err)
+	}
+	err = open(t, path).Check(t.Context())
+	for _, want := range []string{`a: document "7" is damaged`, `a: document "8" is damaged`, `a: document "499" is damaged`, "check again"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Check doesn't say %s: %v", want, err)
+		}
+	}
+	if err != nil && strings.Contains(err.Error(), "logic error") {
+		t.Error(err)
+	}
+}
+
 func TestEnsureMakesAnIndexAnewThatSomebodyHasDropped(t *testing.T) {
 	path := filled(t)
 	if err := change(path, `DROP INDEX "a(n)"`); err != nil {
