@@ -188,11 +188,8 @@ func TestWhatRootMakesBelongsToTheOwnerOfTheStore(t *testing.T) {
 	if err := s.Ensure(t.Context(), store.Collection{Name: "a"}); err != nil {
 		t.Fatal(err)
 	}
-	for range cap(s.readers) { // the last connection removes the log
-		if c := <-s.readers; c != nil {
-			_ = c.close()
-		}
-		s.readers <- nil
+	if err := s.readers.retire(time.Now()); err != nil { // the last connection removes the log
+		t.Fatal(err)
 	}
 	s.renew()
 	if _, err := s.Apply(t.Context(), insert("a", "1")); err != nil {

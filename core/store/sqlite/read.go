@@ -5,11 +5,55 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/onehost/edge/core/fault"
 	"github.com/onehost/edge/core/store"
 )
+
+// readers are connections that only read, opened when they are needed. The one that was used last is used next, so that the others are idle.
+type readers struct {
+	lent chan struct{} // as many as may read at a time
+
+	mu   sync.Mutex
+	idle []idle // the one that was used last is last
+}
+
+type idle struct {
+	*conn
+	since time.Time
+}
+
+// take returns a connection, nil if none is open that nobody uses.
+func (r *readers) take() *conn {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	last := len(r.idle) - 1
+	if last < 0 {
+		return nil
+	}
+	c := r.idle[last].conn
+	r.idle = r.idle[:last]
+	return c
+}
+
+func (r *readers) give(c *conn) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.idle = append(r.idle, idle{c, time.Now()})
+}
+
+// retire closes those that nobody has used since a moment.
+func (r *readers) retire(since time.Time) (err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for len(r.idle) > 0 && !r.idle[0].since.After(since) {
+		err = errors.Join(err, r.idle[0].close())
+		r.idle = r.idle[1:]
+	}
+	return err
+}
 
 // read lends a connection that only reads. One statement sees the file as it was at one moment, and waits for no writer.
 func (s *Store) read(ctx context.Context, do func(*conn) error) error {
@@ -21,24 +65,24 @@ func (s *Store) read(ctx context.Context, do func(*conn) error) error {
 		return errClosed()
 	default:
 	}
-	var c *conn
 	select {
-	case c = <-s.readers:
+	case s.readers.lent <- struct{}{}:
 	case <-ctx.Done():
 		return fmt.Errorf("others were reading for all the time that there was: %w: %w", fault.Unavailable, context.Cause(ctx))
 	case <-s.closing:
 		return errClosed()
 	}
+	c := s.readers.take()
 	returned := false
 	defer func() {
-		if !returned { // a panic: nobody knows what the connection is good for
-			c = nil
-		}
-		if c != nil && c.worn() {
+		switch {
+		case !returned: // a panic: nobody knows what the connection is good for
+		case c != nil && c.worn():
 			_ = c.close()
-			c = nil
+		case c != nil:
+			s.readers.give(c)
 		}
-		s.readers <- c
+		<-s.readers.lent
 	}()
 	if c == nil {
 		opened, err := s.reader(ctx)

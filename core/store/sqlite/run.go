@@ -10,6 +10,7 @@ import (
 const (
 	rest    = 5 * time.Second // between two looks for what has to go
 	portion = 500             // how many documents or events go in one transaction
+	spare   = time.Minute     // how long a connection is kept that nobody uses: each takes up to some MiB
 )
 
 // Run implements [store.Store]: documents that have expired go, and events that are older than their feed.
@@ -23,6 +24,9 @@ func (s *Store) Run(ctx context.Context) error {
 			s.log.Warn("store: what has expired can't be removed", "error", err)
 		}
 		failing = err != nil
+		if err := s.readers.retire(time.Now().Add(-spare)); err != nil {
+			s.log.Warn("store: closing a connection", "error", err)
+		}
 		select {
 		case <-ctx.Done():
 			return nil

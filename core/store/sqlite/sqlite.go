@@ -38,7 +38,7 @@ type Store struct {
 	commits atomic.Int64
 	ailing  atomic.Bool // whether nothing could be written when it was last tried
 
-	readers chan *conn              // nil: to be opened
+	readers readers
 	catalog atomic.Pointer[catalog] // the newest that is known
 	owed    struct {
 		sync.Mutex
@@ -59,20 +59,17 @@ func Open(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	readers := min(max(runtime.GOMAXPROCS(0), 2), 8)
+	most := min(max(runtime.GOMAXPROCS(0), 2), 8)
 	s := &Store{
 		path:    path,
 		log:     log,
 		queue:   make(chan *call, maxQueue),
 		turn:    make(chan struct{}, 1),
-		readers: make(chan *conn, readers),
+		readers: readers{lent: make(chan struct{}, most)},
 		news:    news{wake: make(chan struct{})},
 		closing: make(chan struct{}),
 	}
 	s.owed.collections = make(map[string]store.Collection)
-	for range readers {
-		s.readers <- nil
-	}
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	s.catalog.Store(&catalog{version: -1})
@@ -115,11 +112,10 @@ func (s *Store) Close() error {
 	var err error
 	s.close.Do(func() {
 		close(s.closing)
-		for range cap(s.readers) {
-			if c := <-s.readers; c != nil {
-				err = errors.Join(err, c.close())
-			}
+		for range cap(s.readers.lent) {
+			s.readers.lent <- struct{}{} // for good
 		}
+		err = s.readers.retire(time.Now())
 		s.turn <- struct{}{} // for good
 		if s.writer != nil {
 			err = errors.Join(err, s.writer.close())

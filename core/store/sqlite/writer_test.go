@@ -230,3 +230,27 @@ func TestASlowReaderDoesNotBringBackAnOlderCatalog(t *testing.T) {
 		t.Error("an older catalog took the place of a newer one")
 	}
 }
+
+func TestOneReaderIsEnoughForOneWhoReads(t *testing.T) {
+	s := open(t, filled(t))
+	read := func() {
+		if _, err := s.Get(t.Context(), "a", "7"); err != nil {
+			t.Error(err)
+		}
+	}
+	read()
+	if err := s.read(t.Context(), func(*conn) error { read(); return nil }); err != nil {
+		t.Error(err)
+	}
+	between := time.Now()
+	for range 5 {
+		read()
+	}
+	if n := len(s.readers.idle); n != 2 {
+		t.Errorf("%d connections were opened for two at a time", n)
+	}
+	if err := s.readers.retire(between); err != nil || len(s.readers.idle) != 1 {
+		t.Errorf("%d are left of one in use and one idle, %v", len(s.readers.idle), err)
+	}
+	read()
+}
