@@ -70,7 +70,7 @@ func Copy(ctx context.Context, from, to store.Store, progress func(Progress)) (R
 	if progress == nil {
 		progress = func(Progress) {}
 	}
-	c := &copier{from, to, progress, maxPage}
+	c := &copier{from: from, to: to, progress: progress, page: maxPage}
 	return c.copy(ctx)
 }
 
@@ -88,7 +88,7 @@ func (c *copier) copy(ctx context.Context) (Report, error) {
 		if report, err = c.copyAndVerify(ctx, collections); err != nil {
 			return report, err
 		}
-	} else if report, err = c.verified(ctx, collections); err != nil {
+	} else if report, err = c.verifyAgain(ctx, collections); err != nil {
 		return report, err
 	}
 	return report, c.finish(ctx, collections)
@@ -97,7 +97,8 @@ func (c *copier) copy(ctx context.Context) (Report, error) {
 type copier struct {
 	from, to store.Store
 	progress func(Progress)
-	page     int // documents that are read, and written, at a time, at most
+	page     int  // documents that are read, and written, at a time, at most
+	again    bool // what is verified was before, and what has expired may be gone from either store
 }
 
 // sources returns what there is to be copied.
@@ -141,17 +142,15 @@ func (c *copier) copyAndVerify(ctx context.Context, collections []store.Collecti
 	return report, c.enter(ctx, copying, verified)
 }
 
-// verified returns what was copied and verified by a call that was interrupted after it.
-func (c *copier) verified(ctx context.Context, collections []store.Collection) (Report, error) {
-	var report Report
+// verifyAgain is for a copy that was verified and then interrupted: since then somebody may have gone on with the store copied from.
+func (c *copier) verifyAgain(ctx context.Context, collections []store.Collection) (Report, error) {
 	for _, one := range collections {
-		m, err := c.mark(ctx, one.Name)
-		if err != nil {
-			return report, err
+		if err := ensure(ctx, c.to, one); err != nil {
+			return Report{}, fmt.Errorf("completing the collection %s: %w", one.Name, err)
 		}
-		report.Collections = append(report.Collections, m.report(one.Name))
 	}
-	return report, nil
+	c.again = true
+	return c.verifyAll(ctx, collections)
 }
 
 // verifyAll reads both stores. The error says all that it has found.

@@ -105,7 +105,7 @@ func content(t *testing.T, s store.Store) map[string][]any {
 
 // inSmallPages copies few documents at a time.
 func inSmallPages(ctx context.Context, from, to store.Store, progress func(Progress)) (Report, error) {
-	return (&copier{from, to, progress, 20}).copy(ctx)
+	return (&copier{from: from, to: to, progress: progress, page: 20}).copy(ctx)
 }
 
 func TestAllIsCopiedAndReported(t *testing.T) {
@@ -208,6 +208,45 @@ func TestACopyGoesOnWhereverItWasInterrupted(t *testing.T) {
 			}
 			same(t, from, to)
 		}
+	}
+}
+
+// verifiedOnly is a copy that was interrupted when it was verified.
+func verifiedOnly(t *testing.T, from store.Store) store.Store {
+	t.Helper()
+	for succeed := 0; ; succeed++ {
+		to := storetest.NewMemory()
+		if _, err := inSmallPages(t.Context(), from, &failing{to, succeed, false}, func(Progress) {}); err == nil {
+			t.Fatal("no copy was interrupted when it was verified")
+		}
+		if d, err := to.Get(t.Context(), copies, copyID); err == nil && stage(d.String("stage")) == verified {
+			return to
+		}
+	}
+}
+
+func TestWhatIsWrittenBeforeAVerifiedCopyIsCompletedIsTold(t *testing.T) {
+	from := filled(t, 60)
+	to := verifiedOnly(t, from)
+	apply(t, from, store.Insert{Collection: "entries", Document: store.Document{"id": "late"}})
+	if _, err := Copy(t.Context(), from, to, nil); !errors.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "late") {
+		t.Error(err)
+	}
+	if err := Usable(t.Context(), to); !errors.Is(err, fault.Conflict) {
+		t.Errorf("a copy that lacks a document may be used: %v", err)
+	}
+}
+
+func TestWhatExpiresBeforeAVerifiedCopyIsCompletedIsNoDifference(t *testing.T) {
+	from := filled(t, 60)
+	apply(t, from, store.Put{Collection: "sessions", Document: store.Document{"id": "0", "until": time.Now().Add(-time.Second)}})
+	to := verifiedOnly(t, from)
+	must(t, to.Ensure(t.Context(), described()...))
+	apply(t, to, store.Delete{Collection: "sessions", Filter: store.ID("0")})
+	report, err := Copy(t.Context(), from, to, nil)
+	must(t, err)
+	if c := report.Collections[3]; c.Expired != 1 || c.Differ != 0 {
+		t.Errorf("%+v", c)
 	}
 }
 

@@ -83,11 +83,13 @@ func (c *copier) verify(ctx context.Context, collection store.Collection) (Colle
 			}
 		}
 	}
-	found.Damaged = seen.documents != m.documents || !bytes.Equal(seen.sum, m.sum)
+	mayExpire := c.again && collection.Expire != ""
+	found.Damaged = !mayExpire && (seen.documents != m.documents || !bytes.Equal(seen.sum, m.sum))
 	return found, nil
 }
 
-// judge notes when the next document is not the same in both stores. One that has expired by now may be in the copy alone.
+// judge notes when the next document is not the same in both stores. One that has expired by now may be in the copy alone; once expired documents
+// are removed from the copy, in the other store alone.
 func (c *copier) judge(ctx context.Context, found *Collection, collection store.Collection, from, to *cursor, inFrom, inTo bool) error {
 	if inFrom && inTo && bytes.Equal(from.encoded, to.encoded) {
 		return nil
@@ -95,16 +97,18 @@ func (c *copier) judge(ctx context.Context, found *Collection, collection store.
 	id := from.id
 	if !inFrom {
 		id = to.id
-		if collection.Expire != "" {
-			past := store.And{store.ID(id), store.Lte(collection.Expire, store.Now(clocksApart))}
-			n, err := c.to.Count(ctx, collection.Name, past)
-			if err != nil {
-				return err
-			}
-			found.Expired += n
-			if n > 0 {
-				return nil
-			}
+	}
+	if collection.Expire != "" && (!inFrom || !inTo && c.again) {
+		in := c.to
+		if inFrom {
+			in = c.from
+		}
+		n, err := in.Count(ctx, collection.Name, store.And{store.ID(id), store.Lte(collection.Expire, store.Now(clocksApart))})
+		if err != nil {
+			return err
+		}
+		if found.Expired += n; n > 0 {
+			return nil
 		}
 	}
 	if found.Differ++; found.Differ <= maxExamples {
