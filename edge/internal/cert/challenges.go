@@ -68,13 +68,21 @@ func (c *challenges) config(hello *tls.ClientHelloInfo) *tls.Config {
 	c.mu.RLock()
 	answer := c.alpn[name]
 	c.mu.RUnlock()
-	if answer == nil && c.others != nil && name != "" {
+	if answer == nil && c.others != nil && isServerName(name) {
 		answer = alpnAnswer(c.others.find(alpnID(name)))
 	}
 	if answer == nil {
 		return nil
 	}
 	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{*answer}, NextProtos: hello.SupportedProtos, SessionTicketsDisabled: true}
+}
+
+// isServerName reports whether s can be a name that a CA asks for: that of a host in ASCII (RFC 1123, RFC 5891), or an address in
+// its reverse DNS form. Whatever else a stranger writes there must not spoil the question that others have asked together with it.
+func isServerName(s string) bool {
+	return s != "" && len(s) <= 253 && !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'a' || r > 'z') && r != '-' && r != '.' && r != '_'
+	})
 }
 
 // http01 and tlsALPN01 are the solvers that put answers there.

@@ -2,7 +2,9 @@ package cert
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -10,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mholt/acmez/v3"
 	"github.com/mholt/acmez/v3/acme"
 )
 
@@ -51,6 +54,22 @@ func TestStrangersDoNotLoadTheStoreNorKeepTheAnswerFromTheCA(t *testing.T) {
 			t.Errorf("the store was asked %d times in 10 s, %d at once", asked.Load(), most.Load())
 		}
 	})
+}
+
+// The store refuses a question with a value that is none, or too many bytes: it would answer nobody who asks at that time.
+func TestWhatIsNoNameIsNotAskedForTogetherWithWhatACAWants(t *testing.T) {
+	var asked []string
+	c := newChallenges(nil)
+	c.others = newOthers(func(_ context.Context, ids []string) (map[string][]byte, error) {
+		asked = append(asked, ids...)
+		return nil, nil
+	})
+	for _, name := range []string{"\xff.example", "a\x00.example", "\U0010ffff", strings.Repeat("a", 60_000), "", "A.example", "4.3.2.1.in-addr.arpa"} {
+		c.config(&tls.ClientHelloInfo{ServerName: name, SupportedProtos: []string{acmez.ACMETLS1Protocol}})
+	}
+	if want := []string{alpnID("a.example"), alpnID("4.3.2.1.in-addr.arpa")}; !slices.Equal(asked, want) {
+		t.Errorf("the store was asked for %.200q, want %q", asked, want)
+	}
 }
 
 func TestWhoAsksForAnAnswerWaitsTwoSecondsAtMost(t *testing.T) {
