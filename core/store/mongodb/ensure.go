@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -21,8 +20,8 @@ import (
 type known struct {
 	store.Collection
 	plain paths
-	ready atomic.Bool // it is as described; if not, the server was unavailable
-	doing sync.Mutex  // held by who makes up for that
+	ready atomic.Bool   // it is as described; if not, the server was unavailable
+	doing chan struct{} // held by who makes up for that
 }
 
 // Ensure implements [store.Store]. An index is built as long as that takes: who describes a new one for a large collection gives ctx
@@ -54,7 +53,7 @@ func newKnown(c store.Collection) *known {
 	for i := range c.Indexes {
 		c.Indexes[i].Fields = slices.Clone(c.Indexes[i].Fields)
 	}
-	return &known{Collection: c, plain: plainPaths(c)}
+	return &known{Collection: c, plain: plainPaths(c), doing: make(chan struct{}, 1)}
 }
 
 func (s *Store) learn(collections []store.Collection, ready bool) {
@@ -97,8 +96,12 @@ func (s *Store) needed(ctx context.Context, name string) (*known, error) {
 		return k, nil
 	}
 	err := s.run(ctx, "making the collection "+name, func(ctx context.Context, client *mongo.Client) error {
-		k.doing.Lock()
-		defer k.doing.Unlock()
+		select {
+		case k.doing <- struct{}{}:
+			defer func() { <-k.doing }()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 		if k.ready.Load() {
 			return nil
 		}

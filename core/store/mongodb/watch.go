@@ -54,6 +54,7 @@ func (s *Store) Watch(ctx context.Context, collection, after string) (store.Feed
 		f.pump(ctx)
 	})
 	if err != nil {
+		f.cancel()
 		f.closeStream()
 		return nil, err
 	}
@@ -94,8 +95,13 @@ func (f *feed) open(ctx context.Context) error {
 	if f.after != nil {
 		o.SetResumeAfter(f.after)
 	}
-	f.stream, err = f.store.in(client, f.in).Watch(ctx, eventStages(), o)
-	return f.failed(ctx, err)
+	if f.stream, err = f.store.in(client, f.in).Watch(ctx, eventStages(), o); err != nil {
+		return f.failed(ctx, err)
+	}
+	if f.after == nil {
+		f.after = f.stream.ResumeToken() // a server that is gone before the first event must not have the feed begin later
+	}
+	return nil
 }
 
 // eventStages leave of an event what is ours to tell, and those that end a feed.
