@@ -174,8 +174,9 @@ func (s *Store) transaction(ctx context.Context, f func(context.Context) error) 
 		err := f(ctx)
 		if err == nil {
 			err = s.commit(ctx, session)
-		} else {
-			abort(ctx, session)
+		}
+		if err != nil {
+			abort(ctx, session) // also where the time ran out in the commit: the end of the session would do it, and wait for as long as that takes
 		}
 		if !hasLabel(err, "TransientTransactionError") || s.giveUp(ctx, i) {
 			return err

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"go.mongodb.org/mongo-driver/v2/mongo"
+
 	"github.com/onehost/edge/core/fault"
 	"github.com/onehost/edge/core/store"
 	"github.com/onehost/edge/core/store/mongodb/mongodbtest"
@@ -266,4 +268,29 @@ func pausePrimary(t *testing.T, set *mongodbtest.Set) {
 	until(t, put)
 	t.Logf("written again after %v", time.Since(start).Round(time.Millisecond))
 	paused.Resume(t)
+}
+
+func TestATransactionWhoseCommitIsNotAnsweredTakesNoLongerThanItsTime(t *testing.T) {
+	t.Parallel()
+	set := mongodbtest.Start(t, mongodbtest.Options{Members: 1})
+	s := open(t, set.URI())
+	if err := s.Ensure(t.Context(), store.Collection{Name: "paused"}); err != nil {
+		t.Fatal(err)
+	}
+	member := set.Primary(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	began := time.Now()
+	err := s.run(ctx, "writing", func(ctx context.Context, client *mongo.Client) error {
+		return s.transaction(ctx, func(ctx context.Context) error {
+			_, err := s.in(client, &store.Collection{Name: "paused"}).InsertOne(ctx, byID("a"))
+			member.Pause(t)
+			return err
+		})
+	})
+	took := time.Since(began)
+	member.Resume(t)
+	if fault.CodeOf(err) != fault.Unavailable || took > 2*time.Second {
+		t.Errorf("after %v: %v", took, err)
+	}
 }
