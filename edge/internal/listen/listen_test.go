@@ -217,12 +217,17 @@ func TestWithoutH3NoUDPSocketIsOpened(t *testing.T) {
 }
 
 func TestATakenUDPPort(t *testing.T) {
-	taken, err := net.ListenPacket("udp", "127.0.0.1:0")
+	free, err := net.Listen("tcp", "127.0.0.1:0") // a port that nobody else has for TCP either
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := free.Addr().String()
+	taken, err := net.ListenPacket("udp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	address := taken.LocalAddr().String()
+	free.Close()
 	_, err = listen.Open(config.Listen{HTTPS: []string{address}, H3: true}, listen.Sockets{})
 	if err == nil || !strings.Contains(err.Error(), "listen.h3") || !strings.Contains(err.Error(), "ss -lunp") || !strings.Contains(err.Error(), "`h3: off`") {
 		t.Errorf("got %v", err)

@@ -125,6 +125,7 @@ func (m *Member) commonArgs(data string) []string {
 		"--wiredTigerEngineConfigString", "log=(prealloc=false,file_max=16MB)", // else 300 MB of journal from the start
 		"--setParameter", "diagnosticDataCollectionEnabled=false",
 		"--setParameter", "ttlMonitorSleepSecs=1",
+		"--setParameter", "transactionLifetimeLimitSeconds=5", // how long that of a process that was killed is in the way of others
 		"--setParameter", "oplogNetworkTimeoutBufferSeconds=1", // how long a member follows a primary that stands still
 		"--setParameter", "shutdownTimeoutMillisForSignaledShutdown=1000", // how long Stop looks for somebody to hand over to
 	}
