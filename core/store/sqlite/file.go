@@ -8,9 +8,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	"github.com/ncruces/go-sqlite3"
+	"golang.org/x/sys/unix"
 )
 
 // provide sees to it that there is a file, which may be read and written. One that is made gets its name when it is whole: so an empty file is
@@ -81,16 +81,23 @@ func share(path string) bool {
 	return true
 }
 
-// give has root give a file to the owner of another. Who looks at a store as root must not lock edge out of it.
+// give has root give a file to the owner of another. Who looks at a store as root must not lock edge out of it. What has another name too, or is
+// none but a link, stays whose it is: the folder's owner could have put it there.
 func give(path, owners string) {
 	if os.Geteuid() != 0 {
 		return
 	}
-	if info, err := os.Stat(owners); err == nil {
-		if like, ok := info.Sys().(*syscall.Stat_t); ok {
-			_ = os.Lchown(path, int(like.Uid), int(like.Gid)) // where root may not do that, nobody has an owner of his own
-		}
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return
 	}
+	defer func() { _ = f.Close() }()
+	var is, like unix.Stat_t
+	err = errors.Join(unix.Fstat(int(f.Fd()), &is), unix.Stat(owners, &like))
+	if err != nil || is.Mode&unix.S_IFMT != unix.S_IFREG || is.Nlink != 1 || is.Uid == like.Uid && is.Gid == like.Gid {
+		return
+	}
+	_ = f.Chown(int(like.Uid), int(like.Gid)) // where root may not do that, nobody has an owner of his own
 }
 
 // isWrittenAhead reports whether the file's header says that it has a log (https://sqlite.org/fileformat.html, section 1.3.3).
