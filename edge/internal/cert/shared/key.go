@@ -46,7 +46,7 @@ func (s *Storage) settle(ctx context.Context) error {
 	s.settled = err
 	switch wrong := (*keyError)(nil); {
 	case err == nil:
-		s.seal = found
+		s.seal, s.proven = found, s.key != nil
 	case errors.As(err, &wrong):
 		s.seal = nil
 		if before == nil || before.Error() != err.Error() {
@@ -128,6 +128,8 @@ func (s *Storage) configuredKey(ctx context.Context, d store.Document) (*seal, e
 		return own, nil
 	case made == nil:
 		return nil, errWrongKey
+	case s.provenBefore() && !own.proven(d): // no host makes a key where there is one: who put it there wants us to believe what it seals
+		return nil, errWrongKey
 	case !bytes.Equal(made, s.key):
 		before, err := newSeal(made)
 		if err != nil || !before.proven(d) {
@@ -144,6 +146,13 @@ func (s *Storage) configuredKey(ctx context.Context, d store.Document) (*seal, e
 	}
 	s.log.Info("what hosts share is sealed with store.key now")
 	return own, nil
+}
+
+// provenBefore reports whether this process has found the store sealed with its key.
+func (s *Storage) provenBefore() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.proven
 }
 
 // sealAnew replaces the seal of all that opens with the one before. A host that is killed in the middle goes on when it is started.

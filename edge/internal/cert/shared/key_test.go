@@ -105,6 +105,33 @@ func TestAKeyThatIsConfiguredTakesThePlaceOfTheOneThatWasMade(t *testing.T) {
 	}
 }
 
+// Who may write to the database but has not the key must not have hosts seal what he has made up.
+func TestAKeyThatIsPutIntoTheStoreLaterIsNotBelieved(t *testing.T) {
+	s, strangers := storetest.NewMemory(), storetest.NewMemory()
+	a := newHost(t, s, oneKey)
+	a.fetch()
+	stranger := newHost(t, strangers, nil)
+	stranger.fetch()
+	if err := stranger.Value(Tickets).Swap(t.Context(), "", []byte("the stranger's")); err != nil {
+		t.Fatal(err)
+	}
+	for collection, id := range map[string]string{keys: storeID, certificates: Tickets} {
+		d, err := strangers.Get(t.Context(), collection, id)
+		if err == nil {
+			_, err = s.Apply(t.Context(), store.Put{Collection: collection, Document: d})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := a.Fetch(t.Context()); !errors.Is(err, errWrongKey) {
+		t.Error(err)
+	}
+	if value, err := a.tickets(); err == nil {
+		t.Errorf("the host believes in %q", value)
+	}
+}
+
 func TestTheKeyThatWasMadeMayBeConfigured(t *testing.T) {
 	s := storetest.NewMemory()
 	before := newHost(t, s, nil)

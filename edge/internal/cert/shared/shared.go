@@ -77,6 +77,7 @@ type Storage struct {
 	ensured  bool                 // the collections are there
 	seal     *seal                // nil before the key is settled
 	settled  error                // why it is not
+	proven   bool                 // the store was sealed with key, which is configured
 	held     map[string]heldLease // by the name of the lock
 	here     map[string]string    // by id: the digest of what is here, as far as known
 	owed     map[string]bool      // by id: stored here, and not in the store yet
