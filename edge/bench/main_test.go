@@ -178,8 +178,9 @@ func TestAMissingEdgeIsSaidBeforeAnythingIsStarted(t *testing.T) {
 }
 
 func TestAChildEndsWithItsDescendants(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	for name, end := range map[string]func(*child){"stop": (*child).stop, "context": func(c *child) { cancel(); <-c.done }} {
+	for name, end := range map[string]func(*child, func()){"stop": func(c *child, _ func()) { c.stop() }, "context": func(c *child, cancel func()) { cancel(); <-c.done }} {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
 		read, write, err := os.Pipe()
 		if err != nil {
 			t.Fatal(err)
@@ -194,7 +195,7 @@ func TestAChildEndsWithItsDescendants(t *testing.T) {
 		if _, err := fmt.Fscan(read, &pid); err != nil {
 			t.Fatal(name, err)
 		}
-		end(c)
+		end(c, cancel)
 		if _, err := read.Read(make([]byte, 1)); err == nil || os.IsTimeout(err) { // the pipe ends when the last who has it has ended
 			t.Errorf("%s: %d, which takes no notice of SIGTERM, is still there: %v", name, pid, err)
 		}

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,6 +12,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // maxSocketPath is what the kernel allows for the name of a unix socket, in bytes (unix(7)).
@@ -34,10 +37,15 @@ func Listen(path, group string) (net.Listener, error) {
 	} else if errors.Is(err, syscall.ECONNREFUSED) {
 		os.Remove(path)
 	}
-	before := syscall.Umask(0o177) // the socket is private from its first moment
-	ln, err := net.Listen("unix", path)
-	syscall.Umask(before)
+	private := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+		return c.Control(func(fd uintptr) { _ = unix.Fchmod(int(fd), 0o600) }) // Linux's bind(2) gives the file the socket's mode: private from its first moment
+	}}
+	ln, err := private.Listen(context.Background(), "unix", path)
 	if err != nil {
+		return nil, fmt.Errorf("admin socket: %w", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		ln.Close()
 		return nil, fmt.Errorf("admin socket: %w", err)
 	}
 	if group != "" {

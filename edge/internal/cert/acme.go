@@ -56,6 +56,9 @@ func (ca *acmeCA) IssuerKey() string { return storage.IssuerKey(ca.issuer.Direct
 // renewing is the key of a context's value: the certificate that an order is to follow.
 type renewing struct{}
 
+// refusedBefore is the key of a context's value: that the CA has refused the order before this one.
+type refusedBefore struct{}
+
 // errRenewed says that another process, here or on another host, has got the certificate while this one waited for the right to.
 var errRenewed = errors.New("another process has got it")
 
@@ -100,7 +103,8 @@ func (ca *acmeCA) order(ctx context.Context, csr *x509.CertificateRequest, chall
 	kind := budget.First
 	if renews {
 		kind = budget.Renewal
-		if ca.reach.renewalInfo() != "" && time.Now().Before(before.NotAfter) { // the CA then knows what it renews (RFC 9773, section 5)
+		again := ctx.Value(refusedBefore{}) != nil                                        // perhaps because of a certificate that the CA doesn't know any more
+		if ca.reach.renewalInfo() != "" && time.Now().Before(before.NotAfter) && !again { // the CA then knows what it renews (RFC 9773, section 5)
 			kind, params.Replaces = budget.Replacement, before
 		}
 	}

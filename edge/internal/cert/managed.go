@@ -251,5 +251,8 @@ func (n *managed) order(ctx context.Context, from *issuer) error {
 	if h := n.serving.Load(); h != nil && isValid(h.pair.Leaf, time.Now()) {
 		ctx = shared.Patient(ctx)
 	}
+	if n.tried(from.name).posted > 0 {
+		ctx = context.WithValue(ctx, refusedBefore{}, true)
+	}
 	return from.magic.RenewCertSync(context.WithValue(ctx, renewing{}, kept.pair.Leaf), n.name, true)
 }
