@@ -273,6 +273,8 @@ func opensAgain(s *scene) {
 }
 
 func checks(s *scene) {
+	s.Store = s.engine.Open(s.T) // nobody else makes indexes meanwhile
+	s.insert(s.make(store.Collection{Indexes: []store.Index{{Fields: []string{"b", "a.c"}}, {Fields: []string{"a"}, Unique: true}}}), doc{"id": "1", "a": "x"}, doc{"id": "2", "b": 1})
 	s.must(s.Ready(s.ctx))
 	s.must(s.Check(s.ctx))
 }
