@@ -33,17 +33,21 @@ type address struct {
 	lookup   bool // the hosts are found by DNS, which may be away
 }
 
-// privateSuffix is what the name of the database of private collections has at its end.
-const privateSuffix = "_private"
+// What the names of the databases beside edge's own have at their ends: that of private collections, and that which Lambda functions have.
+const (
+	PrivateSuffix   = "_private"
+	FunctionsSuffix = "_functions"
+)
 
-var databaseName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,49}$`)
+var databaseName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,49}$`) // with a suffix at most 63 bytes, as servers allow
 
-// checkDatabase refuses the servers' own databases, and names by which one edge's database would be what only another one may read.
-func checkDatabase(name string) error {
+// CheckDatabase refuses the servers' own databases, and names by which one edge's database would be what only another one may read.
+func CheckDatabase(name string) error {
 	lower := strings.ToLower(name) // no two databases differ by case alone
 	if !databaseName.MatchString(name) || lower == "admin" || lower == "local" || lower == "config" ||
-		strings.HasSuffix(lower, privateSuffix) || strings.HasSuffix(lower, "_functions") {
-		return fmt.Errorf("%.80q, in the URI of the store, is no name of a database for edge: letters, digits, - and _, 50 at most, without _private or _functions at the end: %w", name, fault.Invalid)
+		strings.HasSuffix(lower, PrivateSuffix) || strings.HasSuffix(lower, FunctionsSuffix) {
+		return fmt.Errorf("%.80q is no name of a database for edge: letters, digits, - and _, 50 at most, without %s or %s at the end: %w",
+			name, PrivateSuffix, FunctionsSuffix, fault.Invalid)
 	}
 	return nil
 }
@@ -70,8 +74,8 @@ func parseAddress(o Options) (address, error) {
 	if a.hosts = hosts; database != "" {
 		a.database = database
 	}
-	if err := checkDatabase(a.database); err != nil {
-		return a, err
+	if err := CheckDatabase(a.database); err != nil {
+		return a, fmt.Errorf("the URI of the store: %w", err)
 	}
 	if a.lookup && strings.ContainsAny(hosts, ",:") {
 		return a, fmt.Errorf("a mongodb+srv:// URI has one host and no port: %w", fault.Invalid)

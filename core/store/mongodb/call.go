@@ -233,7 +233,7 @@ func atOneMoment(c *mongo.Collection) *mongo.Collection {
 
 func (s *Store) databaseOf(private bool) string {
 	if private {
-		return s.address.database + privateSuffix
+		return s.address.database + PrivateSuffix
 	}
 	return s.address.database
 }

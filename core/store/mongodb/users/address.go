@@ -3,10 +3,10 @@ package users
 import (
 	"fmt"
 	"net/url"
-	"regexp"
 	"strings"
 
 	"github.com/onehost/edge/core/fault"
+	"github.com/onehost/edge/core/store/mongodb"
 )
 
 // address is what the URI of an admin says.
@@ -20,9 +20,6 @@ type address struct {
 	source   string   // the database in which the admin is known, for people
 	options  []string // name=value, as they are in the URI: those that others connect with too
 }
-
-// databaseName is what package mongodb takes, which adds _private to it: names of databases have 63 bytes at most.
-var databaseName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,49}$`)
 
 func parseAddress(uri, database string) (address, error) {
 	a := address{uri: uri}
@@ -44,9 +41,8 @@ func parseAddress(uri, database string) (address, error) {
 	if a.database == "" {
 		a.database = "edge"
 	}
-	if !databaseName.MatchString(a.database) || isServers(a.database) || strings.HasSuffix(a.database, privateSuffix) || strings.HasSuffix(a.database, functionsSuffix) {
-		return a, fmt.Errorf("%.80q is no name of a database for edge: letters, digits, - and _, 50 at most, without %s or %s at the end: %w",
-			a.database, privateSuffix, functionsSuffix, fault.Invalid)
+	if err := mongodb.CheckDatabase(a.database); err != nil {
+		return a, err
 	}
 	return a, a.takeOptions(query)
 }
@@ -122,7 +118,7 @@ func (a address) uriFor(u User, set, members string) string {
 	}
 	path := a.database
 	if u.Name == Functions {
-		path += functionsSuffix
+		path += mongodb.FunctionsSuffix
 	}
 	switch {
 	case u.ByCertificate():

@@ -6,13 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/onehost/edge/core/store/mongodb"
 	"go.mongodb.org/mongo-driver/v2/bson"
-)
-
-// What is added to the name of the store's database.
-const (
-	privateSuffix   = "_private" // as in package mongodb
-	functionsSuffix = "_functions"
 )
 
 // role is what one user may do in one database. It is known there, so it can't be about another one.
@@ -28,10 +23,10 @@ func rolesOf(database string) []role {
 	write := append([]string{"insert", "update", "remove", "createCollection", "createIndex", "dropIndex", "collMod"}, look...)
 	return []role{
 		{Edge, database, append([]string{"validate"}, write...)},
-		{Edge, database + privateSuffix, append([]string{"validate"}, write...)},
-		{Functions, database + functionsSuffix, append([]string{"dropCollection", "renameCollectionSameDB"}, write...)},
+		{Edge, database + mongodb.PrivateSuffix, append([]string{"validate"}, write...)},
+		{Functions, database + mongodb.FunctionsSuffix, append([]string{"dropCollection", "renameCollectionSameDB"}, write...)},
 		{ReadOnly, database, look},
-		{ReadOnly, database + functionsSuffix, look},
+		{ReadOnly, database + mongodb.FunctionsSuffix, look},
 	}
 }
 

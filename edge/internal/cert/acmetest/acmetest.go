@@ -32,6 +32,7 @@ package acmetest
 import (
 	"context"
 	"crypto"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
@@ -131,7 +132,8 @@ func Start(t testing.TB, o Options) *CA {
 		})
 	}
 	ca.gate = newGate(t, api, id.certificate, id.roots, ca.pebble.output, o)
-	ca.Directory = "https://" + ca.gate.addr + "/dir"
+	// acmez remembers directories by their URL, and a port is used again: no two CAs of one process have one URL.
+	ca.Directory = "https://" + ca.gate.addr + "/dir?" + rand.Text()
 	return ca
 }
 
