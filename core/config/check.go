@@ -17,7 +17,7 @@ type checker struct {
 	conditions []field         // of a rule
 	used       map[string]bool // path keys of the sites and target groups that a rule refers to
 
-	siteNames, groupNames []string // sorted
+	siteNames, groupNames, functionNames, formNames []string // sorted
 }
 
 // check returns what is wrong between settings. Parts of the Config that could not be decoded are left out of it.
@@ -25,6 +25,7 @@ func check(c *Config, partial bool) []Problem {
 	k := &checker{
 		Config: c, partial: partial, used: map[string]bool{},
 		siteNames: slices.Sorted(maps.Keys(c.Sites)), groupNames: slices.Sorted(maps.Keys(c.TargetGroups)),
+		functionNames: slices.Sorted(maps.Keys(c.Functions)), formNames: slices.Sorted(maps.Keys(c.Forms)),
 	}
 	for _, f := range shapeOf(reflect.TypeFor[Rule]()).fields {
 		if f.condition {
@@ -38,6 +39,9 @@ func check(c *Config, partial bool) []Problem {
 	for _, name := range k.groupNames {
 		k.group(name, c.TargetGroups[name])
 	}
+	k.functions()
+	k.forms()
+	k.mail()
 	k.names()
 	for _, name := range slices.Sorted(maps.Keys(c.Hosts)) {
 		k.host(name, c.Hosts[name])
@@ -202,5 +206,8 @@ func (k *checker) unused() {
 		if !k.used[pathKey("target_groups", name)] {
 			k.warn(path{"target_groups", name}, "no rule forwards to target group %s", k.Show(name, "target_groups", name))
 		}
+	}
+	if len(k.formNames) > 0 && !k.used[pathKey("forms")] {
+		k.warn(path{"forms"}, "no rule takes the forms; add one such as {path: /forms/*, forms: true}")
 	}
 }

@@ -18,10 +18,27 @@ func (k *checker) rule(r *Rule, at path) {
 	if r.Site != "" {
 		k.refer("sites", "site", r.Site, k.siteNames, at.to("site"))
 	}
+	if r.Function != "" {
+		k.refer("functions", "function", r.Function, k.functionNames, at.to("function"))
+	}
+	if k.given(at.to("forms")) && !k.bad(at.to("forms")) {
+		k.takesForms(r, at.to("forms"))
+	}
 	k.forward(r.Forward, at.to("forward"))
 	k.limits(at.to("limits"))
 	if r.Auth != nil {
 		k.auth(r.Auth, at.to("auth"))
+	}
+}
+
+// takesForms finds what is wrong in a rule that takes the forms.
+func (k *checker) takesForms(r *Rule, at path) {
+	k.used[pathKey("forms")] = true
+	switch {
+	case !r.Forms:
+		k.fail(at, "forms can only be true; leave it out for another action")
+	case len(k.formNames) == 0 && !k.bad(path{"forms"}):
+		k.fail(at, "there are no forms: describe one below forms")
 	}
 }
 

@@ -28,6 +28,22 @@ func (c *Config) fillIn(env Env) {
 		}
 		c.TargetGroups[name] = group
 	}
+	for name, function := range c.Functions {
+		if function.Concurrency == 0 {
+			function.Concurrency = 50
+			if function.Local() {
+				function.Concurrency = 4
+			}
+		}
+		c.Functions[name] = function
+	}
+	for name, form := range c.Forms {
+		form.fillIn()
+		c.Forms[name] = form
+	}
+	if c.Mail != nil && c.Mail.SMTP != nil {
+		c.Mail.SMTP.fillIn()
+	}
 	for name, host := range c.Hosts {
 		if host.Limits.Idle == 0 {
 			host.Limits.Idle = time.Minute
@@ -40,6 +56,44 @@ func (c *Config) fillIn(env Env) {
 			host.Default.Limits.fillIn()
 		}
 		c.Hosts[name] = host
+	}
+}
+
+// fillIn bounds what a form takes on, and each text in it.
+func (f *Form) fillIn() {
+	l := &f.Limits
+	if l.Rate.N == 0 {
+		l.Rate = Rate{N: 10, Per: time.Minute}
+	}
+	if l.Burst == 0 {
+		l.Burst = max(10, l.Rate.N/int(l.Rate.Per/time.Second))
+	}
+	if l.Body == 0 {
+		l.Body = 64 << 10
+	}
+	if l.Concurrency == 0 {
+		l.Concurrency = 32
+	}
+	most := map[string]int{"email": 320, "url": 2048, "number": 0, "file": 0}
+	for name, field := range f.Fields {
+		if field.Max == 0 {
+			var special bool
+			if field.Max, special = most[field.Type]; !special {
+				field.Max = 10_000
+			}
+		}
+		f.Fields[name] = field
+	}
+}
+
+// fillIn sets how the server is spoken to: by the port's custom (RFC 8314, section 3).
+func (s *SMTP) fillIn() {
+	switch {
+	case s.TLS != "":
+	case s.Port == 465:
+		s.TLS = "implicit"
+	default:
+		s.TLS = "starttls"
 	}
 }
 

@@ -58,6 +58,9 @@ func newForm(t reflect.Type, is string) (form, bool) {
 	if t.Kind() == reflect.Int {
 		return intForm(is), true
 	}
+	if t.Kind() == reflect.Float64 {
+		return shareForm(), true
+	}
 	if t.Kind() == reflect.String {
 		return stringForm(is), true
 	}
@@ -143,6 +146,16 @@ func intForm(is string) form {
 		return n, err
 	}
 	return f
+}
+
+// shareForm reads a number from 0 to 1.
+func shareForm() form {
+	return form{
+		wants:   "a number from 0 to 1, such as 0.5",
+		tags:    []string{yamlInt, yamlFloat},
+		pattern: `^(0(\.[0-9]{1,6})?|1(\.0{1,6})?)$`,
+		parse:   func(text string, _ *source) (any, error) { return strconv.ParseFloat(text, 64) },
+	}
 }
 
 var errOutOfRange = errors.New("it is out of range")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"mime"
 	"net"
+	"net/mail"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -40,6 +41,17 @@ func stringForm(is string) form {
 		f.wants, f.pattern = "one word", `^[A-Za-z0-9_][A-Za-z0-9_.-]*$`
 	case "name":
 		f.wants, f.pattern = "a name of letters, digits, dots, dashes and underscores", `^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`
+	case "env":
+		f.wants, f.pattern = "the name of an environment variable", `^[A-Za-z_][A-Za-z0-9_]{0,127}$`
+	case "form":
+		f.wants, f.pattern = "the name of a form's field, such as email", `^[A-Za-z0-9_-][A-Za-z0-9_.:\[\]-]{0,63}$`
+	case "arn":
+		f.wants = "the ARN of a Lambda function: arn:aws:lambda:REGION:ACCOUNT:function:NAME" // https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
+		f.pattern = `^arn:aws[a-z-]*:lambda:[a-z]{2}(-[a-z]+)+-[0-9]+:[0-9]{12}:function:[A-Za-z0-9_-]{1,64}(:(\$LATEST|[A-Za-z0-9_-]{1,128}))?$`
+	case "where":
+		f.wants, f.pattern = "a path that begins with /, or a URL", `^(/([!-.0-\[\]-~][!-\[\]-~]*)?|https?://[!-\[\]-~]+)$`
+	case "web":
+		f.wants, f.pattern = "a URL such as https://captcha.example.com/verify", `^https?://[!-"$-~]+$`
 	case "path":
 		f.wants, f.pattern = "a path that begins with /", `^/[!-"$->@-~]*$`
 	case "path+query":
@@ -92,6 +104,14 @@ func specialForm(f form, is string) form {
 	case "email":
 		f.wants, f.pattern = "an e-mail address such as ops@example.com", `^[!#-'*+/-9=?A-Z^-~.-]+@[^\s@]+$`
 		f.parse = func(text string, _ *source) (any, error) { return parseEmail(text) }
+	case "mailbox":
+		f.wants, f.pattern = "whose mail it is, such as ops@example.com or Ops <ops@example.com>", `^[^\x00-\x1f\x7f]+$`
+		f.parse = func(text string, _ *source) (any, error) {
+			if _, err := mail.ParseAddress(text); err != nil {
+				return nil, errors.New("it can't be read as an address")
+			}
+			return text, nil
+		}
 	case "url":
 		f.wants, f.pattern = "a URL such as https://ca.example.com/acme/directory", `^https://[^\s/#]+(/[^\s#]*)?$`
 		f.parse = func(text string, _ *source) (any, error) { return parseURL(text) }
