@@ -28,7 +28,11 @@ type actions struct{ exchange.Handler }
 
 func (a actions) Site(string) (exchange.Handler, error)            { return a, nil }
 func (a actions) Forward(map[string]int) (exchange.Handler, error) { return a, nil }
-func (a actions) Draining() bool                                   { return false }
+func (a actions) Forms() (exchange.Handler, error)                 { return a, nil }
+func (a actions) Function(string, *rules.Route) (exchange.Handler, error) {
+	return a, nil
+}
+func (a actions) Draining() bool { return false }
 
 var _ rules.Actions = actions{}
 

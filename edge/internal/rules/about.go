@@ -65,6 +65,10 @@ func (c *compiler) describeAction(r *config.Rule, path []any) string {
 		return "site " + r.Site
 	case len(r.Forward) > 0:
 		return describeForward(r.Forward)
+	case r.Forms:
+		return "forms " + strings.Join(slices.Sorted(maps.Keys(c.cfg.Forms)), ", ")
+	case r.Function != "":
+		return "function " + r.Function
 	case r.Redirect != nil:
 		return fmt.Sprintf("redirect %d to %s", r.Redirect.Status, c.cfg.Show(r.Redirect.To, at(path, "redirect", "to")...))
 	case r.Respond != nil:

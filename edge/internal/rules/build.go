@@ -52,6 +52,14 @@ func (Offline) Forward(map[string]int) (exchange.Handler, error) {
 	return exchange.HandlerFunc(offline), nil
 }
 
+// Forms returns a handler that answers 503.
+func (Offline) Forms() (exchange.Handler, error) { return exchange.HandlerFunc(offline), nil }
+
+// Function returns a handler that answers 503.
+func (Offline) Function(string, *Route) (exchange.Handler, error) {
+	return exchange.HandlerFunc(offline), nil
+}
+
 // Draining reports false.
 func (Offline) Draining() bool { return false }
 
@@ -227,6 +235,16 @@ func (c *compiler) action(h *Host, rule *Rule, cfg *config.Rule, path []any) exc
 		key = "forward"
 		handler, err = c.actions.Forward(cfg.Forward)
 	}
+	if cfg.Forms {
+		count++
+		key = "forms"
+		handler, err = c.actions.Forms()
+	}
+	if cfg.Function != "" {
+		count++
+		key = "function"
+		handler, err = c.actions.Function(cfg.Function, newRoute(cfg))
+	}
 	if cfg.Redirect != nil {
 		count++
 		d, ok := c.redirect(h, cfg.Redirect, path)
@@ -244,7 +262,7 @@ func (c *compiler) action(h *Host, rule *Rule, cfg *config.Rule, path []any) exc
 		c.wrong(key+": "+err.Error(), at(path, key)...)
 	}
 	if count != 1 {
-		c.wrong("a rule needs exactly one action: site, forward, redirect or respond", path...)
+		c.wrong("a rule needs exactly one action: site, forward, forms, function, redirect or respond", path...)
 		return exchange.HandlerFunc(offline)
 	}
 	return handler

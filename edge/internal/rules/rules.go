@@ -22,6 +22,10 @@ type Actions interface {
 	Site(name string) (exchange.Handler, error)
 	// Forward returns what forwards to target groups of the configuration, each with its weight.
 	Forward(weights map[string]int) (exchange.Handler, error)
+	// Forms returns what takes the forms of the configuration.
+	Forms() (exchange.Handler, error)
+	// Function returns what invokes a function of the configuration for requests of a route.
+	Function(name string, route *Route) (exchange.Handler, error)
 	// Draining reports whether the server is about to stop: health paths answer 503 then. It is asked per request.
 	Draining() bool
 }

@@ -2,6 +2,7 @@ package rules_test
 
 import (
 	"fmt"
+	"net/http"
 	"net/netip"
 	"strings"
 	"testing"
@@ -24,6 +25,16 @@ func (a *actions) Site(name string) (exchange.Handler, error) {
 
 func (a *actions) Forward(weights map[string]int) (exchange.Handler, error) {
 	return echo(fmt.Sprint("forward ", weights)), nil
+}
+
+func (a *actions) Forms() (exchange.Handler, error) { return echo("forms"), nil }
+
+// Function answers with what the function would be told of the route.
+func (a *actions) Function(name string, route *rules.Route) (exchange.Handler, error) {
+	return exchange.HTTP(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		route.Mark(r)
+		fmt.Fprintf(w, "%s %s id=%s proxy=%s", name, r.Pattern, r.PathValue("id"), r.PathValue("proxy"))
+	})), nil
 }
 
 func (a *actions) Draining() bool { return a.draining }
