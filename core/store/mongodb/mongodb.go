@@ -70,6 +70,12 @@ func Open(o Options) (*Store, error) {
 	return s, err
 }
 
+// Check returns an error when [Open] would refuse the options. Nothing is opened or looked up.
+func Check(o Options) error {
+	_, err := parseAddress(o)
+	return err
+}
+
 // Close ends all connections.
 func (s *Store) Close() error {
 	s.mu.Lock()
