@@ -1,0 +1,60 @@
+package lambda
+
+import (
+	"maps"
+	"sync"
+	"time"
+)
+
+// Status is how a function does.
+type Status struct {
+	Name         string
+	Kind         string // arn or command
+	Target       string // the ARN, or the program
+	Concurrency  int    // invocations at once, at most
+	InFlight     int    // invocations under way
+	Waiting      int    // invocations that wait for one of them to end
+	Processes    int    // of a function of this host
+	Invocations  uint64 // that ended, well or not
+	Errors       map[Kind]uint64
+	LastError    string    // what a person needs to know; "" if there was none
+	LastErrorAt  time.Time // zero if there was none
+	LastDuration time.Duration
+}
+
+// counts are what happened to the invocations of a function, over all reloads.
+type counts struct {
+	mu          sync.Mutex
+	invocations uint64
+	errors      map[Kind]uint64
+	last        *Error
+	lastAt      time.Time
+	duration    time.Duration
+}
+
+func (c *counts) note(out outcome) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.invocations++
+	c.duration = out.result.Duration
+	if out.err == nil {
+		return
+	}
+	c.errors[out.err.Kind]++
+	c.last, c.lastAt = out.err, time.Now()
+}
+
+func (fn *function) status() Status {
+	s := Status{Name: fn.name, Kind: "arn", Target: fn.cfg.ARN, Concurrency: fn.cfg.Concurrency, InFlight: fn.gate.inside(), Waiting: fn.gate.waiting()}
+	if fn.cfg.Local() {
+		s.Kind, s.Target, s.Processes = "command", fn.cfg.Command, fn.process.Processes()
+	}
+	c := fn.counts
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.Invocations, s.LastDuration, s.LastErrorAt, s.Errors = c.invocations, c.duration, c.lastAt, maps.Clone(c.errors)
+	if c.last != nil {
+		s.LastError = c.last.Error()
+	}
+	return s
+}
