@@ -146,11 +146,11 @@ var elsewhere = map[string]http.HandlerFunc{
 	},
 	"server error": func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(503)
-		_, _ = w.Write([]byte(`{"success":true}`))
+		_, _ = w.Write([]byte(`{"success":false}`))
 	},
 	"throttled": func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(429)
-		_, _ = w.Write([]byte(`{"success":true}`))
+		_, _ = w.Write([]byte(`{"success":false}`))
 	},
 	"yes by 400": func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(400)
@@ -158,7 +158,7 @@ var elsewhere = map[string]http.HandlerFunc{
 	},
 	"page": func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>Bad Request</html>")) },
 	"endless": func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = w.Write([]byte(`{"success":true,"x":"` + strings.Repeat("x", 70<<10) + `"}`))
+		_, _ = w.Write([]byte(`{"success":true}` + strings.Repeat(" ", 70<<10)))
 	},
 	"broken off": func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", "100")
