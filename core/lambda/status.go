@@ -19,6 +19,7 @@ type Status struct {
 	Errors       map[Kind]uint64
 	LastError    string    // what a person needs to know; "" if there was none
 	LastErrorAt  time.Time // zero if there was none
+	NeedsPerson  bool      // the last invocation failed since it is missing, broken, or denied to edge
 	LastDuration time.Duration
 }
 
@@ -29,6 +30,7 @@ type counts struct {
 	errors      map[Kind]uint64
 	last        *Error
 	lastAt      time.Time
+	needsPerson bool
 	duration    time.Duration
 }
 
@@ -37,11 +39,20 @@ func (c *counts) note(out outcome) {
 	defer c.mu.Unlock()
 	c.invocations++
 	c.duration = out.result.Duration
+	c.needsPerson = out.err != nil && (out.err.Kind == Missing || out.err.Kind == Denied || out.err.Kind == Broken)
 	if out.err == nil {
 		return
 	}
 	c.errors[out.err.Kind]++
 	c.last, c.lastAt = out.err, time.Now()
+}
+
+// Failed is how many invocations failed, for whatever reason.
+func (s Status) Failed() (n uint64) {
+	for _, count := range s.Errors {
+		n += count
+	}
+	return n
 }
 
 func (fn *function) status() Status {
@@ -52,7 +63,7 @@ func (fn *function) status() Status {
 	c := fn.counts
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s.Invocations, s.LastDuration, s.LastErrorAt, s.Errors = c.invocations, c.duration, c.lastAt, maps.Clone(c.errors)
+	s.Invocations, s.LastDuration, s.LastErrorAt, s.NeedsPerson, s.Errors = c.invocations, c.duration, c.lastAt, c.needsPerson, maps.Clone(c.errors)
 	if c.last != nil {
 		s.LastError = c.last.Error()
 	}
