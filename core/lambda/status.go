@@ -8,19 +8,19 @@ import (
 
 // Status is how a function does.
 type Status struct {
-	Name         string
-	Kind         string // arn or command
-	Target       string // the ARN, or the program
-	Concurrency  int    // invocations at once, at most
-	InFlight     int    // invocations under way
-	Waiting      int    // invocations that wait for one of them to end
-	Processes    int    // of a function of this host
-	Invocations  uint64 // that ended, well or not
-	Errors       map[Kind]uint64
-	LastError    string    // what a person needs to know; "" if there was none
-	LastErrorAt  time.Time // zero if there was none
-	NeedsPerson  bool      // the last invocation failed since it is missing, broken, or denied to edge
-	LastDuration time.Duration
+	Name         string          `json:"name"`
+	Kind         string          `json:"kind"`        // arn or command
+	Target       string          `json:"target"`      // the ARN, or the program
+	Concurrency  int             `json:"concurrency"` // invocations at once, at most
+	InFlight     int             `json:"in_flight"`   // invocations under way
+	Waiting      int             `json:"waiting"`     // invocations that wait for one of them to end
+	Processes    int             `json:"processes"`   // of a function of this host
+	Invocations  uint64          `json:"invocations"` // that ended, well or not
+	Errors       map[Kind]uint64 `json:"errors"`
+	LastError    string          `json:"last_error,omitempty"`   // what a person needs to know; "" if there was none
+	LastErrorAt  time.Time       `json:"last_error_at,omitzero"` // zero if there was none
+	NeedsPerson  bool            `json:"needs_person"`           // the last invocation failed since it is missing, broken, or denied to edge
+	LastDuration time.Duration   `json:"last_duration_ns"`
 }
 
 // counts are what happened to the invocations of a function, over all reloads.
