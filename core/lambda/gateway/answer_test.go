@@ -54,7 +54,7 @@ var answers = []struct {
 }
 
 func TestAnswersAreReadByAPIGatewaysRules(t *testing.T) {
-	for _, c := range slices.Concat(answers, answers, answers, answers, answers) { // names of a map come in any order
+	for _, c := range slices.Repeat(answers, 20) { // names of a map come in any order
 		if got, err := ReadAnswer([]byte(c.payload)); err != nil || !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%s: %v, %v\ninstead of %v", c.payload, got, err, c.want)
 		}

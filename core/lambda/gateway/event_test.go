@@ -179,6 +179,14 @@ func TestABodyIsTextOnlyIfItIsAKnownTextAndWhole(t *testing.T) {
 	}
 }
 
+func TestWhoeverHasNoAddressIsGivenNone(t *testing.T) {
+	r, _ := http.NewRequest("GET", "http://example.com/", nil)
+	r.RemoteAddr = "@"
+	if event, err := NewEvent(r, nil); err != nil || bytes.Contains(event, []byte("x-forwarded-for")) || !bytes.Contains(event, []byte(`"sourceIp":""`)) {
+		t.Errorf("%s, %v", event, err)
+	}
+}
+
 func TestAnEventThatLambdaDoesNotTakeIsTooLarge(t *testing.T) {
 	for media, longest := range map[string]int{"text/plain": lambda.MaxEvent, "image/png": (lambda.MaxEvent + 3) / 4 * 3} {
 		r, _ := http.NewRequest("POST", "http://example.com/", nil)

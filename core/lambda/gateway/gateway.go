@@ -62,7 +62,8 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer.Write(w)
 }
 
-// readBodyOf reads no more than an event may have; API Gateway's own limit, 10 MB, is beyond what Lambda takes.
+// readBodyOf reads no more than an event may have, which with a body of that length is too long already; API Gateway's own limit, 10 MB, is
+// beyond what Lambda takes.
 func readBodyOf(r *http.Request) ([]byte, error) {
 	if r.ContentLength > lambda.MaxEvent {
 		return nil, tooLarge(int(min(r.ContentLength, 1<<40)))
@@ -70,11 +71,8 @@ func readBodyOf(r *http.Request) ([]byte, error) {
 	if r.ContentLength == 0 || r.Body == nil {
 		return nil, nil
 	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, lambda.MaxEvent+1))
+	body, err := io.ReadAll(io.LimitReader(r.Body, lambda.MaxEvent))
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return nil, tooLarge(len(body))
-	}
-	if err == nil && len(body) > lambda.MaxEvent {
 		return nil, tooLarge(len(body))
 	}
 	return body, err

@@ -182,6 +182,8 @@ func TestErrorsSayWhatTheVisitorCanDoAndNothingElse(t *testing.T) {
 		}
 		if line := log.String(); strings.Count(line, "\n") != 1 || !strings.Contains(line, `"function":"hook"`) || !strings.Contains(line, `"request_id":"request-1"`) || !strings.Contains(line, "internal") {
 			t.Errorf("logged %s", line)
+		} else if _, ok := errors.AsType[*lambda.Error](c.err); ok && !strings.Contains(line, `"message":"internal"`) {
+			t.Errorf("logged without what the error knows: %s", line)
 		}
 	}
 }
@@ -201,10 +203,10 @@ func TestWhatIsTooLargeInvokesNothing(t *testing.T) {
 		invoked <- struct{}{}
 		return lambda.Result{Payload: []byte("{}")}, nil
 	})
-	large := strings.Repeat("x", lambda.MaxEvent)
+	large, endless := strings.Repeat("x", lambda.MaxEvent), &zeros{}
 	for name, body := range map[string]io.Reader{
 		"declared":     strings.NewReader(large + "x"),
-		"chunked":      io.MultiReader(strings.NewReader(large), strings.NewReader("x")),
+		"endless":      endless,
 		"as base64":    strings.NewReader(large[:(lambda.MaxEvent+3)/4*3]),
 		"of the limit": http.MaxBytesReader(nil, io.NopCloser(strings.NewReader("too much")), 3),
 	} {
@@ -215,6 +217,15 @@ func TestWhatIsTooLargeInvokesNothing(t *testing.T) {
 			t.Errorf("%s: %d %s", name, w.Code, log)
 		}
 	}
+	if endless.n > lambda.MaxEvent+64<<10 {
+		t.Errorf("%d bytes were read", endless.n)
+	}
+	declared := httptest.NewRequest("POST", "/", broken{})
+	declared.ContentLength = 1 << 40
+	w := httptest.NewRecorder()
+	if gateway.NewHandler(counting, "hook", slog.New(slog.DiscardHandler)).ServeHTTP(w, declared); w.Code != 413 {
+		t.Errorf("declared, and not read: %d", w.Code)
+	}
 	w, r := httptest.NewRecorder(), httptest.NewRequest("POST", "/", io.MultiReader(strings.NewReader("x"), broken{}))
 	gateway.NewHandler(counting, "hook", slog.New(slog.DiscardHandler)).ServeHTTP(w, r)
 	if w.Code != 400 {
@@ -223,6 +234,15 @@ func TestWhatIsTooLargeInvokesNothing(t *testing.T) {
 	if len(invoked) > 0 {
 		t.Errorf("invoked %d times", len(invoked))
 	}
+}
+
+// zeros is a body without end.
+type zeros struct{ n int }
+
+func (z *zeros) Read(p []byte) (int, error) {
+	clear(p)
+	z.n += len(p)
+	return len(p), nil
 }
 
 type broken struct{}
