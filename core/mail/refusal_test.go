@@ -129,7 +129,7 @@ func TestWhatAServersNoMeans(t *testing.T) {
 		"busy at the greeting":        {map[string]string{"": "421 busy"}, fault.Unavailable, "421"},
 		"not for us":                  {map[string]string{"": "554 your address is blocked"}, fault.Unavailable, "this host"},
 		"a greeting that never ends":  {map[string]string{"": "flood"}, fault.Unavailable, "more than"},
-		"another protocol":            {map[string]string{"": "SSH-2.0"}, fault.Unavailable, ""},
+		"another protocol":            {map[string]string{"": "HTTP/1.1 400 no"}, fault.Unavailable, ""},
 		"no EHLO":                     {map[string]string{"EHLO": "500 what", "HELO": "500 what"}, fault.Unavailable, "port"},
 		"a wrong password":            {map[string]string{"AUTH": "535 5.7.8 no"}, fault.Unavailable, "mail.smtp.password"},
 		"login is away":               {map[string]string{"AUTH": "454 4.7.0 try again"}, fault.Unavailable, "454"},

@@ -28,8 +28,9 @@ const (
 
 // ses is Amazon SES, by its API of version 2. It gets letters as they are (raw), so that they are the same whoever carries them.
 type ses struct {
-	aws aws.Config
-	log *slog.Logger
+	aws     aws.Config
+	log     *slog.Logger
+	backoff time.Duration // sesBackoff; shorter in tests
 
 	mu     sync.Mutex    // guards client
 	client *sesv2.Client // nil until the region is known
@@ -37,7 +38,7 @@ type ses struct {
 
 // newSES reads the SDK's settings of this host. The metadata service of an instance is asked with the first message.
 func newSES(ctx context.Context, c config.SES, log *slog.Logger) (*ses, error) {
-	s := &ses{log: log}
+	s := &ses{log: log, backoff: sesBackoff}
 	var err error
 	if s.aws, err = awsconfig.LoadDefaultConfig(ctx, s.options(c.Region)...); err != nil {
 		return nil, fmt.Errorf("ses: the AWS settings of this host cannot be used: %w", err)
@@ -48,18 +49,19 @@ func newSES(ctx context.Context, c config.SES, log *slog.Logger) (*ses, error) {
 func (s *ses) options(region string) []func(*awsconfig.LoadOptions) error {
 	return []func(*awsconfig.LoadOptions) error{
 		awsconfig.WithRegion(region), // "": that of the environment
-		awsconfig.WithRetryer(sesRetryer),
+		awsconfig.WithRetryer(s.retryer),
 		awsconfig.WithLogger(logging.LoggerFunc(func(_ logging.Classification, format string, args ...any) {
 			s.log.Debug("mail: the AWS SDK says: " + strings.TrimSpace(fmt.Sprintf(format, args...)))
 		})),
 	}
 }
 
-// sesRetryer tries again what SES did not look at. After any other failure the message may be on its way: that is for the caller to decide.
-func sesRetryer() aws.Retryer {
+// retryer tries again what SES did not look at. After any other failure the message may be on its way: that is for the caller to decide.
+func (s *ses) retryer() aws.Retryer {
 	return retry.NewStandard(func(o *retry.StandardOptions) {
-		o.MaxAttempts, o.MaxBackoff, o.RateLimiter = sesAttempts, sesBackoff, ratelimit.None
-		o.Retryables = []retry.IsErrorRetryable{retry.RetryableErrorCode{Codes: retry.DefaultThrottleErrorCodes}}
+		o.MaxAttempts, o.MaxBackoff, o.RateLimiter = sesAttempts, s.backoff, ratelimit.None
+		tooFast := map[string]struct{}{"TooManyRequestsException": {}, "ThrottlingException": {}, "Throttling": {}}
+		o.Retryables = []retry.IsErrorRetryable{retry.RetryableErrorCode{Codes: tooFast}}
 	})
 }
 

@@ -6,7 +6,6 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"os"
 	"path/filepath"
 	"regexp"
 	"sync"
@@ -59,7 +58,7 @@ func StartSES(t testing.TB, senders ...string) *SES {
 		t.Fatal("moto did not start: ", err)
 	}
 	s.serve(t)
-	s.setenv(t)
+	Setenv(t, s.URL)
 	client := sesv2.New(sesv2.Options{
 		Region: region, BaseEndpoint: &s.moto, Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
 		HTTPClient: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
@@ -90,18 +89,15 @@ func (s *SES) serve(t testing.TB) {
 	s.URL = front.URL
 }
 
-func (s *SES) setenv(t testing.TB) {
+// Setenv points the AWS SDK at an SES until the test ends, with credentials and a region, and keeps everything else of AWS away from it.
+func Setenv(t testing.TB, url string) {
+	t.Helper()
 	nothing := filepath.Join(t.TempDir(), "none")
 	for name, value := range map[string]string{
-		"AWS_ENDPOINT_URL_SESV2": s.URL, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_SESSION_TOKEN": "", "AWS_REGION": region, "AWS_PROFILE": "",
-		"AWS_CONFIG_FILE": nothing, "AWS_SHARED_CREDENTIALS_FILE": nothing, "AWS_EC2_METADATA_DISABLED": "true",
+		"AWS_ENDPOINT_URL_SESV2": url, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_SESSION_TOKEN": "", "AWS_REGION": region, "AWS_DEFAULT_REGION": "",
+		"AWS_PROFILE": "", "AWS_CONFIG_FILE": nothing, "AWS_SHARED_CREDENTIALS_FILE": nothing, "AWS_EC2_METADATA_DISABLED": "true",
 	} {
 		t.Setenv(name, value)
-	}
-	for _, name := range []string{"AWS_PROFILE", "AWS_SESSION_TOKEN"} {
-		if err := os.Unsetenv(name); err != nil {
-			t.Fatal(err)
-		}
 	}
 }
 
@@ -110,6 +106,33 @@ func (s *SES) Intercept(f func(http.ResponseWriter, *http.Request) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.intercept = f
+}
+
+// Sent are the messages that SES took since the process began. Recipients are those of the request and those of the To field.
+func (s *SES) Sent(t testing.TB) (sent []Mail) {
+	t.Helper()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: nextTimeout}
+	answer, err := client.Get(s.moto + "/moto-api/data.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	var data struct {
+		SES struct {
+			RawMessage []struct {
+				Source       string
+				Destinations []string
+				Raw          string `json:"raw_data"`
+			}
+		}
+	}
+	if err := json.NewDecoder(answer.Body).Decode(&data); err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range data.SES.RawMessage {
+		sent = append(sent, Mail{Sender: m.Source, Recipients: m.Destinations, Data: []byte(m.Raw)})
+	}
+	return sent
 }
 
 // Refuse answers as SES does when it refuses.
