@@ -10,14 +10,15 @@ import (
 
 // wireError is how Lambda tells of an error of a function.
 type wireError struct {
-	Message string `json:"errorMessage"`
 	Type    string `json:"errorType"`
+	Message string `json:"errorMessage"`
 }
 
 // failure is why an invocation has no answer of the function's own, in Lambda's words.
 type failure struct {
 	kind    string
 	message string
+	plain   bool   // the message does not name the request
 	raw     []byte // the function's own words, instead
 }
 
@@ -28,7 +29,11 @@ func (f *failure) payload(id string) []byte {
 	if f.raw != nil {
 		return f.raw
 	}
-	text, err := json.Marshal(wireError{"RequestId: " + id + " Error: " + f.message, f.kind})
+	message := f.message
+	if !f.plain {
+		message = "RequestId: " + id + " Error: " + message
+	}
+	text, err := json.Marshal(wireError{f.kind, message})
 	if err != nil {
 		return []byte("{}")
 	}
@@ -43,12 +48,8 @@ func invalidEntrypoint(err error) *failure {
 	return &failure{kind: "Runtime.InvalidEntrypoint", message: err.Error()}
 }
 
-func tooLarge(length int64) *failure {
-	size := "payload size"
-	if length > 0 {
-		size = fmt.Sprintf("payload size (%d bytes)", length)
-	}
-	return &failure{kind: "Function.ResponseSizeTooLarge", message: fmt.Sprintf("Response %s exceeded maximum allowed payload size (%d bytes).", size, MaxPayload)}
+func tooLarge() *failure {
+	return &failure{kind: "Function.ResponseSizeTooLarge", plain: true, message: fmt.Sprintf("Response payload size exceeded maximum allowed payload size (%d bytes).", MaxPayload)}
 }
 
 // exited says how a process ended that should not have.

@@ -71,7 +71,7 @@ func (pr *process) serve(w http.ResponseWriter, r *http.Request) {
 func (pr *process) serveNext(w http.ResponseWriter, r *http.Request) {
 	inv, err := pr.next(r.Context())
 	if err != nil {
-		writeJSON(w, http.StatusForbidden, wireError{"State transition is not allowed", "InvalidStateTransition"})
+		writeJSON(w, http.StatusForbidden, wireError{"InvalidStateTransition", "State transition is not allowed"})
 		return
 	}
 	if inv == nil {
@@ -123,16 +123,16 @@ func (pr *process) serveAnswer(w http.ResponseWriter, r *http.Request, id string
 	inv := pr.current
 	pr.pool.mu.Unlock()
 	if inv == nil || inv.id != id {
-		writeJSON(w, http.StatusBadRequest, wireError{"Invalid request ID", "InvalidRequestID"})
+		writeJSON(w, http.StatusBadRequest, wireError{"InvalidRequestID", "Invalid request ID"})
 		return
 	}
 	payload, err := readAll(r.Body, r.ContentLength)
 	status, said := http.StatusAccepted, any(map[string]string{"status": "OK"})
 	switch {
 	case errors.Is(err, errTooLarge):
-		why := tooLarge(r.ContentLength)
+		why := tooLarge()
 		payload, failed = why.payload(id), true
-		status, said = http.StatusRequestEntityTooLarge, wireError{why.message, "RequestEntityTooLarge"}
+		status, said = http.StatusRequestEntityTooLarge, wireError{"RequestEntityTooLarge", why.message}
 		_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, MaxPayload)) // so that it reads the answer
 	case err != nil:
 		return // it ended in the middle
