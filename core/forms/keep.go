@@ -126,12 +126,12 @@ func (f *Forms) notInvoked(v *visit, err error) error {
 }
 
 func failed(status int, after time.Duration) *refusal {
-	r := &refusal{status: status, outcome: Failed, code: "function", after: after}
+	r := &refusal{status: status, outcome: Failed, code: "function"}
 	switch status {
 	case http.StatusRequestEntityTooLarge:
 		r.detail = "What you sent is larger than this form takes."
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
-		r.detail = "The service is busy right now. Please try again in a moment."
+		r.detail, r.after = "The service is busy right now. Please try again in a moment.", after
 	case http.StatusGatewayTimeout:
 		r.detail = "The answer took too long. It is not known whether what you sent has arrived."
 	default:
