@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"github.com/onehost/edge/core/config"
+	"github.com/onehost/edge/core/forms"
+	"github.com/onehost/edge/core/lambda"
 	"github.com/onehost/edge/core/store/mongodb"
 	"github.com/onehost/edge/edge/internal/admin"
 	"github.com/onehost/edge/edge/internal/cert"
@@ -64,7 +66,7 @@ func processEnv() config.Env {
 
 // load reads a configuration and has every room judge it. Warnings come with a configuration; errors come without.
 func load(path string) (*config.Config, []config.Problem, error) {
-	cfg, problems := config.Load(path, processEnv(), cert.Check, rules.Check, site.Check, target.Check, checkStore, checkFolders)
+	cfg, problems := config.Load(path, processEnv(), cert.Check, rules.Check, site.Check, target.Check, lambda.Check, forms.Check, checkStore, checkFolders)
 	if config.Failed(problems) {
 		return nil, problems, &invalidConfig{problems}
 	}
@@ -76,7 +78,7 @@ func checkStore(cfg *config.Config) []config.Problem {
 	if cfg.Store.Embedded() {
 		return nil
 	}
-	err := mongodb.Check(mongodb.Options{URI: cfg.Store.URI, User: cfg.Store.User, Password: cfg.Store.Password})
+	err := mongodb.Check(placeIn(cfg).set)
 	if err == nil {
 		return nil
 	}

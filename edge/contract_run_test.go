@@ -131,7 +131,13 @@ func TestRunPrintsWarnings(t *testing.T) {
 // await waits until something is so.
 func await(t *testing.T, what string, so func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !so(); time.Sleep(10 * time.Millisecond) {
+	awaitFor(t, 20*time.Second, what, so)
+}
+
+// awaitFor is await for what may take long.
+func awaitFor(t *testing.T, most time.Duration, what string, so func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(most); !so(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("waited in vain for " + what)
 		}

@@ -31,6 +31,7 @@ type generation struct {
 	files  fingerprint // of the configuration's files
 	certs  *cert.Set
 	plan   *target.Plan
+	used   *modulesPlan
 	table  *rules.Table
 	sites  map[string]*site.Site
 }
@@ -47,17 +48,27 @@ func (s *server) prepare(ctx context.Context, cfg *config.Config) (_ *generation
 			return nil, err
 		}
 	}
+	if g.used, err = s.modules.plan(cfg); err != nil {
+		return nil, err
+	}
 	g.plan = s.groups.Plan(cfg.TargetGroups)
 	if g.table, err = rules.Build(cfg, liveActions{s, g}); err != nil {
-		g.plan.Abandon()
+		g.abandon()
 		return nil, err
 	}
 	return g, nil
 }
 
+// abandon gives up a generation that was prepared and not used.
+func (g *generation) abandon() {
+	g.plan.Abandon()
+	g.used.abandon()
+}
+
 // use takes g into service. Requests under way keep the table that they started with.
 func (s *server) use(g *generation) {
 	g.plan.Commit()
+	g.used.commit()
 	s.certs.Use(g.certs)
 	s.chain.Swap(g.table)
 	s.level.Set(g.cfg.Log.Level)
@@ -126,14 +137,22 @@ func (a liveActions) Forward(weights map[string]int) (exchange.Handler, error) {
 	return a.server.proxy.Forward(a.generation.plan.Group, weights)
 }
 
+func (a liveActions) Forms() (exchange.Handler, error) {
+	return exchange.HTTP(a.server.modules.forms), nil
+}
+
+func (a liveActions) Function(name string, route *rules.Route) (exchange.Handler, error) {
+	return a.server.modules.function(name, route), nil
+}
+
 func (a liveActions) Draining() bool { return a.server.draining.Load() }
 
-// stickinessKey seals the cookies that bring visitors back to their target. Hosts that share a key have one.
-func stickinessKey(cfg *config.Config) ([]byte, error) {
+// derivedKey is the key for one use, such as cookies that bring visitors back to their target. Hosts that share store.key have the same.
+func derivedKey(cfg *config.Config, use string) ([]byte, error) {
 	if cfg.Store.Key != "" {
-		return hkdf.Key(sha256.New, []byte(cfg.Store.Key), nil, "stickiness", 32)
+		return hkdf.Key(sha256.New, []byte(cfg.Store.Key), nil, use, 32)
 	}
-	return secret(filepath.Join(cfg.DataDir, "keys", "stickiness"), 32)
+	return secret(filepath.Join(cfg.DataDir, "keys", use), 32)
 }
 
 // secret returns the n random bytes in a file that only we may read, made the first time.

@@ -15,6 +15,8 @@ import (
 
 const modulePath = "github.com/onehost/edge/"
 
+const awsServices = "github.com/aws/aws-sdk-go-v2/service/"
+
 // rule says what the files below a folder may not import.
 type importRule struct {
 	below  string   // folder, "" for all
@@ -30,12 +32,20 @@ var importRules = []importRule{
 	{below: "web", not: []string{"core", "edge", "plugins", "deploy"}, why: "web is files"},
 	{except: []string{"edge"}, not: []string{"edge"}, why: "nothing imports edge"},
 	{except: []string{"edge/internal/cert"}, not: []string{"github.com/caddyserver/certmagic", "github.com/mholt/acmez", "github.com/libdns", "github.com/miekg/dns"}, why: "only cert knows certmagic, ACME and DNS"},
-	{except: []string{"edge/internal/cert/route53"}, not: []string{"github.com/aws", "github.com/libdns"}, why: "a room knows the AWS service that it is for, and route53 is for Route 53"},
+	{except: []string{"edge/internal/cert/route53"}, not: []string{"github.com/libdns", awsServices + "route53"}, why: "a room knows the AWS service that it is for, and route53 is for Route 53"},
+	{except: []string{"core/lambda"}, not: []string{awsServices + "lambda"}, why: "only lambda knows Lambda"},
+	{except: []string{"core/mail"}, not: []string{awsServices + "sesv2"}, why: "only mail knows SES"},
+	{except: []string{"edge/internal/cert/route53", "core/lambda", "core/mail"}, not: []string{"github.com/aws/aws-sdk-go-v2"}, why: "AWS is known where a service of it is used"},
+	{except: []string{"deploy/lambda"}, not: []string{"github.com/aws/aws-lambda-go"}, why: "only a function knows that it is one"},
+	{below: "core/lambda", not: []string{"core/store", "core/forms", "core/mail"}, why: "invoking a function needs nothing but its event"},
+	{below: "core/mail", not: []string{"core/store", "core/forms", "core/lambda"}, why: "mail is sent for whoever asks"},
+	{below: "core/forms", not: []string{"core/mail", "core/api", "core/webhooks", "core/jobs"}, why: "modules do not know one another"},
+	{below: "deploy/lambda", not: []string{"core/store", "core/forms", "core/lambda"}, why: "a function runs where edge is not"},
 	{except: []string{"edge/internal/front"}, not: []string{"github.com/quic-go"}, why: "only a front knows QUIC"},
 	{except: []string{"edge/internal/cert/acmetest", "edge/internal/cert/route53/route53test"}, not: []string{"edge/internal/cert/acmetest", "edge/internal/cert/childtest", "edge/internal/cert/route53/route53test"}, why: "a CA, a DNS and processes to test with are for tests"},
 	{except: []string{"edge/internal/exchange/exchangetest"}, not: []string{"edge/internal/exchange/exchangetest"}, why: "exchanges to test with are for tests"},
-	{except: []string{"core/store/sqlite"}, not: []string{"github.com/ncruces/go-sqlite3"}, why: "only the engine knows SQLite"},
-	{except: []string{"core/store/mongodb"}, not: []string{"go.mongodb.org/mongo-driver"}, why: "only the engine knows MongoDB"},
+	{except: []string{"core/store/sqlite", "deploy/lambda", "deploy/sample/seed"}, not: []string{"github.com/ncruces/go-sqlite3"}, why: "only the engine knows SQLite, and functions that keep something of their own"},
+	{except: []string{"core/store/mongodb", "deploy/lambda"}, not: []string{"go.mongodb.org/mongo-driver"}, why: "only the engine knows MongoDB, and functions that keep something of their own"},
 	{except: []string{"core/store/storetest", "core/store/mongodb/mongodbtest"}, not: []string{"core/store/storetest", "core/store/mongodb/mongodbtest"}, why: "stores to test with are for tests"},
 	{below: "core/store/sqlite", not: []string{"core/config", "core/store/mongodb", "core/store/lease", "core/store/move"}, why: "an engine knows the interface alone"},
 	{below: "core/store/mongodb", not: []string{"core/config", "core/store/sqlite", "core/store/lease", "core/store/move"}, why: "an engine knows the interface alone"},
@@ -111,7 +121,8 @@ func TestImportRulesCanFail(t *testing.T) {
 		{"edge", "github.com/caddyserver/certmagic"}, {"edge/internal/rules", "edge/internal/proxy"},
 		{"edge/internal/cert", "github.com/aws/aws-sdk-go-v2/config"}, {"edge/internal/listen", "github.com/quic-go/quic-go"},
 		{"edge/internal/cert", "edge/internal/cert/acmetest"}, {"edge/internal/cert/route53", "edge/internal/cert/route53/route53test"},
-		{"edge/internal/cert/storage", "edge/internal/cert/childtest"}, {"core/store", "go.mongodb.org/mongo-driver/v2/bson"}, {"edge", "core/store/storetest"}, {"edge/internal/http1", "edge/internal/proxy"},
+		{"edge/internal/cert/storage", "edge/internal/cert/childtest"}, {"core/store", "go.mongodb.org/mongo-driver/v2/bson"}, {"core/forms", awsServices + "lambda"}, {"core/mail", awsServices + "lambda"}, {"core/forms", "core/mail"}, {"edge", "github.com/aws/aws-lambda-go/events"},
+		{"edge", "core/store/storetest"}, {"edge/internal/http1", "edge/internal/proxy"},
 	} {
 		if !broken(bad[0], bad[1]) {
 			t.Errorf("%s may import %s", bad[0], bad[1])
@@ -120,7 +131,7 @@ func TestImportRulesCanFail(t *testing.T) {
 	for _, good := range [][2]string{
 		{"edge", "core/config"}, {"edge/internal/cert", "github.com/caddyserver/certmagic"}, {"edge/internal/proxy", "edge/internal/target"},
 		{"edge/internal/cert/route53", "github.com/aws/aws-sdk-go-v2/config"}, {"edge/internal/front", "github.com/quic-go/quic-go/http3"},
-		{"edge/internal/cert/route53/route53test", "edge/internal/cert/acmetest"},
+		{"edge/internal/cert/route53/route53test", "edge/internal/cert/acmetest"}, {"core/mail", awsServices + "sesv2"}, {"deploy/lambda/contact", "core/mail"},
 	} {
 		if broken(good[0], good[1]) {
 			t.Errorf("%s may not import %s", good[0], good[1])

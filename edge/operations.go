@@ -68,17 +68,8 @@ func (s *server) Status() admin.Status {
 			}
 		}
 	}
-	for _, c := range s.certs.Status() {
-		if c.Red {
-			st.Red = true
-			st.Attention = append(st.Attention, attention(c))
-		}
-	}
-	for _, matter := range s.certs.Attention() {
-		st.Red, st.Attention = true, append(st.Attention, matter)
-	}
-	if !st.Store.Ready {
-		st.Red, st.Attention = true, append(st.Attention, "the store is not ready: "+st.Store.Error)
+	for _, m := range s.matters() {
+		st.Red, st.Attention = true, append(st.Attention, m.text)
 	}
 	return st
 }

@@ -88,11 +88,11 @@ func (s *server) reload(ctx context.Context) (outcome admin.ReloadOutcome, err e
 	defer cancel()
 	outcome.Unhealthy = append(outcome.Unhealthy, next.plan.Wait(wait)...)
 	if err := cmp.Or(ctx.Err(), s.stopping()); err != nil { // the server stops, or the operator gave up
-		next.plan.Abandon()
+		next.abandon()
 		return outcome, err
 	}
 	if err := s.access.Reopen(cfg.Log); err != nil {
-		next.plan.Abandon()
+		next.abandon()
 		return outcome, err
 	}
 	s.use(next)

@@ -42,6 +42,7 @@ type server struct {
 	admin     net.Listener
 	store     *watchedStore
 	certs     *cert.Manager
+	modules   *modules
 	groups    *target.Groups
 	proxy     *proxy.Proxy
 	access    *chain.AccessLog
@@ -79,7 +80,7 @@ func newServer(ctx context.Context, path string, cfg *config.Config, stdout io.W
 	if s.listeners, err = listen.Open(cfg.Listen, inherited); err != nil {
 		return s, err
 	}
-	cookieKey, err := stickinessKey(cfg)
+	cookieKey, err := derivedKey(cfg, "stickiness")
 	if err != nil {
 		return s, err
 	}
@@ -91,6 +92,9 @@ func newServer(ctx context.Context, path string, cfg *config.Config, stdout io.W
 		return s, err
 	}
 	if s.certs, err = cert.New(cfg.DataDir, sharing(cfg, s.store), log); err != nil {
+		return s, err
+	}
+	if s.modules, err = newModules(cfg, s.store, log); err != nil {
 		return s, err
 	}
 	s.groups = target.NewGroups(target.Options{Log: log, CookieKey: cookieKey, NewPool: proxy.NewPool})
@@ -112,7 +116,7 @@ func newServer(ctx context.Context, path string, cfg *config.Config, stdout io.W
 	}
 	s.front = front.New(front.Options{Handler: s.chain, TLS: s.certs.TLS(), Log: log, QUICKey: quicKey, Refused: s.chain.Refused})
 	s.metrics = prometheus.NewRegistry()
-	s.metrics.MustRegister(counted, s.groups, s.certs, connections{s.front}, s.store.metric(),
+	s.metrics.MustRegister(counted, s.groups, s.certs, connections{s.front}, s.store.metric(), s.modules,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
 	first, err := s.prepare(ctx, cfg)
@@ -155,6 +159,8 @@ func (s *server) run(ctx context.Context, hangup <-chan os.Signal) error {
 	work.Go(func() error { return s.groups.Run(background) })
 	work.Go(func() error { return s.store.Run(background) })
 	work.Go(func() error { return s.certs.Run(background) })
+	work.Go(func() error { return s.modules.run(background) })
+	work.Go(func() error { return newAlarms(s.matters, s.sendAlarm, s.log).Run(background) })
 	work.Go(func() error { return s.access.Run(background) })
 	work.Go(func() error { return s.compressSites(background) })
 	work.Go(func() error { return s.reloadOn(ctx, hangup) })

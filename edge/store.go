@@ -4,17 +4,13 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
 	"github.com/onehost/edge/core/config"
 	"github.com/onehost/edge/core/fault"
 	"github.com/onehost/edge/core/store"
-	"github.com/onehost/edge/core/store/mongodb"
 	"github.com/onehost/edge/core/store/move"
-	"github.com/onehost/edge/core/store/sqlite"
 	"github.com/onehost/edge/edge/internal/admin"
 	"github.com/onehost/edge/edge/internal/cert"
 	"github.com/prometheus/client_golang/prometheus"
@@ -28,27 +24,6 @@ const (
 	// storePatience is how long a start waits for a store that does not answer. It goes on without it then.
 	storePatience = 3 * time.Second
 )
-
-// openStore opens the store of a configuration. What is not this host's own is not waited for.
-func openStore(ctx context.Context, cfg *config.Config, log *slog.Logger) (store.Store, error) {
-	if !cfg.Store.Embedded() {
-		options := storeOptions(cfg)
-		options.Log = log
-		return mongodb.Open(options)
-	}
-	if err := os.MkdirAll(cfg.DataDir, 0o750); err != nil {
-		return nil, fmt.Errorf("data_dir: %w", err)
-	}
-	return sqlite.Open(ctx, embeddedPath(cfg.DataDir), log)
-}
-
-// storeOptions say where the replica set of a configuration is.
-func storeOptions(cfg *config.Config) mongodb.Options {
-	return mongodb.Options{URI: cfg.Store.URI, User: cfg.Store.User, Password: cfg.Store.Password}
-}
-
-// embeddedPath is the embedded store's file.
-func embeddedPath(dataDir string) string { return filepath.Join(dataDir, "edge.db") }
 
 // sharing is what hosts with one store have in common. A store of this host's own is shared with nobody.
 func sharing(cfg *config.Config, s store.Store) cert.Sharing {
@@ -77,7 +52,7 @@ type watchedStore struct {
 // watchStore opens the store of a configuration and sees whether it is ready. One that does not answer may do so later; one that
 // a person has to do something about is an error.
 func watchStore(ctx context.Context, cfg *config.Config, log *slog.Logger) (*watchedStore, error) {
-	opened, err := openStore(ctx, cfg, log)
+	opened, err := placeIn(cfg).open(ctx, log)
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}

@@ -123,7 +123,7 @@ func TestTwoEdgesOnOneReplicaSet(t *testing.T) {
 
 func TestHostsWithOneKeySealCookiesWithOneKey(t *testing.T) {
 	keyOf := func(key string) string {
-		got, err := stickinessKey(&config.Config{DataDir: t.TempDir(), Store: config.Store{Key: key}})
+		got, err := derivedKey(&config.Config{DataDir: t.TempDir(), Store: config.Store{Key: key}}, "stickiness")
 		if err != nil || len(got) != 32 {
 			t.Fatal(got, err)
 		}

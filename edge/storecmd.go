@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net"
 	"os"
 	"strings"
@@ -173,7 +174,7 @@ func (c *cli) storeCopy(ctx context.Context, fromName, toName string) error {
 	if err := move.Usable(ctx, from); err != nil {
 		return fmt.Errorf("FROM, %s: %w", fromPlace.name, err)
 	}
-	to, err := toPlace.open(ctx)
+	to, err := toPlace.open(ctx, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}

@@ -49,14 +49,20 @@ func configuredPlace(path string) (storePlace, error) {
 	if err != nil {
 		return storePlace{}, err
 	}
-	if cfg.Store.Embedded() {
-		return filePlace(cfg), nil
-	}
-	return storePlace{name: cfg.Store.String(), set: storeOptions(cfg)}, nil
+	return placeIn(cfg), nil
 }
 
+// placeIn is where a configuration says that the store is.
+func placeIn(cfg *config.Config) storePlace {
+	if cfg.Store.Embedded() {
+		return filePlace(cfg)
+	}
+	return storePlace{name: cfg.Store.String(), set: mongodb.Options{URI: cfg.Store.URI, User: cfg.Store.User, Password: cfg.Store.Password}}
+}
+
+// filePlace is the embedded store of a configuration, whether or not it is the one that it names.
 func filePlace(cfg *config.Config) storePlace {
-	file := embeddedPath(cfg.DataDir)
+	file := filepath.Join(cfg.DataDir, "edge.db")
 	return storePlace{name: file, file: file}
 }
 
@@ -73,9 +79,8 @@ func (p storePlace) is(other storePlace) bool {
 	return err == nil && os.SameFile(mine, theirs)
 }
 
-// open opens the store. A file that is not there is made.
-func (p storePlace) open(ctx context.Context) (store.Store, error) {
-	log := slog.New(slog.DiscardHandler)
+// open opens the store. A file that is not there is made; servers are not waited for.
+func (p storePlace) open(ctx context.Context, log *slog.Logger) (store.Store, error) {
 	if p.file != "" {
 		return sqlite.Open(ctx, p.file, log)
 	}
@@ -90,5 +95,5 @@ func (p storePlace) openKept(ctx context.Context) (store.Store, error) {
 			return nil, fmt.Errorf("there is no store to read: %w", err)
 		}
 	}
-	return p.open(ctx)
+	return p.open(ctx, slog.New(slog.DiscardHandler))
 }

@@ -27,6 +27,7 @@ const maxBody = 64 << 10
 
 // Operations is what the API asks of the server.
 type Operations interface {
+	Modules
 	Status() Status
 	Certificates() []cert.Status
 	// RenewCertificate gets a new certificate for a host at once, and returns what became of it.
@@ -112,6 +113,7 @@ func NewHandler(o Operations) http.Handler {
 	router.GET("/v1/targets", answer(func(bunrouter.Request) (any, error) { return o.Targets(), nil }))
 	router.POST("/v1/reload", answer(func(r bunrouter.Request) (any, error) { return o.Reload(r.Context()) }))
 	router.POST("/v1/targets/:group/:change", answer(func(r bunrouter.Request) (any, error) { return nil, changeTarget(o, r) }))
+	moduleRoutes(router, o)
 	return router
 }
 

@@ -2,7 +2,9 @@ package admin_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -10,9 +12,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/onehost/edge/core/config"
 	"github.com/onehost/edge/core/fault"
+	"github.com/onehost/edge/core/forms/submissions"
+	"github.com/onehost/edge/core/lambda"
 	"github.com/onehost/edge/edge/internal/admin"
 	"github.com/onehost/edge/edge/internal/cert"
 	"github.com/onehost/edge/edge/internal/target"
@@ -56,6 +61,26 @@ func (o *operations) RenewCertificate(_ context.Context, host string) error {
 	return o.err
 }
 
+func (o *operations) Functions() []lambda.Status { return []lambda.Status{{Name: "contact"}} }
+func (o *operations) InvokeFunction(_ context.Context, function string, event []byte) (admin.Invocation, error) {
+	o.asked = append(o.asked, "invoke "+function+" "+string(event))
+	return admin.Invocation{Payload: event}, o.err
+}
+func (o *operations) Forms(context.Context) ([]submissions.Count, error) {
+	return []submissions.Count{{Form: "contact", Dead: 2}}, nil
+}
+func (o *operations) Submissions(_ context.Context, f submissions.Filter) ([]admin.Submission, error) {
+	o.asked = append(o.asked, fmt.Sprint("list ", f))
+	return []admin.Submission{{ID: "1"}}, o.err
+}
+func (o *operations) Submission(_ context.Context, id string) (admin.Submission, error) {
+	return admin.Submission{ID: id}, o.err
+}
+func (o *operations) MarkSubmission(_ context.Context, id, mark string) error {
+	o.asked = append(o.asked, mark+" "+id)
+	return o.err
+}
+
 // start serves o on a socket and returns the socket's path.
 func start(t *testing.T, o *operations) string {
 	t.Helper()
@@ -93,6 +118,46 @@ func TestClientAsksServer(t *testing.T) {
 	want := "++a/b http://127.0.0.1:1, drain app http://127.0.0.1:1, remove app http://127.0.0.1:1, renew *.example.com"
 	if got := strings.Join(o.asked, ", "); got != want {
 		t.Errorf("asked for %s\nwant      %s", got, want)
+	}
+}
+
+func TestClientAsksForModules(t *testing.T) {
+	o := &operations{serving: true}
+	client, ctx := admin.NewClient(start(t, o)), t.Context()
+	if all, err := client.Functions(ctx); err != nil || len(all) != 1 || all[0].Name != "contact" {
+		t.Error(all, err)
+	}
+	if got, err := client.InvokeFunction(ctx, "a b", json.RawMessage(`{"a":1}`)); err != nil || string(got.Payload) != `{"a":1}` {
+		t.Error(got, err)
+	}
+	if _, err := client.InvokeFunction(ctx, "a", json.RawMessage(`{`)); err == nil {
+		t.Error("what is no JSON was sent")
+	}
+	if all, err := client.Forms(ctx); err != nil || len(all) != 1 || all[0].Dead != 2 {
+		t.Error(all, err)
+	}
+	since := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	if found, err := client.Submissions(ctx, submissions.Filter{Form: "f", State: submissions.Spam, Since: since, After: "x", Limit: 7}); err != nil || len(found) != 1 {
+		t.Error(found, err)
+	}
+	if s, err := client.Submission(ctx, "a/b"); err != nil || s.ID != "a/b" {
+		t.Error(s, err)
+	}
+	for _, mark := range []string{"spam", "ham", "resend"} {
+		if err := client.MarkSubmission(ctx, "1", mark); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := client.MarkSubmission(ctx, "1", "drop"); fault.CodeOf(err) != fault.NotFound {
+		t.Error(err)
+	}
+	want := `invoke a b {"a":1};list {f spam 2026-01-02 03:04:05 +0000 UTC x 7};spam 1;ham 1;resend 1`
+	if got := strings.Join(o.asked, ";"); got != want {
+		t.Errorf("%s instead of %s", got, want)
+	}
+	o.err = fmt.Errorf("it is spam already: %w", fault.Conflict)
+	if err := client.MarkSubmission(ctx, "1", "spam"); fault.CodeOf(err) != fault.Conflict || err.Error() != "it is spam already: conflict" {
+		t.Error(err)
 	}
 }
 

@@ -1,0 +1,421 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/base64"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+)
+
+// recorder builds a Lambda function that writes down what it is invoked with, once for all tests.
+var recorder = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "recorder")
+	if err != nil {
+		return "", err
+	}
+	file := filepath.Join(dir, "recorder")
+	out, err := exec.Command("go", "build", "-tags", "lambda.norpc", "-o", file, "./testdata/recorder").CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("%w: %s", err, out)
+	}
+	return file, err
+})
+
+const formsHosts = `
+functions:
+  record: {command: RECORDER, env: {RECORD: "RECORD"}, timeout: 2s}
+forms:
+  contact:
+    function: record
+    origins: ["https://a.test"]
+    fields: {email: {type: email, required: true}, message: {required: true, min: 2}}
+    limits: {rate: 1000/s, burst: 1000}
+    redirect: /thanks
+  direct: {function: record, sync: true, limits: {rate: 1000/s, burst: 1000}}
+  open: {function: record, limits: {rate: 1000/s, burst: 1000}}
+  few: {function: record, limits: {rate: 1/h, burst: 2, body: 1KiB}}
+hosts:
+  a.test:
+    rules:
+      - {path: /forms/*, forms: true}
+      - {path: "/hook/{id}", method: [POST, GET], function: record}
+    default: {respond: {body: page}}
+`
+
+// A recorded is a server with forms, and what its function was invoked with.
+type recorded struct {
+	*running
+	file string
+}
+
+func serveForms(t *testing.T, body string, replace ...string) *recorded {
+	t.Helper()
+	binary, err := recorder()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "record")
+	return &recorded{serve(t, body, append([]string{"RECORDER", binary, `"RECORD"`, strconv.Quote(file)}, replace...)...), file}
+}
+
+// events are what the function was invoked with so far.
+func (r *recorded) events(t *testing.T) []events.APIGatewayV2HTTPRequest { return eventsIn(t, r.file) }
+
+func eventsIn(t *testing.T, file string) []events.APIGatewayV2HTTPRequest {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	var all []events.APIGatewayV2HTTPRequest
+	for line := bufio.NewScanner(bytes.NewReader(text)); line.Scan(); {
+		var e events.APIGatewayV2HTTPRequest
+		if err := json.Unmarshal(line.Bytes(), &e); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, e)
+	}
+	return all
+}
+
+// sent are the fields of an event's form.
+func sent(t *testing.T, e events.APIGatewayV2HTTPRequest) url.Values {
+	t.Helper()
+	if !e.IsBase64Encoded {
+		t.Errorf("a form's body is not base64: %q", e.Body)
+	}
+	body, err := base64.StdEncoding.DecodeString(e.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	values, err := url.ParseQuery(string(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return values
+}
+
+func TestAFormReachesItsFunction(t *testing.T) {
+	for _, protocol := range protocols {
+		t.Run(protocol, func(t *testing.T) {
+			t.Parallel()
+			s := serveForms(t, formsHosts)
+			client := s.client(protocol)
+			answer := fetch(t, client, "POST", "https://a.test/forms/contact", "email=v%40example.org&message=h%C3%A9+you&_gotcha=",
+				"Content-Type: application/x-www-form-urlencoded", "Origin: https://a.test")
+			if answer.StatusCode != 303 || answer.Header.Get("Location") != "/thanks" {
+				t.Fatalf("%d %v %s", answer.StatusCode, answer.Header, answer.text)
+			}
+			await(t, "the function is invoked", func() bool { return len(s.events(t)) == 1 })
+			e := s.events(t)[0]
+			if got := sent(t, e); got.Get("email") != "v@example.org" || got.Get("message") != "hé you" || got.Has("_gotcha") {
+				t.Errorf("%v", got)
+			}
+			if e.Version != "2.0" || e.RawPath != "/forms/contact" || e.Headers["x-edge-submission"] == "" || e.RequestContext.HTTP.SourceIP != "127.0.0.1" || e.RequestContext.HTTP.Method != "POST" {
+				t.Errorf("%+v", e)
+			}
+			await(t, "it is done", func() bool { return strings.Contains(s.edge(t, "forms"), "contact  0        1     0     0") })
+		})
+	}
+}
+
+// edge runs a command line against the server and returns what it prints.
+func (r *recorded) edge(t *testing.T, args ...string) string {
+	t.Helper()
+	status, out, errOut := command(t, append(args, "--admin="+r.admin.Addr().String())...)
+	if status != exitDone {
+		t.Fatalf("edge %q: %d %s%s", args, status, out, errOut)
+	}
+	return out
+}
+
+func TestFormsAreAnsweredAsTheContractSays(t *testing.T) {
+	t.Parallel()
+	s := serveForms(t, formsHosts)
+	client := s.client("h2")
+	const urlencoded, good = "application/x-www-form-urlencoded", "email=v%40example.org&message=hello"
+	for what, c := range map[string]struct {
+		method, path, body string
+		fields             []string
+		status             int
+		has                string
+	}{
+		"JSON":                      {"POST", "contact", `{"email":"v@example.org","message":"hello"}`, []string{"Content-Type: application/json", "Origin: https://a.test"}, 200, `"ok":true`},
+		"accepting JSON":            {"POST", "contact", good, []string{"Content-Type: " + urlencoded, "Origin: https://a.test", "Accept: application/json"}, 200, `"id":"`},
+		"multipart":                 {"POST", "contact", "--x\r\nContent-Disposition: form-data; name=email\r\n\r\nv@example.org\r\n--x\r\nContent-Disposition: form-data; name=message\r\n\r\nhello\r\n--x--\r\n", []string{"Content-Type: multipart/form-data; boundary=x", "Origin: https://a.test"}, 303, ""},
+		"by Referer":                {"POST", "contact", good, []string{"Content-Type: " + urlencoded, "Referer: https://a.test/page"}, 303, ""},
+		"foreign":                   {"POST", "contact", good, []string{"Content-Type: " + urlencoded, "Origin: https://evil.test"}, 403, ""},
+		"foreign Referer":           {"POST", "contact", good, []string{"Content-Type: " + urlencoded, "Referer: https://evil.test/"}, 403, ""},
+		"foreign JSON":              {"POST", "contact", `{}`, []string{"Content-Type: application/json", "Origin: null"}, 403, "application/problem+json"},
+		"neither, a program":        {"POST", "contact", `{"email":"v@example.org","message":"hello"}`, []string{"Content-Type: application/json"}, 403, "token"},
+		"neither, a browser":        {"POST", "contact", good, []string{"Content-Type: " + urlencoded, "Accept: text/html"}, 200, `name="_token"`},
+		"invalid":                   {"POST", "contact", `{"email":"no address","message":"x"}`, []string{"Content-Type: application/json", "Origin: https://a.test"}, 422, `"field":"email"`},
+		"invalid, for people":       {"POST", "contact", "email=no&message=hello", []string{"Content-Type: " + urlencoded, "Origin: https://a.test", "Accept: text/html"}, 422, `aria-invalid="true"`},
+		"GET":                       {"GET", "contact", "", nil, 405, ""},
+		"unknown":                   {"POST", "nothing", good, []string{"Content-Type: " + urlencoded}, 404, ""},
+		"too large":                 {"POST", "few", "a=" + strings.Repeat("a", 2000), []string{"Content-Type: " + urlencoded}, 413, ""},
+		"no form":                   {"POST", "open", "<a/>", []string{"Content-Type: text/xml"}, 415, ""},
+		"token":                     {"GET", "contact/token", "", []string{"Origin: https://a.test"}, 200, `"token":"`},
+		"the function's own answer": {"POST", "direct?do=json", "a=b", []string{"Content-Type: " + urlencoded}, 200, `{"any":[1,2]}`},
+		"the function's status":     {"POST", "direct", "a=b", []string{"Content-Type: " + urlencoded}, 201, "done"},
+		"the function fails":        {"POST", "direct?do=fail", "a=b", []string{"Content-Type: " + urlencoded}, 502, ""},
+		"the function exits":        {"POST", "direct?do=exit", "a=b", []string{"Content-Type: " + urlencoded}, 502, ""},
+		"the function hangs":        {"POST", "direct?do=hang", "a=b", []string{"Content-Type: " + urlencoded}, 504, ""},
+	} {
+		t.Run(what, func(t *testing.T) {
+			answer := fetch(t, client, c.method, "https://a.test/forms/"+c.path, c.body, c.fields...)
+			all := answer.text + answer.Header.Get("Content-Type")
+			if answer.StatusCode != c.status || !strings.Contains(all, c.has) || strings.Contains(all, storeSecret) {
+				t.Errorf("%d %v %s", answer.StatusCode, answer.Header, answer.text)
+			}
+		})
+	}
+}
+
+func TestFormsHaveLimitsOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	s := serveForms(t, formsHosts)
+	client := s.client("h1")
+	post := func(form string) fetched {
+		return fetch(t, client, "POST", "https://a.test/forms/"+form, "a="+form, "Content-Type: application/x-www-form-urlencoded")
+	}
+	for range 2 {
+		if got := post("few"); got.StatusCode != 303 {
+			t.Fatal(got.StatusCode, got.text)
+		}
+	}
+	got := post("few")
+	if after, err := strconv.Atoi(got.Header.Get("Retry-After")); got.StatusCode != 429 || err != nil || after < 60 {
+		t.Errorf("%d %v", got.StatusCode, got.Header)
+	}
+	if got := post("open"); got.StatusCode != 303 {
+		t.Errorf("another form: %d", got.StatusCode)
+	}
+}
+
+func TestAnyPathToAnyFunction(t *testing.T) {
+	t.Parallel()
+	s := serveForms(t, formsHosts)
+	got := fetch(t, s.client("h2"), "POST", "https://a.test/hook/caf%C3%A9?a=1&b=2&a=3", `{"x":1}`, "Content-Type: application/json", "Cookie: s=1; t=2", "X-M: 1", "X-M: 2")
+	if got.StatusCode != 201 || got.text != "done\n" || got.Header.Get("X-Route") != "ANY /hook/{id}" || len(got.Header.Values("Set-Cookie")) != 2 {
+		t.Fatalf("%d %v %s", got.StatusCode, got.Header, got.text)
+	}
+	e := s.events(t)[0]
+	if e.PathParameters["id"] != "café" || e.QueryStringParameters["a"] != "1,3" || fmt.Sprint(e.Cookies) != "[s=1 t=2]" || e.Headers["x-m"] != "1,2" || e.Body != `{"x":1}` || e.IsBase64Encoded ||
+		e.RequestContext.RequestID != got.Header.Get("X-Request-Id") || e.RequestContext.DomainName != "a.test" {
+		t.Errorf("%+v", e)
+	}
+	if got := fetch(t, s.client("h1"), "GET", "https://a.test/hook/1?do=fail", ""); got.StatusCode != 502 || strings.Contains(got.text, storeSecret) {
+		t.Errorf("%d %s", got.StatusCode, got.text)
+	}
+	s.log.wait(t, 1, "record", "a secret of the function's")
+	if got := s.edge(t, "functions"); !strings.Contains(got, "record") || !strings.Contains(got, "a secret of the function's") {
+		t.Error(got)
+	}
+}
+
+func TestWhatAFormTookIsReviewed(t *testing.T) {
+	t.Parallel()
+	s := serveForms(t, formsHosts)
+	client := s.client("h2")
+	post := func(body string) {
+		if got := fetch(t, client, "POST", "https://a.test/forms/open", body, "Content-Type: application/x-www-form-urlencoded"); got.StatusCode != 303 {
+			t.Fatal(got.StatusCode, got.text)
+		}
+	}
+	post("name=Ann&note=%3D1%2B1")
+	post("name=Bot&_gotcha=x")
+	await(t, "one is delivered", func() bool { return len(s.events(t)) == 1 })
+	list := func(state string) []struct{ ID string } {
+		var found []struct{ ID string }
+		if err := json.Unmarshal([]byte(s.edge(t, "forms", "list", "open", "--state", state, "--json")), &found); err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	spam := list("spam")
+	if len(spam) != 1 {
+		t.Fatal(spam)
+	}
+	if shown := s.edge(t, "forms", "show", spam[0].ID); !strings.Contains(shown, "field name  Bot") {
+		t.Error(shown)
+	}
+	s.edge(t, "forms", "ham", spam[0].ID)
+	await(t, "ham is delivered", func() bool { return len(s.events(t)) == 2 })
+	await(t, "both are done", func() bool { return len(list("done")) == 2 })
+	s.edge(t, "forms", "resend", spam[0].ID)
+	await(t, "it is delivered again", func() bool { return len(s.events(t)) == 3 })
+	first, again := s.events(t)[1], s.events(t)[2]
+	if first.Headers["x-edge-submission"] != spam[0].ID || again.Headers["x-edge-submission"] != spam[0].ID {
+		t.Error("the function can't see that it is the same submission")
+	}
+	rows, err := csv.NewReader(strings.NewReader(s.edge(t, "forms", "export", "open"))).ReadAll()
+	if err != nil || len(rows) != 3 || !slices.Equal(rows[0], []string{"id", "sent", "state", "name", "note"}) || rows[2][4] != "'=1+1" {
+		t.Errorf("%q %v", rows, err)
+	}
+	if lines := strings.Split(strings.TrimSpace(s.edge(t, "forms", "export", "open", "--json")), "\n"); len(lines) != 2 || !strings.Contains(lines[1], `"Ann"`) {
+		t.Errorf("%q", lines)
+	}
+	if status, _, errOut := command(t, "forms", "spam", "nothing", "--admin="+s.admin.Addr().String()); status != exitFailed || errOut == "" {
+		t.Errorf("%d %s", status, errOut)
+	}
+}
+
+func TestAFunctionIsInvokedByHand(t *testing.T) {
+	t.Parallel()
+	s := serveForms(t, formsHosts)
+	event := writeIn(t, t.TempDir(), "event.json", `{"version":"2.0","rawQueryString":"do=json"}`)
+	if out := s.edge(t, "functions", "invoke", "record", event); out != `{"any":[1,2]}`+"\n" {
+		t.Errorf("%q", out)
+	}
+	failing := writeIn(t, t.TempDir(), "event.json", `{"rawQueryString":"do=fail"}`)
+	if status, _, errOut := command(t, "functions", "invoke", "record", failing, "--admin="+s.admin.Addr().String()); status != exitFailed || !strings.Contains(errOut, "a secret of the function's") {
+		t.Errorf("%d %s", status, errOut)
+	}
+	if status, _, errOut := command(t, "functions", "invoke", "nothing", event, "--admin="+s.admin.Addr().String()); status != exitFailed || !strings.Contains(errOut, "nothing") {
+		t.Errorf("%d %s", status, errOut)
+	}
+	if status, _, _ := command(t, "functions", "invoke", "record", s.file, "--admin="+s.admin.Addr().String()); status != exitUsage {
+		t.Errorf("no JSON: %d", status)
+	}
+}
+
+// A reload changes forms and functions, and loses nothing of what is under way.
+func TestFormsAreReloaded(t *testing.T) {
+	t.Parallel()
+	s := serveForms(t, formsHosts)
+	client := s.client("h2")
+	binary, err := recorder()
+	if err != nil {
+		t.Fatal(err)
+	}
+	post := func(form string) int {
+		return fetch(t, client, "POST", "https://a.test/forms/"+form, "a=b", "Content-Type: application/x-www-form-urlencoded").StatusCode
+	}
+	if got := post("added"); got != 404 {
+		t.Fatal(got)
+	}
+	changed := strings.Replace(formsHosts, "  few:", "  added:", 1)
+	s.reload(changed, "RECORDER", binary, `"RECORD"`, strconv.Quote(s.file))
+	if got := post("added"); got != 303 {
+		t.Error(got)
+	}
+	if got := post("few"); got != 404 {
+		t.Error(got)
+	}
+	await(t, "the new form is delivered", func() bool { return len(s.events(t)) == 1 })
+}
+
+// Whoever was thanked is not forgotten: edge is killed in the middle of a burst, again and again.
+func TestABurstOfFormsSurvivesKills(t *testing.T) {
+	t.Parallel()
+	binary, err := recorder()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := shortDir(t)
+	record := filepath.Join(dir, "record")
+	body := strings.NewReplacer("RECORDER", binary, `"RECORD"`, strconv.Quote(record)).Replace(formsHosts)
+	plain := strings.Replace(strings.Replace(head, "https: 127.0.0.1:0", "https: []", 1), "metrics: 127.0.0.1:0", `metrics: ""`, 1) +
+		strings.Replace(body, "  a.test:\n", "  a.test:\n    tls: off\n", 1)
+	file := writeIn(t, dir, "edge.yaml", plain)
+	var thanked []string
+	for round := range 4 {
+		thanked = append(thanked, burst(t, file, round)...)
+	}
+	edge, said := process(t, file)
+	defer edge.Process.Kill()
+	// What was being delivered when edge was killed is delivered again when its time is over: the function's timeout and half a minute.
+	awaitFor(t, time.Minute, "all are delivered", func() bool { return len(missing(t, record, thanked)) == 0 })
+	if len(thanked) < 20 {
+		t.Errorf("only %d were thanked: %s", len(thanked), said.String())
+	}
+}
+
+// plainAddress is where a process that serves takes plain HTTP.
+func plainAddress(t *testing.T, said *safeBuffer) string {
+	t.Helper()
+	_, rest, ok := strings.Cut(said.String(), " http=")
+	if !ok {
+		t.Fatal("no address in " + said.String())
+	}
+	address, _, _ := strings.Cut(strings.SplitN(rest, "\n", 2)[0], " ")
+	return address
+}
+
+// missing are those who were thanked and whose submission did not reach the function.
+func missing(t *testing.T, record string, thanked []string) []string {
+	t.Helper()
+	got := map[string]bool{}
+	for _, e := range eventsIn(t, record) {
+		got[sent(t, e).Get("n")] = true
+	}
+	return slices.DeleteFunc(slices.Clone(thanked), func(n string) bool { return got[n] })
+}
+
+// burst starts edge, sends forms from several visitors at once, kills it, and returns who was thanked.
+func burst(t *testing.T, file string, round int) []string {
+	t.Helper()
+	edge, said := process(t, file)
+	address := plainAddress(t, said)
+	var mu sync.Mutex
+	var thanked []string
+	enough := make(chan struct{})
+	var visitors sync.WaitGroup
+	for v := range 4 {
+		visitors.Go(func() {
+			client := &http.Client{Timeout: 5 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+			defer client.CloseIdleConnections()
+			for i := 0; ; i++ {
+				n := fmt.Sprintf("%d-%d-%d", round, v, i)
+				request, err := http.NewRequest(http.MethodPost, "http://"+address+"/forms/open", strings.NewReader("n="+n))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				request.Host = "a.test"
+				request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+				answer, err := client.Do(request)
+				if err != nil {
+					return // edge is gone
+				}
+				answer.Body.Close()
+				if answer.StatusCode != http.StatusSeeOther {
+					continue
+				}
+				mu.Lock()
+				thanked = append(thanked, n)
+				if len(thanked) == 12 {
+					close(enough)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	select {
+	case <-enough:
+	case <-time.After(20 * time.Second):
+		t.Error("nobody is thanked: " + said.String())
+	}
+	_ = edge.Process.Kill()
+	_ = edge.Wait()
+	visitors.Wait()
+	return thanked
+}

@@ -1,0 +1,357 @@
+package main
+
+import (
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/onehost/edge/core/forms/submissions"
+	"github.com/onehost/edge/edge/internal/admin"
+	"github.com/spf13/cobra"
+)
+
+func (c *cli) formsCommand() *cobra.Command {
+	command := c.jsonFlag(&cobra.Command{
+		Use:   "forms",
+		Short: "show what came by the forms, sort out spam, deliver again",
+		Long: `forms shows for each form how many submissions wait for their function, are done, are
+dead (their function refused them, or could not be reached for days) or are kept aside
+as spam.`,
+		Example: "  edge forms\n  edge forms list contact --state spam\n  edge forms ham 0199e2c4-…",
+		Args:    exactly(),
+		RunE:    func(command *cobra.Command, _ []string) error { return c.forms(command.Context()) },
+	})
+	command.AddCommand(c.formsListCommand(), c.formsShowCommand(), c.formsExportCommand(),
+		c.formsMarkCommand("spam", "keep a submission aside as spam: it is not delivered", "is spam"),
+		c.formsMarkCommand("ham", "take a submission for no spam: it is delivered now", "is no spam, and is delivered"),
+		c.formsMarkCommand("resend", "deliver a submission again, whatever became of it", "is delivered again"))
+	return command
+}
+
+func (c *cli) formsListCommand() *cobra.Command {
+	var f submissions.Filter
+	var state string
+	var since time.Duration
+	command := c.jsonFlag(&cobra.Command{
+		Use:     "list FORM",
+		Short:   "list what was sent with a form, the newest first",
+		Example: "  edge forms list contact\n  edge forms list contact --state dead --since 24h --json",
+		Args:    exactly("FORM"),
+		RunE: func(command *cobra.Command, args []string) error {
+			f.Form, f.State = args[0], submissions.State(state)
+			if since > 0 {
+				f.Since = time.Now().Add(-since)
+			}
+			return c.listForm(command.Context(), f)
+		},
+	})
+	command.Flags().StringVar(&state, "state", "", "only those that are `pending`, done, dead or spam")
+	command.Flags().DurationVar(&since, "since", 0, "only those of this last time")
+	command.Flags().IntVarP(&f.Limit, "limit", "n", 50, "how many at most")
+	return command
+}
+
+func (c *cli) formsShowCommand() *cobra.Command {
+	return c.jsonFlag(&cobra.Command{
+		Use:     "show ID",
+		Short:   "show all of a submission",
+		Example: "  edge forms show 0199e2c4-…",
+		Args:    exactly("ID"),
+		RunE:    func(command *cobra.Command, args []string) error { return c.showSubmission(command.Context(), args[0]) },
+	})
+}
+
+func (c *cli) formsExportCommand() *cobra.Command {
+	return c.jsonFlag(&cobra.Command{
+		Use:   "export FORM",
+		Short: "print all that was sent with a form, the newest first: CSV, or with --json one object a line",
+		Long: `export prints all submissions of a form but spam. In CSV a text that a spreadsheet would
+take for a formula has a ' before it.`,
+		Example: "  edge forms export contact > contact.csv\n  edge forms export contact --json | jq .fields",
+		Args:    exactly("FORM"),
+		RunE:    func(command *cobra.Command, args []string) error { return c.exportForm(command.Context(), args[0]) },
+	})
+}
+
+func (c *cli) formsMarkCommand(mark, short, done string) *cobra.Command {
+	return &cobra.Command{
+		Use:     mark + " ID",
+		Short:   short,
+		Example: fmt.Sprintf("  edge forms %s 0199e2c4-…", mark),
+		Args:    exactly("ID"),
+		RunE: func(command *cobra.Command, args []string) error {
+			client, err := c.client()
+			if err != nil {
+				return err
+			}
+			ctx, cancel := context.WithTimeout(command.Context(), askTimeout)
+			defer cancel()
+			if err := client.MarkSubmission(ctx, args[0], mark); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(c.out, "%s %s\n", args[0], done)
+			return err
+		},
+	}
+}
+
+func (c *cli) forms(ctx context.Context) error {
+	client, err := c.client()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	all, err := client.Forms(ctx)
+	if err != nil {
+		return err
+	}
+	if c.json {
+		return c.printJSON(all)
+	}
+	t := new(table)
+	t.head("FORM", "PENDING", "DONE", "DEAD", "SPAM", "OLDEST PENDING")
+	for _, f := range all {
+		oldest, dead := cell{}, plain("%d", f.Dead)
+		if !f.Oldest.IsZero() {
+			oldest = plain("%s", ago(f.Oldest))
+		}
+		if f.Dead > 0 {
+			dead.paint = red
+		}
+		t.row(plain("%s", f.Form), plain("%d", f.Pending), plain("%d", f.Done), dead, plain("%d", f.Spam), oldest)
+	}
+	t.print(c.out)
+	return nil
+}
+
+func (c *cli) listForm(ctx context.Context, f submissions.Filter) error {
+	client, err := c.client()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	found, err := client.Submissions(ctx, f)
+	if err != nil {
+		return err
+	}
+	if c.json {
+		return c.printJSON(found)
+	}
+	t := new(table)
+	t.head("ID", "SENT", "STATE", "FIELDS", "WHY")
+	for _, s := range found {
+		t.row(plain("%s", s.ID), plain("%s", ago(s.At)), submissionCell(s), plain("%s", oneLine(s.Fields)), plain("%s", why(s)))
+	}
+	t.print(c.out)
+	return nil
+}
+
+func submissionCell(s admin.Submission) cell {
+	paint := map[submissions.State]string{submissions.Done: green, submissions.Dead: red, submissions.Spam: yellow}
+	return cell{string(s.State), paint[s.State]}
+}
+
+// why says why a submission is what it is.
+func why(s admin.Submission) string {
+	if s.Error != "" {
+		return printable(s.Error, 120)
+	}
+	return printable(strings.Join(s.Reasons, ", "), 120)
+}
+
+// oneLine is what was sent, as far as it fits.
+func oneLine(fields []admin.Field) string {
+	parts := make([]string, len(fields))
+	for i, f := range fields {
+		parts[i] = f.Name + "=" + f.Value
+	}
+	return printable(strings.Join(parts, " "), 60)
+}
+
+// printable is text of strangers as a terminal may show it, most characters of it at most.
+func printable(text string, most int) string {
+	runes := []rune(strings.Map(func(r rune) rune {
+		if r < ' ' || 0x7f <= r && r < 0xa0 || r == '\u2028' || r == '\u2029' || 0x202a <= r && r <= 0x202e || 0x2066 <= r && r <= 0x2069 {
+			return ' '
+		}
+		return r
+	}, text))
+	if len(runes) > most {
+		return string(runes[:most-1]) + "…"
+	}
+	return string(runes)
+}
+
+func (c *cli) showSubmission(ctx context.Context, id string) error {
+	client, err := c.client()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	s, err := client.Submission(ctx, id)
+	if err != nil {
+		return err
+	}
+	if c.json {
+		return c.printJSON(s)
+	}
+	t := new(table)
+	t.row(plain("submission"), plain("%s", s.ID))
+	t.row(plain("form"), plain("%s", s.Form))
+	t.row(plain("state"), submissionCell(s))
+	for _, reason := range s.Reasons {
+		t.row(plain("flagged"), plain("%s", printable(reason, 200)))
+	}
+	if s.Error != "" {
+		t.row(plain("error"), plain("%s", printable(s.Error, 400)))
+	}
+	t.row(plain("sent"), plain("%s", s.At.Format(time.RFC3339)))
+	t.row(plain("client"), plain("%s", s.Client))
+	t.row(plain("page"), plain("%s", printable(s.Page, 200)))
+	t.row(plain("request"), plain("%s", s.RequestID))
+	t.row(plain("attempts"), plain("%d", s.Attempts))
+	if s.State == submissions.Pending {
+		t.row(plain("next"), plain("%s", s.Next.Format(time.RFC3339)))
+	}
+	for _, f := range s.Fields {
+		t.row(plain("field %s", printable(f.Name, 64)), plain("%s", printable(f.Value, 2000)))
+	}
+	for _, f := range s.Files {
+		t.row(plain("file %s", printable(f.Field, 64)), plain("%s, %s, %d bytes", printable(f.Name, 200), printable(f.Type, 100), f.Size))
+	}
+	t.print(c.out)
+	return nil
+}
+
+// exportPage is how many submissions are asked for at once.
+const exportPage = 200
+
+// exportForm prints page after page, so that no form is too large.
+func (c *cli) exportForm(ctx context.Context, form string) error {
+	client, err := c.client()
+	if err != nil {
+		return err
+	}
+	if c.json {
+		lines := json.NewEncoder(c.out)
+		return eachSubmission(ctx, client, form, func(s admin.Submission) error { return lines.Encode(s) })
+	}
+	names, err := fieldNames(ctx, client, form)
+	if err != nil {
+		return err
+	}
+	return exportCSV(ctx, client, form, names, c.out)
+}
+
+// fieldNames are the names of all fields that were ever sent with a form, sorted.
+func fieldNames(ctx context.Context, client *admin.Client, form string) ([]string, error) {
+	var names []string
+	err := eachSubmission(ctx, client, form, func(s admin.Submission) error {
+		for _, f := range s.Fields {
+			if at, found := slices.BinarySearch(names, f.Name); !found {
+				names = slices.Insert(names, at, f.Name)
+			}
+		}
+		return nil
+	})
+	return names, err
+}
+
+func exportCSV(ctx context.Context, client *admin.Client, form string, names []string, to io.Writer) error {
+	w := csv.NewWriter(to)
+	head := []string{"id", "sent", "state"}
+	for _, name := range names {
+		head = append(head, noFormula(name))
+	}
+	if err := w.Write(head); err != nil {
+		return err
+	}
+	err := eachSubmission(ctx, client, form, func(s admin.Submission) error {
+		row := []string{s.ID, s.At.Format(time.RFC3339), string(s.State)}
+		for _, name := range names {
+			var values []string
+			for _, f := range s.Fields {
+				if f.Name == name {
+					values = append(values, f.Value)
+				}
+			}
+			row = append(row, noFormula(strings.Join(values, ", ")))
+		}
+		return w.Write(row)
+	})
+	w.Flush()
+	if err == nil {
+		err = w.Error()
+	}
+	return err
+}
+
+// noFormula keeps a spreadsheet from taking what strangers sent for a formula (OWASP, CSV Injection).
+func noFormula(text string) string {
+	if text != "" && strings.ContainsRune("=+-@\t\r", rune(text[0])) {
+		return "'" + text
+	}
+	return text
+}
+
+// eachSubmission goes through all submissions of a form but spam.
+func eachSubmission(ctx context.Context, client *admin.Client, form string, each func(admin.Submission) error) error {
+	for f := (submissions.Filter{Form: form, Limit: exportPage}); ; {
+		asked, cancel := context.WithTimeout(ctx, askTimeout)
+		found, err := client.Submissions(asked, f)
+		cancel()
+		if err != nil || len(found) == 0 {
+			return err
+		}
+		for _, s := range found {
+			if s.State == submissions.Spam {
+				continue
+			}
+			if err := each(s); err != nil {
+				return err
+			}
+		}
+		f.After = found[len(found)-1].ID
+	}
+}
+
+// Forms returns how many submissions there are.
+func (s *server) Forms(ctx context.Context) ([]submissions.Count, error) {
+	return s.modules.submissions.Counts(ctx)
+}
+
+// Submissions returns those that a filter asks for.
+func (s *server) Submissions(ctx context.Context, f submissions.Filter) ([]admin.Submission, error) {
+	found, err := s.modules.submissions.List(ctx, f)
+	shown := make([]admin.Submission, len(found))
+	for i, sub := range found {
+		shown[i] = admin.NewSubmission(sub)
+	}
+	return shown, err
+}
+
+// Submission returns one submission.
+func (s *server) Submission(ctx context.Context, id string) (admin.Submission, error) {
+	found, err := s.modules.submissions.Get(ctx, id)
+	return admin.NewSubmission(found), err
+}
+
+// MarkSubmission makes spam or ham of a submission, or has it delivered again.
+func (s *server) MarkSubmission(ctx context.Context, id, mark string) error {
+	switch mark {
+	case "spam":
+		return s.modules.submissions.Spam(ctx, id)
+	case "ham":
+		return s.modules.submissions.Ham(ctx, id)
+	default:
+		return s.modules.submissions.Resend(ctx, id)
+	}
+}
