@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -144,6 +145,9 @@ func knownTag(tag string) bool {
 	return false
 }
 
+// segment is what a path's {name} looks like where YAML takes it for a mapping.
+var segment = regexp.MustCompile(`/\{[A-Za-z0-9_-]+\}`)
+
 // yamlProblem says where a file is no YAML, and what to do where that is a common mistake.
 func yamlProblem(src *source, err error) (place, string) {
 	var e *yaml.LoadError
@@ -169,6 +173,8 @@ func yamlProblem(src *source, err error) (place, string) {
 		message += "; indent with spaces, not with tabs"
 	case strings.Contains(e.Message, "mapping values are not allowed"):
 		message += `; put a text that has ": " in it in quotes`
+	case strings.Contains(e.Message, "did not find expected ',' or '}'") && segment.MatchString(src.line(at.line)):
+		message += `; put a text that has {…} in it in quotes: "/hook/{id}"`
 	case strings.Contains(e.Message, "cannot start any token"):
 		message += "; put a text that begins with @, ` or % in quotes"
 	case strings.Contains(e.Message, "unknown anchor"), strings.Contains(e.ContextMsg, "scanning an alias"):

@@ -159,6 +159,7 @@ type Stream interface {
 type Exchange struct {
 	ID   string        // the request id, unique and printable. By the chain
 	Idle time.Duration // what SetIdle was last given; 0: nobody set it. For waits that are not the front's own, such as a target's answer
+	Rest bool          // the client asks for more than it may and was told to come later: its connection may wait before its next request. By the chain
 	Request
 	Response Response
 	Record   Record

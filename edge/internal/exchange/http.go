@@ -12,7 +12,7 @@ import (
 // The http.Handler sees what it would see under net/http's own server, and the visitor gets the answer that server would
 // have sent. What it is given is its own: strings are copied, so a module may keep them. Besides:
 //   - X-Request-Id of the request is the exchange's ID, whatever the visitor sent.
-//   - RemoteAddr is who asks (Client), with port 0 when a trusted proxy said so.
+//   - RemoteAddr is who asks (Client), with port 0 when a trusted proxy said so; X-Forwarded-Proto is https when such a proxy ended TLS.
 //   - [http.ResponseController] can do everything; Hijack only after WriteHeader(101) of an upgrade that was asked for,
 //     otherwise it is http.ErrNotSupported. The connection may be used by other goroutines after ServeHTTP has returned:
 //     the exchange lasts until it is closed.

@@ -139,6 +139,9 @@ func (c *cloner) header(x *Exchange) http.Header {
 	if x.ID != "" {
 		h["X-Request-Id"] = []string{c.clone(x.ID)}
 	}
+	if x.TLS == nil && x.Scheme == "https" {
+		h["X-Forwarded-Proto"] = []string{"https"}
+	}
 	return h
 }
 

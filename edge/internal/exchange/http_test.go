@@ -275,7 +275,7 @@ func TestHandlersAreAskedAsUnderNetHTTP(t *testing.T) {
 			}
 			want, got := <-asked, ""
 			x, r := c.make()
-			x.ID = ""
+			x.ID, x.Scheme = "", "http"
 			r.Serve(exchange.HTTP(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = describe(r) })))
 			if got != want {
 				t.Errorf("\n got %s\nwant %s", got, want)
@@ -285,6 +285,18 @@ func TestHandlersAreAskedAsUnderNetHTTP(t *testing.T) {
 }
 
 func serveHTTP(r *exchangetest.Recorder, h http.HandlerFunc) { r.Serve(exchange.HTTP(h)) }
+
+func TestModuleLearnsThatAProxyEndedTLS(t *testing.T) {
+	for scheme, want := range map[string]string{"https": "https", "http": ""} {
+		x, r := exchangetest.New("GET", "/")
+		x.Scheme, x.TLS = scheme, nil
+		serveHTTP(r, func(_ http.ResponseWriter, r *http.Request) {
+			if got := r.Header.Get("X-Forwarded-Proto"); got != want {
+				t.Errorf("%s: %q", scheme, got)
+			}
+		})
+	}
+}
 
 func TestModuleLearnsRequestIDAndClient(t *testing.T) {
 	x, r := exchangetest.New("GET", "/", exchangetest.Field("x-request-id", "forged"))
