@@ -12,6 +12,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	sdk "github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/smithy-go/logging"
 
 	"github.com/onehost/edge/core/lambda/local"
 )
@@ -47,15 +48,13 @@ func (c *clients) in(ctx context.Context, region string) (*sdk.Client, error) {
 	client := sdk.NewFromConfig(cfg, func(o *sdk.Options) {
 		o.Credentials = credentials{o.Credentials}
 		o.HTTPClient = bounded{c.http}
+		o.RetryMaxAttempts, o.Logger = 1, logging.Nop{}
 	})
 	c.byRegion[region] = client
 	return client, nil
 }
 
 func (c *clients) close() {
-	if t := c.http.GetTransport(); t != nil {
-		t.CloseIdleConnections()
-	}
 	if f, ok := c.http.Freeze().(interface{ CloseIdleConnections() }); ok {
 		f.CloseIdleConnections()
 	}
@@ -65,7 +64,7 @@ func (c *clients) close() {
 func localClient(f *local.Function) *sdk.Client {
 	return sdk.New(sdk.Options{
 		Region: local.Region, BaseEndpoint: aws.String("http://functions.invalid"), Credentials: aws.AnonymousCredentials{},
-		RetryMaxAttempts: 1, HTTPClient: bounded{inProcess{f}},
+		RetryMaxAttempts: 1, HTTPClient: bounded{inProcess{f}}, Logger: logging.Nop{},
 	})
 }
 

@@ -33,7 +33,6 @@ func TestTheSameProgramAnswersAsUnderAWSsEmulator(t *testing.T) {
 		"a panic":            {event: `{"do":"panic","text":"boom"}`},
 		"an exit":            {event: `{"do":"exit","n":7}`},
 		"an exit with 0":     {event: `{"do":"exit"}`},
-		"5 MB":               {event: `{"do":"big","n":5000000}`},
 		"7 MB":               {event: `{"do":"big","n":7000000}`},
 		"6291554 bytes":      {event: `{"do":"big","n":6291554}`},
 		"6291555 bytes":      {event: `{"do":"big","n":6291555}`},

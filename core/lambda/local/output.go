@@ -115,7 +115,7 @@ func (o *output) add(p []byte) {
 			part = p[:n]
 		}
 		if room := lineSize - len(o.line); len(part) > room {
-			part, whole = part[:room], false
+			part = part[:room]
 			o.line = append(o.line, part...)
 			o.emit()
 			p = p[len(part):]
