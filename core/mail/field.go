@@ -7,11 +7,11 @@ import (
 )
 
 const (
-	lineLength = 76 // characters of a line that a field is folded at (RFC 5322, section 2.1.1 and RFC 2047, section 2 have 78 and 76)
-	wordLength = 75 // characters of an encoded word at most (RFC 2047, section 2)
-	plainWord  = 60 // characters of a word that fits into a line beside the field's name
-	fieldLimit = 900
-	nameOfAll  = 64 // characters of a field's name at most
+	lineLength = 76  // characters of a line that a field is folded at (RFC 5322, section 2.1.1 and RFC 2047, section 2 have 78 and 76)
+	wordLength = 75  // characters of an encoded word at most (RFC 2047, section 2)
+	plainWord  = 60  // characters of a word that fits into a line beside the field's name
+	fieldLimit = 900 // characters of a value that a caller adds at most; with its name it is below the 998 of a line
+	nameOfAll  = 64  // characters of its name at most
 )
 
 // unstructured writes a text so that whoever reads the field gets exactly that text: as it is if it can be taken for nothing else, or in encoded words.
@@ -79,32 +79,18 @@ func encodedWords(text string) string {
 	return out.String()
 }
 
-// fold writes a field, with a line break before a space where a line would get long. More spaces than one are never divided, since readers make one of them.
+// fold writes a field, with a line break before a space where a line would get long. Between words is one space: of more a reader might make one.
 func fold(name, value string) string {
 	var out strings.Builder
 	out.WriteString(name + ":")
 	column := len(name) + 1
-	for value != "" {
-		end := strings.IndexByte(value, ' ')
-		for end >= 0 && (end == 0 || value[end-1] == ' ' || end+1 == len(value) || value[end+1] == ' ') {
-			next := strings.IndexByte(value[end+1:], ' ')
-			if next < 0 {
-				end = -1
-				break
-			}
-			end += 1 + next
-		}
-		word, rest := value, ""
-		if end >= 0 {
-			word, rest = value[:end], value[end+1:]
-		}
+	for word := range strings.SplitSeq(value, " ") {
 		if column+1+len(word) > lineLength && column > len(name)+1 {
 			out.WriteString("\r\n")
 			column = 0
 		}
 		out.WriteString(" " + word)
 		column += 1 + len(word)
-		value = rest
 	}
 	out.WriteString("\r\n")
 	return out.String()
@@ -127,8 +113,8 @@ func checkField(name, value string) error {
 			return invalid("the field %s cannot be set by Header", name)
 		}
 	}
-	if value == "" || len(value) > fieldLimit || !isPrintable(value) || strings.TrimSpace(value) != value {
-		return invalid("the value of the field %s has to be one line of ASCII, up to %d characters", name, fieldLimit)
+	if value == "" || len(value) > fieldLimit || !isPrintable(value) || strings.TrimSpace(value) != value || strings.Contains(value, "  ") {
+		return invalid("the value of the field %s has to be words of ASCII with one space between them, up to %d characters", name, fieldLimit)
 	}
 	return nil
 }

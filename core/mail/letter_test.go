@@ -40,7 +40,7 @@ func TestALettersFields(t *testing.T) {
 	m.To = []string{`"Müller, \"Max\"" <max@müller.example>`, "Bo Li <bo@example.org>"}
 	m.ReplyTo, m.ID = "=?utf-8?q?J=C3=BCrgen?= <j@example.net>", "contact-0199e2c4.1"
 	m.Header = map[string]string{
-		"List-Unsubscribe": "<https://example.com/u/" + strings.Repeat("x", 600) + ">", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click", "Auto-Submitted": "auto-generated",
+		"List-Unsubscribe": "<https://example.com/u/" + strings.Repeat("x", 600) + ">", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click", "References": strings.Repeat("<0199e2c4@example.com> ", 30) + "<1@example.com>", "Auto-Submitted": "auto-generated",
 	}
 	at := time.Date(2026, 11, 23, 20, 0, 0, 0, time.UTC)
 	l, err := composer().compose(m, at)
@@ -68,8 +68,19 @@ func TestALettersFields(t *testing.T) {
 		}
 	}
 	names := slices.Sorted(maps.Keys(got.header))
-	if !slices.Equal(names, []string{"Auto-Submitted", "Content-Transfer-Encoding", "Content-Type", "Date", "From", "List-Unsubscribe", "List-Unsubscribe-Post", "Message-Id", "Mime-Version", "Reply-To", "Subject", "To"}) {
+	if !slices.Equal(names, []string{"Auto-Submitted", "Content-Transfer-Encoding", "Content-Type", "Date", "From", "List-Unsubscribe", "List-Unsubscribe-Post", "Message-Id", "Mime-Version", "References", "Reply-To", "Subject", "To"}) {
 		t.Errorf("it has %v", names)
+	}
+}
+
+func TestFiftyLongRecipientsAreFoldedAndComeBackAsTheyWere(t *testing.T) {
+	m := plain()
+	m.To = nil
+	for i := range recipientLimit {
+		m.To = append(m.To, fmt.Sprintf("%s %d <ann%d@example.org>", strings.Repeat("Ann Lee ", 1+i%20), i, i))
+	}
+	for i, a := range parse(t, mustCompose(t, m).bytes).to {
+		sameAddress(t, a, m.To[i])
 	}
 }
 
@@ -108,6 +119,7 @@ func TestWhatCouldBeTakenForSomethingElseIsRefused(t *testing.T) {
 		"CRLF in a field":           func(m *Message) { m.Header = map[string]string{"X": "a\r\nBcc: b@example.org"} },
 		"UTF-8 in a field":          func(m *Message) { m.Header = map[string]string{"X": "ü"} },
 		"an empty field":            func(m *Message) { m.Header = map[string]string{"X": ""} },
+		"spaces in a field":         func(m *Message) { m.Header = map[string]string{"X": "a  b"} },
 		"a long field":              func(m *Message) { m.Header = map[string]string{"X": strings.Repeat("x", fieldLimit+1)} },
 		"a field's name with colon": func(m *Message) { m.Header = map[string]string{"X: y\r\nBcc": "b@example.org"} },
 		"a field without name":      func(m *Message) { m.Header = map[string]string{"": "x"} },

@@ -48,7 +48,7 @@ type Message struct {
 	Subject string            // one line, up to 512 bytes
 	Text    string            // up to 1 MiB; line ends are any, and the last line gets one
 	HTML    string            // the same in HTML, up to 1 MiB, or ""
-	Header  map[string]string // more fields, such as List-Unsubscribe: up to 20, ASCII, of one line and up to 900 bytes
+	Header  map[string]string // more fields, such as List-Unsubscribe: up to 20, words of ASCII with one space between them, up to 900 bytes
 	ID      string            // what makes a repeat known as one: up to 128 of A-Z a-z 0-9 . _ + = -; "" for a random one
 }
 
