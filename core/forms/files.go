@@ -28,7 +28,7 @@ func (r *rule) checkFile(f *file) string {
 func (r *rule) accepts(media string) bool {
 	return slices.ContainsFunc(r.Accept, func(accept string) bool {
 		accept, _, err := mime.ParseMediaType(accept)
-		if group, any := strings.CutSuffix(accept, "/*"); any {
+		if group, whole := strings.CutSuffix(accept, "/*"); whole {
 			return err == nil && strings.HasPrefix(media, group+"/")
 		}
 		return err == nil && accept == media

@@ -66,7 +66,7 @@ func (o *origins) from(r *http.Request) provenance {
 	if o.all {
 		return allowed
 	}
-	origin, ok := r.Header.Get("Origin"), true
+	origin := r.Header.Get("Origin")
 	if len(r.Header["Origin"]) > 1 {
 		return foreign
 	}
@@ -75,7 +75,8 @@ func (o *origins) from(r *http.Request) provenance {
 		if referer == "" {
 			return unsaid
 		}
-		if origin, ok = originOf(referer); !ok {
+		var whole bool
+		if origin, whole = originOf(referer); !whole {
 			return foreign
 		}
 	}

@@ -181,7 +181,7 @@ func TestNoTextOfAVisitorIsMarkup(t *testing.T) {
 		own[name] = true
 	}
 	token := h.token(t, "contact")
-	for range 100 {
+	for range 40 {
 		values := make(url.Values)
 		for _, name := range []string{"email", "name", "message", "site", "phone", "age", "day", "terms", "plan", "photo", "_gotcha"} {
 			values[name] = []string{nasty(), nasty()}[:1+random.IntN(2)]

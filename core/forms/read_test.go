@@ -61,6 +61,10 @@ func FuzzJSON(f *testing.F) {
 
 func FuzzMultipart(f *testing.F) {
 	f.Add([]byte("--x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n--x\r\nContent-Disposition: form-data; name=f; filename=\"a\\\"b%22.txt\"\r\nContent-Type: text/plain; charset=x\r\n\r\n2\r\n--x--\r\n"))
+	for _, head := range []string{`name="a\\\\b%0a"`, `name*=utf-8''%C3%A9; filename*=utf-8''%ff`, "name=a; filename=\"C:\\\\x\\\\y\"\r\nContent-Type: image", "name=\"\"", "name=é"} {
+		f.Add([]byte("--x\r\nContent-Disposition: form-data; " + head + "\r\n\r\nb\x00\r\n--x--"))
+		f.Add([]byte("--x\r\nContent-Disposition: form-data; " + head + "\r\n\r\nb\r\n--x--"))
+	}
 	f.Fuzz(func(t *testing.T, body []byte) { fuzz(t, mediaType{name: multiparts, boundary: "x"}, body) })
 }
 

@@ -66,11 +66,6 @@ func (s *sent) take(name string) (text string) {
 	return text
 }
 
-// hasFiles reports whether files are among what was sent.
-func (s *sent) hasFiles() bool {
-	return slices.ContainsFunc(s.items, func(i item) bool { return i.file != nil })
-}
-
 // fields are the texts and the files as they are kept to be looked at.
 func (s *sent) fields() (texts []submissions.Field, files []submissions.File) {
 	for _, i := range s.items {

@@ -9,8 +9,9 @@ import (
 
 const (
 	firstPause  = time.Second
-	lastPause   = 30 * time.Second
-	suspicious  = 5 // failures in a row that make a function look broken whatever it is called with
+	lastPause   = 30 * time.Second // of a function that is away
+	failedPause = 5 * time.Second  // of one that fails: it is there, and may do better with the next submission
+	suspicious  = 5                // failures in a row that make a function look broken whatever it is called with
 	wideOpen    = 1000
 	longestWait = 2 * time.Hour // that a function may ask for
 )
@@ -86,7 +87,7 @@ func (b *breaker) failed(began time.Time) (news bool) {
 	defer b.mu.Unlock()
 	b.failures++
 	if b.failures >= suspicious {
-		_, news = b.pause(began, 0, 1)
+		_, news = b.pause(began, 0, 1, failedPause)
 	}
 	return news
 }
@@ -99,15 +100,15 @@ func (b *breaker) away(began time.Time, after time.Duration, throttled bool) (pa
 	if throttled {
 		limit = max(1, min(b.limit, b.busy)/2)
 	}
-	return b.pause(began, after, limit)
+	return b.pause(began, after, limit, lastPause)
 }
 
 // pause is called with the lock held. What began before the last pause did says nothing new.
-func (b *breaker) pause(began time.Time, after time.Duration, limit int) (pause time.Duration, news bool) {
+func (b *breaker) pause(began time.Time, after time.Duration, limit int, most time.Duration) (pause time.Duration, news bool) {
 	now := time.Now()
 	if !began.Before(b.opened) {
 		news = b.pauses == 0
-		pause = min(firstPause<<min(b.pauses, 10), lastPause)
+		pause = min(firstPause<<min(b.pauses, 10), most)
 		pause = max(pause-rand.N(pause/5), min(after, longestWait))
 		b.pauses, b.limit = b.pauses+1, limit
 		b.opened, b.until = now, now.Add(pause)

@@ -18,7 +18,7 @@ import (
 const (
 	slack        = 30 * time.Second // from a claim to the call, and from its end to the outcome on disk
 	reply        = 15 * time.Second // what a call may take beyond the function's timeout: a start, the way there and back
-	settleWithin = 5 * time.Second
+	settleWithin = 10 * time.Second
 	settleAgain  = time.Second
 	giveUp       = 3 * 24 * time.Hour
 )

@@ -161,7 +161,7 @@ func (s *Submissions) afresh(sub Submission) store.Change {
 		return ended(Done, configured.retention(sub.Form))
 	}
 	return store.Change{
-		Set:   store.Document{"state": string(Pending), "function": function, "next": store.Now(0)},
+		Set:   store.Document{"state": string(Pending), "function": function, "next": store.Now(-headStart)},
 		Unset: []string{"ended", "expires", "error", "since", "tries", "claimed"},
 	}
 }

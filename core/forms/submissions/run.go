@@ -11,7 +11,7 @@ const (
 	ensureAgain = 5 * time.Second
 )
 
-// Run delivers until ctx ends; then it waits for what is under way, some 20 seconds at most. A delivery that was cut off is not counted as failed, and due again at
+// Run delivers until ctx ends; then it waits for what is under way, 25 seconds at most. A delivery that was cut off is not counted as failed, and due again at
 // once. That the store or a function is away ends nothing. Without Run, submissions are kept and wait.
 func (s *Submissions) Run(ctx context.Context) error {
 	work, cut := context.WithCancel(context.WithoutCancel(ctx))

@@ -13,7 +13,7 @@
 //
 // # Delivery
 //
-// All processes that share a store deliver what is due: each claims the submission that has been due for longest, for the function's timeout and a
+// All processes that share a store deliver what is due: first what was never tried, then what has failed, each the oldest first. They claim a submission for the function's timeout and a
 // little more by the store's clock, and nobody else gets it in that time. Every claim and every judgement of a person counts up the
 // submission's turn, and what came of a delivery is written down only if the turn is still the one that it began with: a process that was paused comes too
 // late and changes nothing.

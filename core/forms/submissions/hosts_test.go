@@ -1,0 +1,136 @@
+package submissions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/onehost/edge/core/config"
+	"github.com/onehost/edge/core/fault"
+	"github.com/onehost/edge/core/lambda"
+	"github.com/onehost/edge/core/store"
+)
+
+func TestHostsThatShareAStoreShareTheWork(t *testing.T) {
+	for name, address := range addresses {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const many = 200
+			where := address(t)
+			one, two := spied(opened(t, where)), spied(opened(t, where))
+			f := newFunction(says(`{}`))
+			a, b := on(one, f), on(two, f)
+			for i, event := range names(many) {
+				keep(t, []*Submissions{a, b}[i%2], sent(event))
+			}
+			runs(t, a)
+			runs(t, b)
+			one.await(t, "all are done", func() bool {
+				select {
+				case <-two.written:
+				case <-time.After(poll):
+				}
+				return inState(t, one, Done) == many
+			})
+			for event, n := range f.events {
+				if n != 1 {
+					t.Errorf("%s was delivered %d times", event, n)
+				}
+			}
+			if one.times("claim") < 20 || two.times("claim") < 20 {
+				t.Errorf("%d claims of one, %d of the other", one.times("claim"), two.times("claim"))
+			}
+		})
+	}
+}
+
+// stalled is submissions whose function does not come back before it is told to, and whose claims are short.
+func stalled(t *testing.T, s store.Store) (stalls *Submissions, called, answer chan struct{}) {
+	called, answer = make(chan struct{}), make(chan struct{})
+	stalls = on(s, newFunction(func(context.Context, string, string) (lambda.Result, error) {
+		called <- struct{}{}
+		<-answer
+		return lambda.Result{Payload: []byte(`{"statusCode":400,"body":"too late"}`)}, nil
+	}))
+	stalls.slack = 100 * time.Millisecond
+	stalls.Use(forms, map[string]config.Function{"mail": {Timeout: 100 * time.Millisecond}})
+	return stalls, called, answer
+}
+
+func TestWhatComesTooLateDoesNotCount(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, kept store.Store) {
+		slow, called, answer := stalled(t, kept)
+		id := keep(t, slow, sent("a")).ID
+		stop := runs(t, slow)
+		<-called
+
+		watched := spied(kept)
+		quick := on(watched, newFunction(says(`{}`)))
+		runs(t, quick)
+		watched.await(t, "the other has delivered it", func() bool {
+			quick.wake("contact", Pending)
+			return get(t, quick, id).State == Done
+		})
+		want := get(t, quick, id)
+		close(answer)
+		stop()
+		if got := get(t, quick, id); got.State != Done || got.Attempts != 2 || got.Error != "" || !got.Ended.Equal(want.Ended) {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+func TestWhatComesLateCountsNeitherAfterAPersonHasSentItAgain(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, kept store.Store) {
+		slow, called, answer := stalled(t, kept)
+		id := keep(t, slow, sent("a")).ID
+		stop := runs(t, slow)
+		<-called
+		judge := on(kept, nil)
+		for _, mark := range []func(context.Context, string) error{judge.Spam, judge.Ham} {
+			for err := fault.Conflict.Error(); err != ""; { // until the claim is over
+				err = ""
+				if failed := mark(t.Context(), id); errors.Is(failed, fault.Conflict) && strings.Contains(failed.Error(), "being delivered") {
+					err = failed.Error()
+				} else if failed != nil {
+					t.Fatal(failed)
+				}
+			}
+		}
+		go func() { <-called }() // it is claimed again by its own line
+		close(answer)
+		stop()
+		if got := get(t, judge, id); got.Error == "" && got.State != Pending {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+func TestALostAcknowledgementOfAnOutcomeIsNoSecondDelivery(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, kept store.Store) {
+		watched := spied(kept)
+		f := newFunction(says(`{}`))
+		s := on(watched, f)
+		for _, name := range names(5) {
+			keep(t, s, sent(name))
+		}
+		var lost atomic.Int64
+		watched.writes = func() error {
+			if lost.Add(1) <= 3 {
+				return fmt.Errorf("the connection broke: %w", fault.Unavailable)
+			}
+			return nil
+		}
+		runs(t, s)
+		watched.await(t, "all are done", func() bool { return inState(t, kept, Done) == 5 && lost.Load() >= 8 })
+		for _, name := range names(5) {
+			if n := f.calls(name); n != 1 {
+				t.Errorf("%s: %d calls", name, n)
+			}
+		}
+	})
+}
