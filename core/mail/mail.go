@@ -19,6 +19,8 @@
 // Credentials come from the SDK's default chain, the endpoint from the SDK's settings (AWS_ENDPOINT_URL_SESV2). A policy needs ses:SendEmail and
 // ses:SendRawEmail on the identities of From. SES takes no mail for addresses with letters other than ASCII before the @.
 //
+// This package makes a program that has the AWS SDK already 2.6 MB larger; SES takes no memory before its first message.
+//
 // In come other ways to carry a message. What a message says, whom it is for and how often it is tried again is the caller's.
 package mail
 
