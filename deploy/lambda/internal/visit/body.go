@@ -55,9 +55,9 @@ func (r *reader) multipart(body []byte, boundary string) error {
 		return errForm
 	}
 	parts := multipart.NewReader(bytes.NewReader(body), boundary)
-	for range maxFields + 1 {
+	for n := range maxFields + 1 {
 		part, err := parts.NextRawPart()
-		if errors.Is(err, io.EOF) {
+		if errors.Is(err, io.EOF) && n > 0 {
 			return nil
 		}
 		if err != nil {

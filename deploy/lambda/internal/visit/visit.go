@@ -3,6 +3,8 @@
 package visit
 
 import (
+	"cmp"
+	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -28,7 +30,7 @@ type Visit struct {
 	Path       string
 	Query      map[string]string
 	Client     string // the visitor's address
-	Submission string // the id of edge's submission, or else of the request: the same for each delivery of it
+	Submission string // the id of edge's submission, the same for each delivery of it; or else of the request, or a new one
 	Fields     []Field
 	Files      []File
 
@@ -69,9 +71,7 @@ func Read(event []byte) (*Visit, error) {
 	for name, value := range e.Headers {
 		v.header[strings.ToLower(name)] = value
 	}
-	if v.Submission = v.Header("x-edge-submission"); v.Submission == "" {
-		v.Submission = e.RequestContext.RequestID
-	}
+	v.Submission = cmp.Or(v.Header("x-edge-submission"), e.RequestContext.RequestID, rand.Text())
 	if v.Method != http.MethodPost {
 		return v, nil
 	}
