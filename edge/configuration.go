@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +15,7 @@ import (
 	"github.com/onehost/edge/core/config"
 	"github.com/onehost/edge/core/forms"
 	"github.com/onehost/edge/core/lambda"
+	"github.com/onehost/edge/core/mail"
 	"github.com/onehost/edge/core/store/mongodb"
 	"github.com/onehost/edge/edge/internal/admin"
 	"github.com/onehost/edge/edge/internal/cert"
@@ -66,7 +69,7 @@ func processEnv() config.Env {
 
 // load reads a configuration and has every room judge it. Warnings come with a configuration; errors come without.
 func load(path string) (*config.Config, []config.Problem, error) {
-	cfg, problems := config.Load(path, processEnv(), cert.Check, rules.Check, site.Check, target.Check, lambda.Check, forms.Check, checkStore, checkFolders)
+	cfg, problems := config.Load(path, processEnv(), cert.Check, rules.Check, site.Check, target.Check, lambda.Check, forms.Check, checkStore, checkMail, checkFolders)
 	if config.Failed(problems) {
 		return nil, problems, &invalidConfig{problems}
 	}
@@ -83,6 +86,17 @@ func checkStore(cfg *config.Config) []config.Problem {
 		return nil
 	}
 	return []config.Problem{cfg.Problem(err.Error(), "store")}
+}
+
+// checkMail has the room judge how mail is sent. Nobody is asked.
+func checkMail(cfg *config.Config) []config.Problem {
+	if cfg.Mail == nil {
+		return nil
+	}
+	if _, err := mail.New(context.Background(), *cfg.Mail, slog.New(slog.DiscardHandler)); err != nil {
+		return []config.Problem{cfg.Problem(err.Error(), "mail")}
+	}
+	return nil
 }
 
 // checkFolders warns of folders that a server of this user could not write to.

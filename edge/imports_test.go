@@ -38,6 +38,8 @@ var importRules = []importRule{
 	{except: []string{"edge/internal/cert/route53", "core/lambda", "core/mail"}, not: []string{"github.com/aws/aws-sdk-go-v2"}, why: "AWS is known where a service of it is used"},
 	{except: []string{"deploy/lambda"}, not: []string{"github.com/aws/aws-lambda-go"}, why: "only a function knows that it is one"},
 	{below: "core/lambda", not: []string{"core/store", "core/forms", "core/mail"}, why: "invoking a function needs nothing but its event"},
+	{except: []string{"core/mail"}, not: []string{"github.com/wneessen/go-mail"}, why: "only mail knows SMTP"},
+	{except: []string{"core/mail/mailtest"}, not: []string{"core/mail/mailtest"}, why: "mail servers to test with are for tests"},
 	{below: "core/mail", not: []string{"core/store", "core/forms", "core/lambda"}, why: "mail is sent for whoever asks"},
 	{below: "core/forms", not: []string{"core/mail", "core/api", "core/webhooks", "core/jobs"}, why: "modules do not know one another"},
 	{below: "deploy/lambda", not: []string{"core/store", "core/forms", "core/lambda"}, why: "a function runs where edge is not"},
