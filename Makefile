@@ -26,10 +26,16 @@ run: build ## serve the sample SaaS on https://localhost:8443
 	@exec deploy/sample/run
 
 .PHONY: build
-build: ## build bin/edge and the sample's app
+build: ## build bin/edge, and the sample's app and functions
 	@mkdir -p bin
 	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/edge ./edge
 	go build -trimpath -o bin/sample-app ./deploy/sample/app
+	go build -trimpath -o bin/sample-seed ./deploy/sample/seed
+	deploy/lambda/build local
+
+.PHONY: functions
+functions: ## build the Lambda functions: bin/functions/NAME for this machine, and zip files for AWS
+	deploy/lambda/build
 
 .PHONY: test
 test: ## run every test but soak and fuzz, with the race detector

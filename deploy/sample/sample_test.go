@@ -4,6 +4,7 @@ package sample_test
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -11,45 +12,82 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 )
 
-// started is a running sample.
-type started struct {
-	folder string // a copy of deploy/sample
-	https  string // its port
+// built is where the programs are, as `make build` puts them into bin. They are built once for all tests.
+var built = sync.OnceValues(func() (dir string, err error) {
+	if dir, err = os.MkdirTemp("", "sample-bin"); err != nil {
+		return "", err
+	}
+	for file, pkg := range map[string]string{
+		"edge": "../../edge", "sample-app": "./app", "sample-seed": "./seed",
+		"functions/subscribe": "../lambda/subscribe", "functions/contact": "../lambda/contact", "functions/tweet": "../lambda/tweet",
+	} {
+		out, err := exec.Command("go", "build", "-trimpath", "-tags", "lambda.norpc", "-o", filepath.Join(dir, file), pkg).CombinedOutput()
+		if err != nil {
+			return dir, fmt.Errorf("%s: %w: %s", pkg, err, out)
+		}
+	}
+	return dir, nil
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if dir, err := built(); err == nil {
+		os.RemoveAll(dir)
+	}
+	os.Exit(code)
+}
+
+// sample is a copy of all that `make run` uses.
+type sample struct {
+	root   string
+	folder string // deploy/sample in it
+	https  string // a port
 	http   string
 }
 
-// start copies the sample beside freshly built binaries, gives it free ports, and runs its script until it has said what to open.
-func start(t *testing.T) started {
+// prepare copies the sample beside its programs, and gives it free ports. Tests ask more of its forms than visitors may.
+func prepare(t *testing.T) sample {
 	t.Helper()
 	root, err := os.MkdirTemp("", "sample") // t.TempDir is too long for the name of a socket
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(root) })
-	ports := freePorts(t, 3)
-	s := started{folder: filepath.Join(root, "deploy", "sample"), https: ports[0], http: ports[1]}
-	output(t, ".", "go", "build", "-trimpath", "-o", filepath.Join(root, "bin", "edge"), "../../edge")
-	output(t, ".", "go", "build", "-trimpath", "-o", filepath.Join(root, "bin", "sample-app"), "./app")
+	bin, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	copyFolder(t, bin, filepath.Join(root, "bin"))
 	copyFolder(t, "../../web/app/dist", filepath.Join(root, "web", "app", "dist"))
-	for _, name := range []string{"edge.yaml", "run"} {
+	ports := freePorts(t, 3)
+	s := sample{root: root, folder: filepath.Join(root, "deploy", "sample"), https: ports[0], http: ports[1]}
+	if err := os.MkdirAll(s.folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"edge.yaml", "run", "tweets.txt"} {
 		data, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		text := strings.NewReplacer("8443", s.https, "8080", s.http, "9180", ports[2], "log:\n", "log:\n  level: debug\n").Replace(string(data))
-		if err := os.MkdirAll(s.folder, 0o755); err != nil {
-			t.Fatal(err)
-		}
+		text := strings.NewReplacer("8443", s.https, "8080", s.http, "9180", ports[2], "log:\n", "log:\n  level: debug\n",
+			"    token:", "    limits: {rate: 100/s, burst: 100}\n    token:").Replace(string(data))
 		if err := os.WriteFile(filepath.Join(s.folder, name), []byte(text), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
+	return s
+}
 
+// start runs the script of `make run` until it has said what to open.
+func start(t *testing.T) sample {
+	t.Helper()
+	s := prepare(t)
 	script := exec.Command(filepath.Join(s.folder, "run"))
 	script.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // as a shell starts a job: Ctrl-C reaches all of it
 	script.Stderr = t.Output()
@@ -90,7 +128,7 @@ func start(t *testing.T) started {
 	return s
 }
 
-func (s started) curl(t *testing.T, args ...string) string {
+func (s sample) curl(t *testing.T, args ...string) string {
 	t.Helper()
 	return output(t, s.folder, "curl", append([]string{"-sS", "--max-time", "20", "--cacert", "data/ca/root.crt"}, args...)...)
 }
@@ -122,10 +160,91 @@ func TestBrowser(t *testing.T) {
 	defer cancel()
 	tests := exec.CommandContext(ctx, "npm", "run", "e2e")
 	tests.Dir = "../../web/app"
-	tests.Env = append(os.Environ(), "BASE_URL=https://localhost:"+s.https, "CHROMIUM="+chromium, "CA_FILE="+filepath.Join(s.folder, "data", "ca", "root.crt"))
+	tests.Env = append(os.Environ(), "BASE_URL=https://localhost:"+s.https, "CHROMIUM="+chromium, "CA_FILE="+filepath.Join(s.folder, "data", "ca", "root.crt"),
+		"MAIL_FOLDER="+filepath.Join(s.folder, "data", "mail"))
 	tests.Stdout, tests.Stderr = t.Output(), t.Output()
 	if err := tests.Run(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestWhoWasThankedIsNotForgotten has the function of a form missing, and the server killed, between the thanks and the mail.
+func TestWhoWasThankedIsNotForgotten(t *testing.T) {
+	s := prepare(t)
+	function := filepath.Join(s.root, "bin", "functions", "contact")
+	if err := os.Rename(function, function+".away"); err != nil {
+		t.Fatal(err)
+	}
+	edge := s.serve(t)
+	form := "https://localhost:" + s.https + "/forms/contact"
+	var page struct{ Token, Field string }
+	if err := json.Unmarshal([]byte(s.curl(t, form+"/token")), &page); err != nil {
+		t.Fatal(err)
+	}
+	// It is taken for a program's, which it is, and so a person has to say that it is none.
+	got := s.curl(t, form, "-H", "Accept: application/json", "-d", page.Field+"="+page.Token, "-d", "email=ann@example.org", "-d", "message=remember me")
+	var thanks struct {
+		OK bool
+		ID string
+	}
+	if err := json.Unmarshal([]byte(got), &thanks); err != nil || !thanks.OK {
+		t.Fatalf("%s %v", got, err)
+	}
+	s.edge(t, "forms", "ham", thanks.ID)
+	await(t, "it was tried in vain", func() bool { return strings.Contains(s.edge(t, "forms", "show", thanks.ID, "--json"), `"attempts": 1`) })
+	if err := edge.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = edge.Wait()
+	if err := os.Rename(function+".away", function); err != nil {
+		t.Fatal(err)
+	}
+	s.serve(t)
+	await(t, "the mail comes", func() bool {
+		letters, _ := filepath.Glob(filepath.Join(s.folder, "data", "mail", "*.eml"))
+		for _, letter := range letters {
+			if text, err := os.ReadFile(letter); err == nil && strings.Contains(string(text), "remember me") {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// serve runs edge alone, until it serves.
+func (s sample) serve(t *testing.T) *exec.Cmd {
+	t.Helper()
+	edge := exec.Command("../../bin/edge", "run", "-c", "edge.yaml")
+	edge.Dir, edge.Stdout, edge.Stderr = s.folder, t.Output(), t.Output()
+	if err := edge.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if edge.ProcessState == nil {
+			_ = edge.Process.Kill()
+			_ = edge.Wait()
+		}
+	})
+	await(t, "edge serves", func() bool {
+		status := exec.Command("../../bin/edge", "status", "-c", "edge.yaml")
+		status.Dir = s.folder
+		return status.Run() == nil
+	})
+	return edge
+}
+
+// edge is what a command to the running server prints.
+func (s sample) edge(t *testing.T, args ...string) string {
+	t.Helper()
+	return output(t, s.folder, "../../bin/edge", append(args, "-c", "edge.yaml")...)
+}
+
+func await(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(60 * time.Second); !holds(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("not within a minute: " + what)
+		}
 	}
 }
 

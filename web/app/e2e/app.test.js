@@ -1,10 +1,7 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { after, afterEach, before, beforeEach, test } from "node:test";
-import { api, base, launch } from "./browser.js";
-
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+import { api, launch } from "./browser.js";
+import { go as goTo, listen, violations } from "./page.js";
 
 let browser, context, page, complaints;
 
@@ -19,36 +16,17 @@ beforeEach(async () => {
 });
 afterEach(() => context.close());
 
-/** A page that remembers everything it complains of: errors, failed requests, violations of the policy. */
 async function open(options) {
   if (options) {
     await context.close();
     context = await browser.newContext(options);
   }
-  complaints = [];
   page = await context.newPage();
   page.setDefaultTimeout(15_000);
-  page.on("console", (message) => ["error", "warning"].includes(message.type()) && complaints.push(message.text()));
-  page.on("pageerror", (error) => complaints.push(String(error)));
-  page.on("requestfailed", (request) => {
-    const error = request.failure()?.errorText;
-    if (error !== "net::ERR_ABORTED") complaints.push(`${request.url()}: ${error}`); // that is what a navigation cuts off
-  });
-  page.on("response", (response) => response.status() >= 400 && complaints.push(`${response.url()}: ${response.status()}`));
+  complaints = listen(page);
 }
 
-/** Opens a path. A connection that fails below HTTP is said and tried once more; what a page does is never tried again. */
-async function go(path) {
-  const open = () => page.goto(new URL(path, base).href, { waitUntil: "load" });
-  try {
-    return await open();
-  } catch (error) {
-    if (!/net::ERR_(SSL|CONNECTION)/.test(String(error))) throw error;
-    console.log(`# tried again: ${error}`);
-    complaints.length = 0;
-    return open();
-  }
-}
+const go = (path) => goTo(page, complaints, path);
 const heading = (name) => page.getByRole("heading", { level: 1, name }).waitFor();
 const answered = () => page.locator("[data-state=answered]").waitFor();
 
@@ -148,11 +126,7 @@ for (const colorScheme of ["light", "dark"]) {
       for (const path of ["/", "/about", "/no/such/page"]) {
         await go(path);
         if (path === "/") await answered();
-        await page.evaluate(axe);
-        const { violations } = await page.evaluate(() =>
-          window.axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }),
-        );
-        assert.deepEqual(violations.map((v) => `${path}: ${v.id}: ${v.nodes.map((n) => n.html).join(", ")}`), []);
+        assert.deepEqual(await violations(page), []);
         const sideways = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
         assert.equal(sideways, false, `${path} scrolls sideways`);
       }

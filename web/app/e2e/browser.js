@@ -11,7 +11,7 @@ export const base = new URL(required("BASE_URL"));
 export const api = new URL(base);
 api.hostname = `api.${base.hostname}`;
 
-function required(name) {
+export function required(name) {
   const value = process.env[name];
   if (!value) throw new Error(`set ${name}: see e2e/README.md`);
   return value;

@@ -1,4 +1,5 @@
 import { about, notFound } from "./about";
+import { enhance } from "./forms";
 import { home } from "./home";
 
 interface Page {
@@ -12,7 +13,8 @@ const pages: Record<string, Page> = {
 };
 const missing: Page = { title: "No such page · Planner", render: notFound };
 
-const content = document.getElementById("content") as HTMLElement;
+const content = document.getElementById("page") as HTMLElement;
+const forms = document.getElementById("forms") as HTMLElement; // they stand in index.html, to be there without JavaScript
 let leaving = new AbortController();
 let shown = "";
 
@@ -24,6 +26,7 @@ function show(): void {
   const page = pages[path] ?? missing;
   document.title = page.title;
   content.replaceChildren(...page.render(leaving.signal));
+  forms.hidden = path !== "/"; // what was typed into them stays
   for (const link of document.querySelectorAll<HTMLAnchorElement>("nav a")) {
     if (link.pathname === path) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
@@ -47,3 +50,4 @@ addEventListener("popstate", () => {
   if (location.pathname !== shown) show(); // a jump within the page is one too
 });
 show();
+for (const form of forms.querySelectorAll("form")) enhance(form);
