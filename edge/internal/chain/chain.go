@@ -124,9 +124,20 @@ func (c *Chain) ServeExchange(x *exchange.Exchange) {
 	p.shard.inFlight.Add(1)
 	c.answer(&p)
 	for _, l := range p.held {
-		l.leave()
+		l.leave(p.Client)
 	}
 	c.account(&p)
+	x.Rest = mayRest(x)
+}
+
+// mayRest reports whether the client was told by edge itself to come later. Behind a trusted proxy others share its connection.
+func mayRest(x *exchange.Exchange) bool {
+	switch x.Response.Status {
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		return x.Record.Target == "" && x.Client == plainAddr(x.Peer.Addr()) && x.Response.Fields.Has("Retry-After")
+	default:
+		return false
+	}
 }
 
 // account counts and logs an exchange that has been answered.

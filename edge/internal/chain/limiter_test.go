@@ -311,8 +311,8 @@ func TestInFlightOverASwap(t *testing.T) {
 			close(leave)
 			<-done
 			for _, l := range append(h.current.Load().hosts[0].rules, h.current.Load().hosts[0].limiter) {
-				if l != nil && l.inFlight.Load() != 0 {
-					t.Errorf("%d in flight at the end", l.inFlight.Load())
+				if l != nil && (l.places.inFlight.Load() != 0 || len(l.places.clients) != 0) {
+					t.Errorf("%d in flight at the end", l.places.inFlight.Load())
 				}
 			}
 		})
@@ -349,7 +349,7 @@ func TestSwapsUnderLoad(t *testing.T) {
 	}
 	close(stop)
 	visitors.Wait()
-	if n := h.current.Load().hosts[0].limiter.inFlight.Load(); n != 0 {
+	if n := h.current.Load().hosts[0].limiter.places.inFlight.Load(); n != 0 {
 		t.Errorf("%d in flight at the end", n)
 	}
 }
@@ -374,5 +374,113 @@ func BenchmarkRateUnderFlood(b *testing.B) {
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		r.take(netip.AddrFrom4([4]byte{byte(i >> 24), byte(i >> 16), byte(i >> 8), byte(i)}), time.Now())
+	}
+}
+
+func TestACrowdLeavesPlacesToOthers(t *testing.T) {
+	l := newLimiter(config.Limits{Concurrency: 8}, nil)
+	at := time.Now()
+	enter := func(client string, most int) (n int) {
+		for n < most && l.enter(netip.MustParseAddr(client), at) {
+			n++
+		}
+		return n
+	}
+	if n := enter("192.0.2.1", 9); n != 8 {
+		t.Errorf("who is alone gets %d of 8", n)
+	}
+	for range 8 {
+		l.leave(netip.MustParseAddr("192.0.2.1"))
+	}
+	if n := enter("198.51.100.1", 1); n != 1 {
+		t.Error("a second client is refused")
+	}
+	l.leave(netip.MustParseAddr("198.51.100.1"))
+	if n := enter("192.0.2.1", 9); n != 4 {
+		t.Errorf("beside another it gets %d, want 4", n)
+	}
+	if n := enter("198.51.100.1", 9); n != 2 {
+		t.Errorf("the second gets %d of the 4 that are left, want 2", n)
+	}
+	if n := enter("2001:db8::1", 1) + enter("2001:db8::2", 1); n != 1 {
+		t.Errorf("one subscriber gets %d of the last 2, want 1", n)
+	}
+	if n := enter("127.0.0.1", 9); n != 1 {
+		t.Errorf("the programs of this host get %d, want all that is left", n)
+	}
+	at = at.Add(wanting / 2)
+	l.leave(netip.MustParseAddr("127.0.0.1"))
+	if n := enter("2001:db8::1", 9); n != 0 {
+		t.Errorf("others asked just now, and one more is let in: %d", n)
+	}
+	at = at.Add(wanting)
+	if n := enter("2001:db8::1", 9); n != 1 {
+		t.Errorf("nobody else has asked for long: %d", n)
+	}
+}
+
+// TestOneClientsFloodIsRefused has one client fill the host and another come after it, both of whom hold what they get.
+func TestOneClientsFloodIsRefused(t *testing.T) {
+	entered, leave := make(chan struct{}, 100), make(chan struct{})
+	h := newHouse(t, hostWith(config.Limits{Concurrency: 10}), func(x *exchange.Exchange) {
+		if x.RawPath == "/hold" {
+			entered <- struct{}{}
+			<-leave
+		}
+	})
+	h.ask("/", from("198.51.100.1"))
+	var flood sync.WaitGroup
+	refused := make(chan int, 100)
+	for range 50 {
+		flood.Go(func() {
+			if r := h.ask("/hold", from("192.0.2.1")); r.Status != 200 {
+				refused <- r.Status
+			}
+		})
+	}
+	for range 45 {
+		if status := <-refused; status != 503 {
+			t.Errorf("refused by %d", status)
+		}
+	}
+	for range 20 {
+		if r := h.ask("/", from("198.51.100.1")); r.Status != 200 {
+			t.Errorf("another client: %d", r.Status)
+		}
+	}
+	close(leave)
+	flood.Wait()
+	if n := len(entered); n != 5 {
+		t.Errorf("the flood got %d of 10", n)
+	}
+}
+
+func TestWhoIsToldToComeLaterMayRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, hostWith(perSecond(1, 1)), ok)
+		rests := func(options ...exchangetest.Option) string {
+			var all []string
+			for range 2 {
+				x, r := exchangetest.New("GET", "/", options...)
+				h.send(x, r)
+				all = append(all, fmt.Sprint(r.Status, x.Rest))
+			}
+			return strings.Join(all, " ")
+		}
+		if got := rests(from("192.0.2.1")); got != "200 false 429 true" {
+			t.Errorf("a client: %s", got)
+		}
+		proxied := func(x *exchange.Exchange) { x.Fields.Add("X-Forwarded-For", "192.0.2.9") }
+		if got := rests(from("10.0.0.1"), proxied); got != "200 false 429 false" {
+			t.Errorf("a trusted proxy, whose connection is others', too: %s", got)
+		}
+	})
+	h := newHouse(t, hostWith(config.Limits{}), func(x *exchange.Exchange) {
+		x.Response.Status, x.Record.Target = 429, "http://127.0.0.1:1"
+		x.Response.Fields.Set("Retry-After", "1")
+	})
+	x, r := exchangetest.New("GET", "/")
+	if h.send(x, r); x.Rest {
+		t.Error("what a target says is between it and the client")
 	}
 }

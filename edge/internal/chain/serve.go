@@ -131,7 +131,7 @@ func (p *passage) admit(i int, l *limiter) bool {
 		p.tooBusy(http.StatusTooManyRequests, reasonRate, wait)
 		return false
 	}
-	if !l.enter() {
+	if !l.enter(p.Client, p.Record.Start) {
 		p.counts.limited[limitConcurrency].Add(1)
 		p.tooBusy(http.StatusServiceUnavailable, reasonConcurrency, time.Second)
 		return false

@@ -16,6 +16,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -52,6 +53,7 @@ type Counts struct {
 	HandshakeErrors     uint64
 	Refused             uint64 // requests
 	OverShare           uint64 // connections closed because their client had its share of Limits.Connections
+	TurnedAway          uint64 // connections closed because too many waited for their TLS handshake
 }
 
 // A Server accepts connections and serves the exchanges that they carry.
@@ -63,6 +65,7 @@ type Server struct {
 	refused func(*Refusal)
 	h2      *h2
 	h3      *h3
+	door    *door
 
 	ctx     context.Context // ends with Drain, when connections have ended
 	end     context.CancelFunc
@@ -113,6 +116,7 @@ func New(o Options) *Server {
 		streams: sync.Pool{New: func() any { return &stream{text: make([]byte, 0, textSize)} }},
 	}
 	s.clock.set(time.Now())
+	s.door = newDoor(max(1, runtime.GOMAXPROCS(0)/2))
 	s.h2 = newH2(s)
 	s.h3 = newH3(s, o.QUICKey)
 	return s
@@ -129,7 +133,12 @@ func (s *Server) Serve(ln net.Listener, secure bool) error {
 		return nil
 	}
 	var pause backoff
-	for {
+	breath := newBreather()
+	defer breath.close()
+	for i := uint(1); ; i++ {
+		if i%acceptedInARow == 0 {
+			breath.breathe()
+		}
 		conn, err := ln.Accept()
 		switch {
 		case err == nil:
@@ -224,8 +233,12 @@ func (s *Server) serve(l *line, secure bool) {
 		newH1(s, l, l, nil).serve()
 		return
 	}
+	if s.door.full(l.peer.Addr()) {
+		l.forgetUnsent()
+		return
+	}
 	conn := tls.Server(l, s.tls)
-	if err := conn.Handshake(); err != nil {
+	if err := l.shake(conn); err != nil {
 		s.handshakeFailed(l, err)
 		return
 	}
@@ -243,6 +256,10 @@ func (s *Server) serve(l *line, secure bool) {
 
 // handshakeFailed counts it, and tells who spoke plain HTTP to a TLS port what is wrong, as every server does.
 func (s *Server) handshakeFailed(l *line, err error) {
+	if errors.Is(err, errTurnedAway) { // is counted
+		l.forgetUnsent()
+		return
+	}
 	s.handshakeErrors.Add(1)
 	var notTLS tls.RecordHeaderError
 	if errors.As(err, &notTLS) && notTLS.Conn != nil && looksLikeHTTP(notTLS.RecordHeader[:]) && l.enter(phaseHead) {
@@ -321,6 +338,7 @@ func (s *Server) Connections() Counts {
 		HandshakeErrors: s.handshakeErrors.Load(),
 		Refused:         s.refusals.Load(),
 		OverShare:       s.overShare.Load(),
+		TurnedAway:      s.door.turnedAway.Load(),
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -354,6 +372,7 @@ func (s *Server) Drain(ctx context.Context) error {
 		l.drain()
 	}
 	s.mu.Unlock()
+	defer s.door.close()
 	defer s.guards.Wait()
 	defer s.stop()
 	select {

@@ -25,10 +25,11 @@ type h1 struct {
 	in   http1.Input
 	one  [1]byte // what an idle connection waits with
 
-	x    exchange.Exchange
-	text *[]byte // lent to x
-	head head
-	scan headScan
+	patience patience
+	x        exchange.Exchange
+	text     *[]byte // lent to x
+	head     head
+	scan     headScan
 
 	sending    sync.Mutex // a 100 may be wanted by whoever reads the body while the head is being sent
 	headSent   bool
@@ -60,6 +61,9 @@ func (h *h1) serve() {
 		return
 	}
 	for h.next() {
+		if !h.patience.rest(h.s.work, h.x.Rest) {
+			return
+		}
 	}
 }
 

@@ -29,6 +29,7 @@ type line struct {
 	slow    atomic.Bool  // guard ended reading or writing because too little moved
 	watcher atomic.Pointer[h1]
 	held    held
+	shaking shaking // of the TLS handshake, on the connection's own goroutine
 
 	guarded // guard's own notes
 }
@@ -72,6 +73,13 @@ func addrPort(a net.Addr) netip.AddrPort {
 }
 
 func (l *line) Read(p []byte) (int, error) {
+	if l.shaking != notShaking {
+		return l.readFlight(p)
+	}
+	return l.read(p)
+}
+
+func (l *line) read(p []byte) (int, error) {
 	l.reading.Store(l.s.clock.now())
 	n, err := l.Conn.Read(p)
 	if n > 0 {

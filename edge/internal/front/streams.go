@@ -17,6 +17,7 @@ type streams struct {
 	protocol exchange.Protocol
 
 	handlers sync.WaitGroup
+	patience patience
 	mu       sync.Mutex
 	over     bool
 	begun    uint64  // handlers
@@ -97,6 +98,7 @@ func (ss *streams) serve(w http.ResponseWriter, r *http.Request, peer, local net
 	func() {
 		defer ss.forget(st)
 		whole = st.serve()
+		ss.patience.rest(r.Context(), st.x.Rest)
 	}()
 	st.x.LendText(nil)
 	ss.s.streams.Put(st)
