@@ -23,19 +23,14 @@ func TestHostsThatShareAStoreShareTheWork(t *testing.T) {
 			where := address(t)
 			one, two := spied(opened(t, where)), spied(opened(t, where))
 			f := newFunction(says(`{}`))
+			two.written = one.written
 			a, b := on(one, f), on(two, f)
 			for i, event := range names(many) {
 				keep(t, []*Submissions{a, b}[i%2], sent(event))
 			}
 			runs(t, a)
 			runs(t, b)
-			one.await(t, "all are done", func() bool {
-				select {
-				case <-two.written:
-				case <-time.After(poll):
-				}
-				return inState(t, one, Done) == many
-			})
+			one.await(t, "all are done", func() bool { return inState(t, one, Done) == many })
 			for event, n := range f.events {
 				if n != 1 {
 					t.Errorf("%s was delivered %d times", event, n)
@@ -70,11 +65,9 @@ func TestWhatComesTooLateDoesNotCount(t *testing.T) {
 
 		watched := spied(kept)
 		quick := on(watched, newFunction(says(`{}`)))
+		quick.poll = 20 * time.Millisecond
 		runs(t, quick)
-		watched.await(t, "the other has delivered it", func() bool {
-			quick.wake("contact", Pending)
-			return get(t, quick, id).State == Done
-		})
+		watched.await(t, "the other has delivered it", func() bool { return get(t, quick, id).State == Done })
 		want := get(t, quick, id)
 		close(answer)
 		stop()
@@ -125,8 +118,12 @@ func TestALostAcknowledgementOfAnOutcomeIsNoSecondDelivery(t *testing.T) {
 			}
 			return nil
 		}
-		runs(t, s)
-		watched.await(t, "all are done", func() bool { return inState(t, kept, Done) == 5 && lost.Load() >= 8 })
+		stop := runs(t, s)
+		watched.await(t, "all are done", func() bool { return inState(t, kept, Done) == 5 })
+		stop()
+		if lost.Load() != 5 || watched.times("apply") != 5+5+3 {
+			t.Errorf("%d outcomes, %d writes", lost.Load(), watched.times("apply"))
+		}
 		for _, name := range names(5) {
 			if n := f.calls(name); n != 1 {
 				t.Errorf("%s: %d calls", name, n)

@@ -55,7 +55,7 @@ func (l *line) wait(ctx context.Context) bool {
 			return false
 		case <-l.woken:
 			return ctx.Err() == nil
-		case <-time.After(poll - rand.N(poll/5)): // apart from other lines and hosts
+		case <-time.After(l.poll - rand.N(l.poll/5)): // apart from other lines and hosts
 		}
 		found, err := l.store.Find(ctx, l.look())
 		l.note(ctx, err)

@@ -5,9 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -43,7 +43,7 @@ func asChild() {
 	os.Exit(1)
 }
 
-// says1 writes a line at once and whole.
+// tell writes a line at once and whole.
 func tell(word, text string) error {
 	_, err := os.Stdout.WriteString(word + " " + text + "\n")
 	return err
@@ -51,7 +51,7 @@ func tell(word, text string) error {
 
 // inShortClaims delivers, and soon again when a process dies.
 func inShortClaims(s *Submissions) {
-	s.slack = 500 * time.Millisecond
+	s.slack, s.poll = 500*time.Millisecond, 50*time.Millisecond
 	s.Use(forms, map[string]config.Function{"mail": {Timeout: 500 * time.Millisecond, Concurrency: 4}})
 }
 
@@ -77,16 +77,17 @@ func burst(kept store.Store) error {
 	return <-ended
 }
 
-func child(t *testing.T, address, role string) (*exec.Cmd, *bufio.Scanner) {
+func child(t *testing.T, address, role string) (*exec.Cmd, io.Writer, *bufio.Scanner) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
 	cmd.Env = append(os.Environ(), childOf+"="+address, childRole+"="+role)
 	cmd.Stderr = t.Output()
-	out, err := cmd.StdoutPipe()
-	if err = errors.Join(err, cmd.Start()); err != nil {
+	in, inErr := cmd.StdinPipe()
+	out, outErr := cmd.StdoutPipe()
+	if err := errors.Join(inErr, outErr, cmd.Start()); err != nil {
 		t.Fatal(err)
 	}
-	return cmd, bufio.NewScanner(out)
+	return cmd, in, bufio.NewScanner(out)
 }
 
 func TestKillingAProcessInABurstLosesNothing(t *testing.T) {
@@ -96,7 +97,7 @@ func TestKillingAProcessInABurstLosesNothing(t *testing.T) {
 			where := address(t)
 			acknowledged, called := make(map[string]bool), make(map[string]bool)
 			for range 10 {
-				cmd, lines := child(t, where, "burst")
+				cmd, _, lines := child(t, where, "burst")
 				for enough := len(acknowledged) + 20; lines.Scan(); {
 					word, id, _ := strings.Cut(lines.Text(), " ")
 					if len(id) != 36 { // the last may be cut off
@@ -126,11 +127,11 @@ func allDelivered(t *testing.T, where string, acknowledged, called map[string]bo
 		return lambda.Result{Payload: []byte(`{}`)}, nil
 	}))
 	inShortClaims(s)
+	if err := s.ensure(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	stop := runs(t, s)
-	kept.await(t, "all are delivered", func() bool {
-		s.wake("contact", Pending)
-		return inState(t, kept, Pending) == 0
-	})
+	kept.await(t, "all are delivered", func() bool { return inState(t, kept, Pending) == 0 })
 	stop()
 	if len(acknowledged) < 200 {
 		t.Fatalf("only %d were acknowledged", len(acknowledged))
@@ -158,18 +159,12 @@ func stall(kept store.Store) error {
 }
 
 func TestAProcessThatWasStoppedComesTooLate(t *testing.T) {
-	where := filepath.Join(t.TempDir(), "edge.db")
+	where := addresses["mongodb"](t) // a process that is stopped may have SQLite's lock
 	watched := spied(opened(t, where))
 	s := on(watched, newFunction(says(`{}`)))
+	s.poll = 50 * time.Millisecond
 	id := keep(t, s, sent("a")).ID
-	cmd, lines := exec.CommandContext(t.Context(), os.Args[0]), (*bufio.Scanner)(nil)
-	cmd.Env = append(os.Environ(), childOf+"="+where, childRole+"=stall")
-	in, inErr := cmd.StdinPipe()
-	out, outErr := cmd.StdoutPipe()
-	if err := errors.Join(inErr, outErr, cmd.Start()); err != nil {
-		t.Fatal(err)
-	}
-	lines = bufio.NewScanner(out)
+	cmd, in, lines := child(t, where, "stall")
 	if !lines.Scan() || lines.Text() != "called a" {
 		t.Fatal(lines.Text())
 	}
@@ -177,10 +172,7 @@ func TestAProcessThatWasStoppedComesTooLate(t *testing.T) {
 		t.Fatal(err)
 	}
 	runs(t, s)
-	watched.await(t, "it is delivered here", func() bool {
-		s.wake("contact", Pending)
-		return get(t, s, id).State == Done
-	})
+	watched.await(t, "it is delivered here", func() bool { return get(t, s, id).State == Done })
 	fmt.Fprintln(in)
 	if err := cmd.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)

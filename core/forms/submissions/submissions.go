@@ -101,9 +101,9 @@ type File struct {
 }
 
 const (
-	maxKey           = 512         // bytes of an idempotency key
-	growth           = 16 << 10    // bytes by which a document may grow after it was kept
-	headStart        = time.Minute // by which clocks of hosts may differ without a new submission waiting
+	maxKey           = 512                  // bytes of an idempotency key
+	growth           = 16 << 10             // bytes by which a document may grow after it was kept
+	headStart        = 365 * 24 * time.Hour // new submissions are due that long before they came: before all that have failed, whatever the clock of this host says
 	defaultRetention = 90 * 24 * time.Hour
 	leastDead        = 30 * 24 * time.Hour
 	keepAttempts     = 3
@@ -115,6 +115,7 @@ type Submissions struct {
 	invoke  gateway.Invoker
 	log     *slog.Logger
 	slack   time.Duration // what a delivery may take beyond the function's timeout
+	poll    time.Duration // how often a line looks for what is due
 	ensured atomic.Bool
 
 	settings  atomic.Pointer[settings]
@@ -136,7 +137,7 @@ type Options struct {
 // New returns submissions that nobody delivers before [Submissions.Run] and [Submissions.Use].
 func New(o Options) *Submissions {
 	s := &Submissions{
-		store: o.Store, invoke: o.Invoke, log: o.Log, slack: slack,
+		store: o.Store, invoke: o.Invoke, log: o.Log, slack: slack, poll: poll,
 		changed: make(chan struct{}, 1), lines: make(map[string]*line), slots: make(map[string]*slots),
 	}
 	s.settings.Store(&settings{})
