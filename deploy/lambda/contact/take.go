@@ -20,7 +20,7 @@ var thanks = visit.Page{Status: http.StatusOK, Title: "Thank you", Text: "We hav
 func (f *function) take(ctx context.Context, v *visit.Visit) (visit.Page, error) {
 	from, err := address.Parse(v.Value("email"))
 	if err != nil {
-		return visit.Page{Status: http.StatusUnprocessableEntity, Title: "That is not an address", Text: "Please check your e-mail address: it has to be one like you@example.com."}, nil
+		return visit.Page{Status: http.StatusUnprocessableEntity, Title: "That is not an address", Text: "Please check your e-mail address: it has to be one like you@example.com."}, nil //nolint:nilerr // the visitor is told
 	}
 	if isEmpty(v) {
 		return visit.Page{Status: http.StatusUnprocessableEntity, Title: "There is no message", Text: "Please write something."}, nil

@@ -26,7 +26,7 @@ var thanks = visit.Page{Status: http.StatusOK, Title: "Please look at your mail"
 func (f *function) request(ctx context.Context, v *visit.Visit) (visit.Page, error) {
 	to, err := address.Parse(v.Value("email"))
 	if err != nil {
-		return visit.Page{Status: http.StatusUnprocessableEntity, Title: "That is not an address", Text: "Please check your e-mail address: it has to be one like you@example.com."}, nil
+		return visit.Page{Status: http.StatusUnprocessableEntity, Title: "That is not an address", Text: "Please check your e-mail address: it has to be one like you@example.com."}, nil //nolint:nilerr // the visitor is told
 	}
 	state, err := f.ledger.Begin(ctx, v.Submission, f.now())
 	if err != nil {

@@ -30,7 +30,8 @@ func Parse(typed string) (Address, error) {
 	}
 	domain, err := idna.Lookup.ToASCII(domain)
 	domain = strings.ToLower(domain)
-	if err != nil || !isDomain(domain) || len(local)+1+len(domain) > 254 {
+	// ToASCII encodes some of what it does not take once it is encoded, such as bytes that are no UTF-8.
+	if again, errAgain := idna.Lookup.ToASCII(domain); err != nil || errAgain != nil || again != domain || !isDomain(domain) || len(local)+1+len(domain) > 254 {
 		return Address{}, errAddress
 	}
 	return Address{local, domain}, nil

@@ -62,7 +62,7 @@ func (s *sqliteEngine) takes() string       { return s.name + "_takes" }
 
 func (s *sqliteEngine) begin(ctx context.Context, id string, now, until, expires time.Time) (state State, err error) {
 	err = s.within(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, "DELETE FROM "+s.submissions()+" WHERE expires <= ?", now.UnixMilli()); err != nil {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM "+s.submissions()+" WHERE expires <= ?", now.UnixMilli()); err != nil { //nolint:gosec // the table is named after a function, by a constant
 			return err
 		}
 		var over, busyUntil int64
@@ -81,6 +81,7 @@ func (s *sqliteEngine) begin(ctx context.Context, id string, now, until, expires
 		default:
 			state = Again
 		}
+		//nolint:gosec // the table is named after a function, by a constant
 		_, err = tx.ExecContext(ctx, "INSERT INTO "+s.submissions()+" (id, over, until, expires) VALUES (?, 0, ?, ?) ON CONFLICT (id) DO UPDATE SET until = excluded.until, expires = excluded.expires",
 			id, until.UnixMilli(), expires.UnixMilli())
 		return err
@@ -89,12 +90,12 @@ func (s *sqliteEngine) begin(ctx context.Context, id string, now, until, expires
 }
 
 func (s *sqliteEngine) end(ctx context.Context, id string) error {
-	_, err := s.db.ExecContext(ctx, "UPDATE "+s.submissions()+" SET over = 1 WHERE id = ?", id)
+	_, err := s.db.ExecContext(ctx, "UPDATE "+s.submissions()+" SET over = 1 WHERE id = ?", id) //nolint:gosec // the table is named after a function, by a constant
 	return err
 }
 
 func (s *sqliteEngine) drop(ctx context.Context, id string) error {
-	_, err := s.db.ExecContext(ctx, "DELETE FROM "+s.submissions()+" WHERE id = ? AND over = 0", id)
+	_, err := s.db.ExecContext(ctx, "DELETE FROM "+s.submissions()+" WHERE id = ? AND over = 0", id) //nolint:gosec // the table is named after a function, by a constant
 	return err
 }
 
@@ -104,7 +105,7 @@ func (s *sqliteEngine) take(ctx context.Context, limit Limit, now time.Time) (ok
 		since, until = now.Truncate(limit.Within).Add(-time.Millisecond), now.Truncate(limit.Within).Add(limit.Within)
 	}
 	err = s.within(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, "DELETE FROM "+s.takes()+" WHERE expires <= ?", now.UnixMilli()); err != nil {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM "+s.takes()+" WHERE expires <= ?", now.UnixMilli()); err != nil { //nolint:gosec // the table is named after a function, by a constant
 			return err
 		}
 		var n int
@@ -114,13 +115,14 @@ func (s *sqliteEngine) take(ctx context.Context, limit Limit, now time.Time) (ok
 		if ok = n < limit.Most; !ok {
 			return nil
 		}
-		_, err := tx.ExecContext(ctx, "INSERT INTO "+s.takes()+" (key, at, expires) VALUES (?, ?, ?)", limit.Key, now.UnixMilli(), until.UnixMilli())
+		_, err := tx.ExecContext(ctx, "INSERT INTO "+s.takes()+" (key, at, expires) VALUES (?, ?, ?)", limit.Key, now.UnixMilli(), until.UnixMilli()) //nolint:gosec // the table is named after a function, by a constant
 		return err
 	})
 	return ok && err == nil, err
 }
 
 func (s *sqliteEngine) give(ctx context.Context, limit Limit, at time.Time) error {
+	//nolint:gosec // the table is named after a function, by a constant
 	_, err := s.db.ExecContext(ctx, "DELETE FROM "+s.takes()+" WHERE rowid = (SELECT rowid FROM "+s.takes()+" WHERE key = ? AND at = ? LIMIT 1)", limit.Key, at.UnixMilli())
 	return err
 }

@@ -35,7 +35,7 @@ func (s *Settings) Mail() config.Mail {
 // smtp reads smtp://USER:PASSWORD@HOST:587, which changes to TLS (?tls=off for a server of this machine that has none), or
 // smtps://USER:PASSWORD@HOST:465, which is TLS from the start.
 func (s *Settings) smtp(value string) *config.SMTP {
-	const want = "has to be smtp://USER:PASSWORD@HOST:587 or smtps://USER:PASSWORD@HOST:465, what is special in user and password percent-encoded"
+	const want = "has to be smtp://USER:PASSWORD@HOST:587 or smtps://USER:PASSWORD@HOST:465, what is special in user and password percent-encoded" //nolint:gosec // says the form of a password, and has none
 	u, err := url.Parse(value)
 	if err != nil || u.Hostname() == "" || u.Path != "" && u.Path != "/" || u.Fragment != "" {
 		s.Fault("MAIL_SMTP", want)

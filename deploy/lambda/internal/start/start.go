@@ -59,13 +59,13 @@ func tell(api string, cause error) {
 	body, _ := json.Marshal(map[string]string{"errorMessage": cause.Error(), "errorType": kind}) // strings always become JSON
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+api+"/2018-06-01/runtime/init/error", bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+api+"/2018-06-01/runtime/init/error", bytes.NewReader(body)) //nolint:gosec // the Runtime API is where Lambda says
 	if err != nil {
 		return
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Lambda-Runtime-Function-Error-Type", kind)
-	if answer, err := http.DefaultClient.Do(request); err == nil {
+	if answer, err := http.DefaultClient.Do(request); err == nil { //nolint:gosec // likewise
 		answer.Body.Close()
 	}
 }
