@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,6 +22,10 @@ func (m *modules) matters() []matter {
 		if f.NeedsPerson {
 			all = append(all, matter{"function " + f.Name, f.LastError})
 		}
+	}
+	captchas := m.forms.Attention()
+	for _, name := range slices.Sorted(maps.Keys(captchas)) {
+		all = append(all, matter{"captcha of " + name, captchas[name]})
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), countPatience)
 	defer cancel()

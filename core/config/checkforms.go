@@ -82,8 +82,12 @@ func (k *checker) captcha(f Form, at path) {
 
 func (k *checker) formField(f FormField, at path) {
 	switch {
-	case f.Max > 0 && f.Min > f.Max:
+	case f.Min != nil && f.Max != nil && *f.Min > *f.Max:
 		k.fail(at.to("min"), "min is more than max")
+	case f.Type != "number" && f.Min != nil && *f.Min < 0:
+		k.fail(at.to("min"), "a text has 0 characters at least")
+	case f.Type != "number" && f.Max != nil && *f.Max < 1:
+		k.fail(at.to("max"), "a text that may be filled in has room for 1 character at least")
 	case f.Type == "select" && len(f.Options) == 0 && !k.bad(at.to("options")):
 		k.fail(at, "a select needs options")
 	}

@@ -74,16 +74,26 @@ func (f *Form) fillIn() {
 	if l.Concurrency == 0 {
 		l.Concurrency = 32
 	}
-	most := map[string]int{"email": 320, "url": 2048, "number": 0, "file": 0}
 	for name, field := range f.Fields {
-		if field.Max == 0 {
-			var special bool
-			if field.Max, special = most[field.Type]; !special {
-				field.Max = 10_000
-			}
+		if field.Max == nil {
+			field.Max = mostOf(field.Type)
 		}
 		f.Fields[name] = field
 	}
+}
+
+// mostOf is how many characters a field may have that does not say it; nil for what has none.
+func mostOf(kind string) *int {
+	most := 10_000
+	switch kind {
+	case "email":
+		most = 320 // RFC 5321, section 4.5.3.1
+	case "url":
+		most = 2048
+	case "number", "file":
+		return nil
+	}
+	return &most
 }
 
 // fillIn sets how the server is spoken to: by the port's custom (RFC 8314, section 3).

@@ -35,8 +35,8 @@ type FormField struct {
 	Type     string   `yaml:"type,scalar" is:"text|email|url|tel|number|date|checkbox|select|file" default:"text" doc:"What it is, as in HTML."`
 	Label    string   `yaml:"label" is:"line" doc:"What visitors call it. Default: its name."`
 	Required bool     `yaml:"required" doc:"Whether it must be filled in."`
-	Min      int      `yaml:"min" is:"0.." doc:"Characters at least; of a number its least value."`
-	Max      int      `yaml:"max" is:"1.." doc:"Characters at most; of a number its greatest value. Default: 320 for email, 2048 for url, 10000 for text; no bound for number."`
+	Min      *int     `yaml:"min" is:"-1000000000.." doc:"Characters at least; of a number its least value."` // nil: none
+	Max      *int     `yaml:"max" is:"-1000000000.." doc:"Characters at most; of a number its greatest value. Default: 320 for email, 2048 for url, 10000 for text; no bound for number."`
 	Pattern  string   `yaml:"pattern" is:"regex" doc:"Regular expression (RE2) that all of it has to match."`
 	Options  []string `yaml:"options" is:"line" doc:"The values of a select."`
 	Accept   []string `yaml:"accept" is:"media" doc:"The media types of a file: image/png, application/pdf. Default: any."`

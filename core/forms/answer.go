@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/net/html"
 )
 
 // A refusal is why something is not taken, for who sent it.
@@ -86,7 +88,11 @@ func (f *Forms) refuse(w http.ResponseWriter, r *http.Request, form *form, why *
 	case why.outcome == Limited && form != nil:
 		f.pages.sendBytes(w, policy, why.status, f.pages.limited)
 	default:
-		f.pages.send(w, policy, why.status, "error", page{Title: http.StatusText(why.status), Detail: why.detail, RequestID: r.Header.Get("X-Request-Id")})
+		content := []*html.Node{paragraph("", why.detail)}
+		if id := r.Header.Get("X-Request-Id"); id != "" {
+			content = append(content, element("p", with("class", "quiet"), text("Request "), element("code", nil, text(id))))
+		}
+		f.pages.send(w, policy, why.status, http.StatusText(why.status), content...)
 	}
 }
 

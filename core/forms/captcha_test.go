@@ -28,6 +28,8 @@ func provider(t *testing.T) (url string, asked *atomic.Int32) {
 		switch token := r.PostFormValue("response"); {
 		case token == "away":
 			w.WriteHeader(500)
+		case token == "misconfigured":
+			fmt.Fprint(w, `{"success":false,"error-codes":["invalid-input-secret"]}`)
 		case token == "doubt":
 			fmt.Fprint(w, `{"success":true,"hostname":"a.test","score":0.1,"action":"x"}`)
 		case token == "person" && spent.CompareAndSwap(false, true):
@@ -85,6 +87,17 @@ func TestACaptchaIsAskedBeforeAnythingIsKept(t *testing.T) {
 	}
 	if got := post("a=2&g-recaptcha-response=doubt"); got.StatusCode != 303 || h.all(t)[0].State != submissions.Spam {
 		t.Errorf("doubt: %d %+v", got.StatusCode, h.all(t)[0])
+	}
+}
+
+func TestASecretThatIsRefusedNeedsAPerson(t *testing.T) {
+	url, _ := provider(t)
+	h := serve(t, strings.Replace(withCaptcha, "URL", url, 1))
+	for token, want := range map[string]int{"misconfigured": 1, "robot": 0} {
+		h.send(t, "POST", "/forms/contact", "a=1&g-recaptcha-response="+token, asURL, "Origin: https://a.test")
+		if got := h.Attention(); len(got) != want {
+			t.Errorf("%s: %q", token, got)
+		}
 	}
 }
 

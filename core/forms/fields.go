@@ -149,10 +149,10 @@ func (r *rule) checkValue(v *item) string {
 func (r *rule) checkLength(text string) string {
 	n := utf8.RuneCountInString(text) - strings.Count(text, "\r\n")
 	switch {
-	case r.Max > 0 && n > r.Max:
-		return fmt.Sprintf("Use at most %d characters; these are %d.", r.Max, n)
-	case n < r.Min:
-		return fmt.Sprintf("Use at least %d characters.", r.Min)
+	case r.Max != nil && n > *r.Max:
+		return fmt.Sprintf("Use at most %d characters; these are %d.", *r.Max, n)
+	case r.Min != nil && n < *r.Min:
+		return fmt.Sprintf("Use at least %d characters.", *r.Min)
 	}
 	return ""
 }
@@ -162,10 +162,10 @@ func (r *rule) checkNumber(text string) string {
 	switch {
 	case err != nil || strings.Trim(text, "0123456789.+-eE") != "": // no 0x1p-2, no 1_000, no inf
 		return "Give a number."
-	case r.Min != 0 && n < float64(r.Min):
-		return fmt.Sprintf("Give a number of at least %d.", r.Min)
-	case r.Max != 0 && n > float64(r.Max):
-		return fmt.Sprintf("Give a number of at most %d.", r.Max)
+	case r.Min != nil && n < float64(*r.Min):
+		return fmt.Sprintf("Give a number of at least %d.", *r.Min)
+	case r.Max != nil && n > float64(*r.Max):
+		return fmt.Sprintf("Give a number of at most %d.", *r.Max)
 	}
 	return ""
 }

@@ -72,17 +72,18 @@ func New(o Options) *Forms {
 // A form is one form as it is configured.
 type form struct {
 	config.Form
-	name    string
-	limits  *limiter // of POST
-	fetches *limiter // of GET …/token
-	origins origins
-	rules   []rule // by name
-	flags   flags
-	captcha *captcha.Verifier // nil: nobody is asked
-	onAway  string            // what is done when the captcha's provider is: "reject" or "flag"
-	proven  *proven           // what the captcha said
-	policy  string            // the Content-Security-Policy of its pages
-	counts  *counts
+	name     string
+	limits   *limiter // of POST
+	fetches  *limiter // of GET …/token
+	origins  origins
+	rules    []rule // by name
+	flags    flags
+	captcha  *captcha.Verifier // nil: nobody is asked
+	onAway   string            // what is done when the captcha's provider is: "reject" or "flag"
+	proven   *proven           // what the captcha said
+	noSecret atomic.Bool       // the captcha's provider does not know the secret
+	policy   string            // the Content-Security-Policy of its pages
+	counts   *counts
 }
 
 // Plan is a configuration that is ready to be taken into service.
@@ -107,6 +108,17 @@ func (f *Forms) Plan(cfg *config.Config) (*Plan, error) {
 
 // Commit takes the plan into service. A request keeps the form that it began with.
 func (p *Plan) Commit() { p.forms.forms.Store(&p.next) }
+
+// Attention returns what needs a person, by the form that it is about.
+func (f *Forms) Attention() map[string]string {
+	matters := make(map[string]string)
+	for name, form := range *f.forms.Load() {
+		if form.noSecret.Load() {
+			matters[name] = "form " + name + ": the captcha's provider refuses the secret, so that it can't be told who is a person"
+		}
+	}
+	return matters
+}
 
 func (f *Forms) newForm(name string, c config.Form, old *form) (*form, error) {
 	next := &form{Form: c, name: name, origins: newOrigins(c.Origins), policy: f.pages.policy(c.Redirect)}

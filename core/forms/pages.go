@@ -1,30 +1,25 @@
 package forms
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
-	"html/template"
 	"net/http"
 	"strings"
 	"time"
+
+	"golang.org/x/net/html"
 )
 
 // pages are the pages that people see. They need no script, are read well by screen readers (WCAG 2.2, AA), and show what visitors have sent only as
-// text: html/template escapes it, and their policy lets no page do anything but show itself and send its form.
+// text, and their policy lets no page do anything but show itself and send its form.
 type pages struct {
-	template *template.Template
-	style    string // its hash, as the policy names it
-	base     string // the policy of pages that send nothing elsewhere
-	limited  []byte // what floods get: written once
+	style   string // its hash, as the policy names it
+	base    string // the policy of pages that send nothing elsewhere
+	limited []byte // what floods get: written once
 }
 
-// A page is what the templates show.
+// A page is one with a form.
 type page struct {
-	Title     string
-	Detail    string
-	RequestID string
-	Again     bool          // the button was pressed too soon
 	Multipart bool          // the form has files
 	Hidden    []hiddenInput // carried along
 	Inputs    []input
@@ -39,12 +34,9 @@ type wrongInput struct{ ID, Label, Reason string }
 
 func newPages() *pages {
 	sum := sha256.Sum256([]byte(pageStyle))
-	p := &pages{
-		template: template.Must(template.New("forms").Parse(strings.Replace(pageText, "STYLE", pageStyle, 1))),
-		style:    "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'",
-	}
+	p := &pages{style: "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"}
 	p.base = p.policyWith("'self'")
-	p.limited = p.render("error", page{Title: http.StatusText(http.StatusTooManyRequests), Detail: limitedDetail})
+	p.limited = document(http.StatusText(http.StatusTooManyRequests), paragraph("", limitedDetail))
 	return p
 }
 
@@ -60,16 +52,8 @@ func (p *pages) policyWith(actions string) string {
 	return "default-src 'none'; style-src " + p.style + "; form-action " + actions + "; base-uri 'none'; frame-ancestors 'none'"
 }
 
-func (p *pages) render(name string, data page) []byte {
-	var b bytes.Buffer
-	if err := p.template.ExecuteTemplate(&b, name, data); err != nil {
-		panic(err) // templates and data are both ours: every test would show it
-	}
-	return b.Bytes()
-}
-
-func (p *pages) send(w http.ResponseWriter, policy string, status int, name string, data page) {
-	p.sendBytes(w, policy, status, p.render(name, data))
+func (p *pages) send(w http.ResponseWriter, policy string, status int, title string, content ...*html.Node) {
+	p.sendBytes(w, policy, status, document(title, content...))
 }
 
 func (p *pages) sendBytes(w http.ResponseWriter, policy string, status int, body []byte) {
@@ -82,7 +66,7 @@ func (p *pages) sendBytes(w http.ResponseWriter, policy string, status int, body
 // showButton shows one button that sends once more what was sent, with a token. It is all that visitors without JavaScript need: a page that can't fetch a token
 // is told apart from a program that doesn't by the second request and the time before it. Files can't be carried: they are chosen again.
 func (f *Forms) showButton(v *visit, again bool) {
-	data := page{Title: "One more step", Again: again, Hidden: f.carried(v)}
+	data := page{Hidden: f.carried(v)}
 	for n, i := range v.sent.items {
 		if i.file == nil {
 			data.Hidden = append(data.Hidden, hiddenInput{i.name, i.text})
@@ -92,7 +76,15 @@ func (f *Forms) showButton(v *visit, again bool) {
 		r := v.form.rule(i.name)
 		data.Inputs = append(data.Inputs, input{ID: inputID(n), Name: i.name, Label: r.label(), Type: "file", Accept: strings.Join(r.Accept, ",")})
 	}
-	f.pages.send(v.w, v.form.policy, http.StatusOK, "button", data)
+	say := paragraph("", "Press the button to send what you have filled in. This keeps programs from sending the form.")
+	if again {
+		say = element("p", with("role", "alert"), text("That was very quick. Please wait a few seconds, and press the button again."))
+	}
+	var files []*html.Node
+	if len(data.Inputs) > 0 {
+		files = append(files, paragraph("", "Files can’t be carried along. Please choose them once more, or go back."))
+	}
+	f.pages.send(v.w, v.form.policy, http.StatusOK, "One more step", say, data.form(files...))
 }
 
 // showMistakes says what is wrong: to programs as a list, to people with the form as they sent it.
@@ -105,7 +97,7 @@ func (f *Forms) showMistakes(v *visit, wrong []fieldError) {
 	for _, w := range wrong {
 		reasons[w.Field] = w.Reason
 	}
-	data := page{Title: "Please check the form", Hidden: f.carried(v)}
+	data := page{Hidden: f.carried(v)}
 	shown := make(map[string]bool)
 	for _, i := range v.sent.items {
 		if _, configured := v.form.Fields[i.name]; !configured {
@@ -122,7 +114,7 @@ func (f *Forms) showMistakes(v *visit, wrong []fieldError) {
 			data.add(r, v.sent, reasons[r.name])
 		}
 	}
-	f.pages.send(v.w, v.form.policy, http.StatusUnprocessableEntity, "form", data)
+	f.pages.send(v.w, v.form.policy, http.StatusUnprocessableEntity, "Error: please check the form", data.summary(), data.form())
 }
 
 // carried are what screening took out, and a token: the one that was sent if it is good, so that its age goes on.

@@ -3,6 +3,7 @@ package forms
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -83,6 +84,7 @@ func (f *Forms) person(ctx context.Context, v *visit) (reason string, err error)
 		}
 	}
 	verdict, err := form.captcha.Verify(ctx, v.captcha, v.clientText())
+	form.noSecret.Store(errors.Is(err, captcha.ErrSecret))
 	switch {
 	case err != nil && form.onAway == "flag":
 		f.Log.Warn("captcha could not be verified: the submission is flagged", "form", form.name, "request_id", v.requestID, "err", err)
