@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log"
 	"net"
 	"os"
 	"os/exec"
@@ -18,30 +19,31 @@ import (
 	"time"
 )
 
-// built is where the programs are, as `make build` puts them into bin. They are built once for all tests.
-var built = sync.OnceValues(func() (dir string, err error) {
-	if dir, err = os.MkdirTemp("", "sample-bin"); err != nil {
-		return "", err
+var bin string // a folder for the programs
+
+func TestMain(m *testing.M) {
+	var err error
+	if bin, err = os.MkdirTemp("", "sample-bin"); err != nil {
+		log.Fatal(err)
 	}
+	code := m.Run()
+	os.RemoveAll(bin)
+	os.Exit(code)
+}
+
+// build builds the programs as `make build` does, once for all tests.
+var build = sync.OnceValue(func() error {
 	for file, pkg := range map[string]string{
 		"edge": "../../edge", "sample-app": "./app", "sample-seed": "./seed",
 		"functions/subscribe": "../lambda/subscribe", "functions/contact": "../lambda/contact", "functions/tweet": "../lambda/tweet",
 	} {
-		out, err := exec.Command("go", "build", "-trimpath", "-tags", "lambda.norpc", "-o", filepath.Join(dir, file), pkg).CombinedOutput()
+		out, err := exec.Command("go", "build", "-trimpath", "-tags", "lambda.norpc", "-o", filepath.Join(bin, file), pkg).CombinedOutput()
 		if err != nil {
-			return dir, fmt.Errorf("%s: %w: %s", pkg, err, out)
+			return fmt.Errorf("%s: %w: %s", pkg, err, out)
 		}
 	}
-	return dir, nil
+	return nil
 })
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if dir, err := built(); err == nil {
-		os.RemoveAll(dir)
-	}
-	os.Exit(code)
-}
 
 // sample is a copy of all that `make run` uses.
 type sample struct {
@@ -59,8 +61,7 @@ func prepare(t *testing.T) sample {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(root) })
-	bin, err := built()
-	if err != nil {
+	if err := build(); err != nil {
 		t.Fatal(err)
 	}
 	copyFolder(t, bin, filepath.Join(root, "bin"))
@@ -146,7 +147,8 @@ func TestSample(t *testing.T) {
 	}
 }
 
-// TestBrowser has Chromium open the web app: what it complains of, what it shows, and whether it is accessible.
+// TestBrowser has Chromium open the web app and send its forms: what it complains of, what it shows, which mail comes, and whether all of it is
+// accessible.
 func TestBrowser(t *testing.T) {
 	chromium, err := exec.LookPath("chromium")
 	if err != nil {
@@ -156,7 +158,7 @@ func TestBrowser(t *testing.T) {
 		t.Skip("SKIPPED: the web app's packages are not installed (make web)")
 	}
 	s := start(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	defer cancel()
 	tests := exec.CommandContext(ctx, "npm", "run", "e2e")
 	tests.Dir = "../../web/app"
@@ -181,7 +183,7 @@ func TestWhoWasThankedIsNotForgotten(t *testing.T) {
 	if err := json.Unmarshal([]byte(s.curl(t, form+"/token")), &page); err != nil {
 		t.Fatal(err)
 	}
-	// It is taken for a program's, which it is, and so a person has to say that it is none.
+	// This is quicker than people are, so somebody has to say that it is no spam.
 	got := s.curl(t, form, "-H", "Accept: application/json", "-d", page.Field+"="+page.Token, "-d", "email=ann@example.org", "-d", "message=remember me")
 	var thanks struct {
 		OK bool
