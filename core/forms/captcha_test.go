@@ -93,10 +93,13 @@ func TestACaptchaIsAskedBeforeAnythingIsKept(t *testing.T) {
 func TestASecretThatIsRefusedNeedsAPerson(t *testing.T) {
 	url, _ := provider(t)
 	h := serve(t, strings.Replace(withCaptcha, "URL", url, 1))
-	for token, want := range map[string]int{"misconfigured": 1, "robot": 0} {
-		h.send(t, "POST", "/forms/contact", "a=1&g-recaptcha-response="+token, asURL, "Origin: https://a.test")
-		if got := h.Attention(); len(got) != want {
-			t.Errorf("%s: %q", token, got)
+	for _, c := range []struct {
+		token string
+		want  int
+	}{{"misconfigured", 1}, {"robot", 0}} {
+		h.send(t, "POST", "/forms/contact", "a=1&g-recaptcha-response="+c.token, asURL, "Origin: https://a.test")
+		if got := h.forms.Attention(); len(got) != c.want {
+			t.Errorf("%s: %q", c.token, got)
 		}
 	}
 }
