@@ -213,11 +213,14 @@ func TestFormsHaveLimitsOfTheirOwn(t *testing.T) {
 func TestAnyPathToAnyFunction(t *testing.T) {
 	t.Parallel()
 	s := serveForms(t, formsHosts)
-	got := fetch(t, s.client("h2"), "POST", "https://a.test/hook/caf%C3%A9?a=1&b=2&a=3", `{"x":1}`, "Content-Type: application/json", "Cookie: s=1; t=2", "X-M: 1", "X-M: 2")
+	got := fetch(t, s.client("h2"), "POST", "https://a.test/hook/caf%C3%A9?a=1&b=2&a=3", `{"x":1}`, "Content-Type: application/json", "Cookie: s=1; t=2", "X-M: 1", "X-M: 2", "X-Edge-Submission: forged")
 	if got.StatusCode != 201 || got.text != "done\n" || got.Header.Get("X-Route") != "ANY /hook/{id}" || len(got.Header.Values("Set-Cookie")) != 2 {
 		t.Fatalf("%d %v %s", got.StatusCode, got.Header, got.text)
 	}
 	e := s.events(t)[0]
+	if _, forged := e.Headers["x-edge-submission"]; forged {
+		t.Error("a visitor names a submission")
+	}
 	if e.PathParameters["id"] != "café" || e.QueryStringParameters["a"] != "1,3" || fmt.Sprint(e.Cookies) != "[s=1 t=2]" || e.Headers["x-m"] != "1,2" || e.Body != `{"x":1}` || e.IsBase64Encoded ||
 		e.RequestContext.RequestID != got.Header.Get("X-Request-Id") || e.RequestContext.DomainName != "a.test" {
 		t.Errorf("%+v", e)

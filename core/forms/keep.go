@@ -16,9 +16,8 @@ import (
 )
 
 const (
-	submissionField = "X-Edge-Submission" // what a function knows a repeat by
-	keepTimeout     = 10 * time.Second
-	maxPage         = 2048 // bytes of where a form stood
+	keepTimeout = 10 * time.Second
+	maxPage     = 2048 // bytes of where a form stood
 )
 
 // event is what the function gets: the request as it came, with what was taken for screening left out.
@@ -31,9 +30,9 @@ func (v *visit) event(id string) ([]byte, error) {
 	r.Header.Set("Content-Type", contentType)
 	r.Header.Set("Content-Length", strconv.Itoa(len(body)))
 	r.Header.Del("Content-Encoding")
-	r.Header.Del(submissionField)
+	r.Header.Del(gateway.SubmissionField)
 	if id != "" {
-		r.Header.Set(submissionField, id)
+		r.Header.Set(gateway.SubmissionField, id)
 	}
 	r.ContentLength = int64(len(body))
 	event, err := gateway.NewEvent(r, body)

@@ -24,6 +24,9 @@ type Invoker interface {
 	Invoke(ctx context.Context, function string, event []byte) (lambda.Result, error)
 }
 
+// SubmissionField is what a function knows a form's submission by, when it is delivered once more. Only forms set it.
+const SubmissionField = "X-Edge-Submission"
+
 // NewHandler answers requests with what function says to them. Nothing is invoked for a body that can't become an event; nothing is tried
 // again. The invocation ends when the request's context does, or by the function's own timeout. Errors become problem documents, or a plain page for
 // browsers, that hold nothing of what happened inside; they are logged once, with the function, the kind of failure and the request id.
@@ -43,6 +46,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, r, err)
 		return
 	}
+	r.Header.Del(SubmissionField)
 	event, err := NewEvent(r, body)
 	if err != nil {
 		h.refuse(w, r, err)
