@@ -148,3 +148,16 @@ func memoryOf(pid int) (memory, error) {
 	}
 	return sum, nil
 }
+
+// waitedForCore is how long the threads of a process have had something to do and no core.
+func waitedForCore(pid int) (sum time.Duration) {
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid)) // the pattern is a good one
+	for _, file := range files {
+		var ran, waited time.Duration
+		if data, err := os.ReadFile(file); err == nil { // or the thread has ended
+			_, _ = fmt.Sscan(string(data), (*int64)(&ran), (*int64)(&waited))
+		}
+		sum += waited
+	}
+	return sum
+}

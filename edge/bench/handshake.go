@@ -40,7 +40,12 @@ func handshakes(ctx context.Context, address string, terms *tls.Config, should t
 
 // visit is one full handshake and one request.
 func visit(ctx context.Context, address string, terms *tls.Config) error {
-	c, err := connect(ctx, address, terms)
+	return visitFrom(ctx, address, terms, nil)
+}
+
+// visitFrom visits from an address of this machine; nil: any.
+func visitFrom(ctx context.Context, address string, terms *tls.Config, from net.IP) error {
+	c, err := connectFrom(ctx, address, terms, from)
 	if err != nil {
 		return err
 	}
@@ -54,9 +59,16 @@ func visit(ctx context.Context, address string, terms *tls.Config) error {
 
 // connect shakes hands with who listens on address. All that is done with the connection has to be done within 10 s.
 func connect(ctx context.Context, address string, terms *tls.Config) (*tls.Conn, error) {
+	return connectFrom(ctx, address, terms, nil)
+}
+
+func connectFrom(ctx context.Context, address string, terms *tls.Config, from net.IP) (*tls.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	var dialer net.Dialer
+	if from != nil {
+		dialer.LocalAddr = &net.TCPAddr{IP: from}
+	}
 	raw, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, err

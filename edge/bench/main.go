@@ -22,6 +22,13 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if len(os.Args) > 1 && os.Args[1] == floodWord {
+		if err := flood(ctx, os.Args[1:]); err != nil {
+			fmt.Fprintln(os.Stderr, "flood:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
@@ -85,7 +92,7 @@ func selection(name, text string, all []string) ([]string, error) {
 	return list, nil
 }
 
-// run measures what args ask for. A missed target is no error; what could not be measured is.
+// run measures what args ask for. A missed target is no error, but for isolation; what could not be measured is one.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
 	o, err := parseOptions(args, stderr)
 	if err != nil {
@@ -115,11 +122,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if err := b.report(); err != nil {
 		return err
 	}
+	b.reportIsolation()
 	if slices.Contains(o.names, goBenchmarks) {
 		b.failed(b.goBenchmarks(ctx))
 	}
 	if len(b.failures) > 0 {
 		return fmt.Errorf("not everything could be measured:\n  %s", strings.Join(b.failures, "\n  "))
+	}
+	if len(b.missed) > 0 {
+		return fmt.Errorf("a flood reaches others:\n  %s", strings.Join(b.missed, "\n  "))
 	}
 	return ctx.Err()
 }

@@ -27,7 +27,9 @@ type bench struct {
 	upstream int // port
 	versions []string
 	samples  []sample
+	looks    []look
 	failures []string
+	missed   []string // of what must not be missed
 }
 
 // A sample is one measurement of one server.
@@ -71,6 +73,7 @@ func (b *bench) measure(ctx context.Context) error {
 	if slices.ContainsFunc(b.rows, func(r row) bool { return r.load != nil }) {
 		b.measureLoads(ctx)
 	}
+	b.measureIsolation(ctx)
 	return ctx.Err()
 }
 

@@ -16,7 +16,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -83,6 +82,7 @@ type Server struct {
 	handshakeErrors atomic.Uint64
 	refusals        atomic.Uint64
 	overShare       atomic.Uint64
+	turnedAway      atomic.Uint64
 
 	mu      sync.Mutex
 	lines   map[connection]struct{}
@@ -116,7 +116,7 @@ func New(o Options) *Server {
 		streams: sync.Pool{New: func() any { return &stream{text: make([]byte, 0, textSize)} }},
 	}
 	s.clock.set(time.Now())
-	s.door = newDoor(max(1, runtime.GOMAXPROCS(0)/2))
+	s.door = newDoor(doorPlaces())
 	s.h2 = newH2(s)
 	s.h3 = newH3(s, o.QUICKey)
 	return s
@@ -136,7 +136,7 @@ func (s *Server) Serve(ln net.Listener, secure bool) error {
 	breath := newBreather()
 	defer breath.close()
 	for i := uint(1); ; i++ {
-		if i%acceptedInARow == 0 {
+		if i%acceptedInARow == 0 && s.door != nil {
 			breath.breathe()
 		}
 		conn, err := ln.Accept()
@@ -234,7 +234,7 @@ func (s *Server) serve(l *line, secure bool) {
 		return
 	}
 	if s.door.full(l.peer.Addr()) {
-		l.forgetUnsent()
+		s.turnAway(l)
 		return
 	}
 	conn := tls.Server(l, s.tls)
@@ -256,8 +256,8 @@ func (s *Server) serve(l *line, secure bool) {
 
 // handshakeFailed counts it, and tells who spoke plain HTTP to a TLS port what is wrong, as every server does.
 func (s *Server) handshakeFailed(l *line, err error) {
-	if errors.Is(err, errTurnedAway) { // is counted
-		l.forgetUnsent()
+	if errors.Is(err, errTurnedAway) {
+		s.turnAway(l)
 		return
 	}
 	s.handshakeErrors.Add(1)
@@ -267,6 +267,12 @@ func (s *Server) handshakeFailed(l *line, err error) {
 		return
 	}
 	s.log.Debug("TLS handshake failed", "peer", l.peer.String(), "error", err)
+}
+
+// turnAway has the connection end by a reset, which costs the least.
+func (s *Server) turnAway(l *line) {
+	s.turnedAway.Add(1)
+	l.forgetUnsent()
 }
 
 func looksLikeHTTP(b []byte) bool {
@@ -338,7 +344,7 @@ func (s *Server) Connections() Counts {
 		HandshakeErrors: s.handshakeErrors.Load(),
 		Refused:         s.refusals.Load(),
 		OverShare:       s.overShare.Load(),
-		TurnedAway:      s.door.turnedAway.Load(),
+		TurnedAway:      s.turnedAway.Load(),
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -95,7 +95,7 @@ func (s *Server) ServeQUIC(pc net.PacketConn) error {
 		VerifySourceAddress: func(net.Addr) bool { return s.h3.busy() },
 		ConnContext:         s.h3.come,
 	}
-	ln, err := transport.Listen(h3TLS(s.tls, s.door), s.h3.quic)
+	ln, err := transport.Listen(h3TLS(s), s.h3.quic)
 	if err != nil {
 		return fmt.Errorf("HTTP/3 on %s: %w", pc.LocalAddr(), err)
 	}
@@ -115,13 +115,15 @@ func (s *Server) ServeQUIC(pc net.PacketConn) error {
 }
 
 // h3TLS asks base anew for each handshake, as it is then: its session ticket keys may have been changed meanwhile. One handshake
-// after the other is let in by d.
-func h3TLS(base *tls.Config, d *door) *tls.Config {
+// after the other is let in.
+func h3TLS(s *Server) *tls.Config {
+	base := s.tls
 	return &tls.Config{
 		MinVersion: tls.VersionTLS13,
 		NextProtos: []string{http3.NextProtoH3},
 		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-			if !d.pass(hello.Context(), addrPort(hello.Conn.RemoteAddr()).Addr()) {
+			if !s.door.pass(hello.Context(), addrPort(hello.Conn.RemoteAddr()).Addr()) {
+				s.turnedAway.Add(1)
 				return nil, errTurnedAway
 			}
 			config := base
