@@ -19,7 +19,7 @@
 // late and changes nothing.
 //
 // Each form has a line of its own, so that none waits for another one's function; lines that share a function share its concurrency
-// in turns. A line whose function is away pauses, tries with one submission now and then (after 30 seconds at most), and goes from one at a time to
+// in turns. A line whose function is away pauses, tries with one submission now and then (after 30 seconds at most; after 5 when it is there, but has failed five times in a row), and goes from one at a time to
 // many as they succeed, so that neither the function's end nor its return is a storm.
 //
 // # What an answer means
