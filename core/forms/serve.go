@@ -85,10 +85,15 @@ func (f *Forms) giveToken(w http.ResponseWriter, r *http.Request, form *form) {
 		f.refuse(w, r, form, errForeign)
 		return
 	}
-	sendJSON(w, http.StatusOK, "application/json", struct {
-		Token string `json:"token"`
-		Field string `json:"field"`
-	}{f.tokens.issue(form.name, fetched, now), tokenField})
+	given := struct {
+		Token string  `json:"token"`
+		Field string  `json:"field"`
+		Wait  float64 `json:"wait"` // seconds before which it is too new: browsers that fill forms in are faster than people
+	}{Token: f.tokens.issue(form.name, fetched, now), Field: tokenField}
+	if form.Token != nil {
+		given.Wait = form.Token.MinFill.Seconds()
+	}
+	sendJSON(w, http.StatusOK, "application/json", given)
 }
 
 // A visit is one POST.

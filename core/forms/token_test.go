@@ -156,3 +156,12 @@ func TestABucketFillsAtItsRate(t *testing.T) {
 		}
 	})
 }
+
+func TestATokenSaysHowLongItIsTooNew(t *testing.T) {
+	h := serve(t, "\n  contact: {token: {min_fill: 1500ms}}\n  open: {}\n")
+	for form, want := range map[string]string{"contact": `"wait":1.5}`, "open": `"wait":0}`} {
+		if got := h.send(t, "GET", "/forms/"+form+"/token", ""); !strings.Contains(got.text, want) {
+			t.Errorf("%s: %s", form, got.text)
+		}
+	}
+}

@@ -9,7 +9,7 @@ type Control = HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement;
  */
 export function enhance(form: HTMLFormElement): void {
   if (!isSecureContext) return; // it has no crypto.randomUUID
-  const sender = new Sender(form.action, Number(form.dataset["minFill"] ?? 0));
+  const sender = new Sender(form.action);
   const state = h("p", { role: "status" });
   form.append(state); // it has to be there before something is said in it
   form.noValidate = true; // what the browser finds wrong is shown as what the server finds

@@ -16,22 +16,19 @@ export interface FieldError {
 interface Token {
   token: string;
   field: string;
-  since: number; // by performance.now
+  good: number; // when it is old enough, by performance.now
 }
 
 /** Sends what is filled in to one form of edge. */
 export class Sender {
   readonly #action: string;
-  readonly #minFill: number;
   #token: Promise<Token | null> | undefined;
   #content = "";
   #key = "";
   #unreached = 0; // times in a row
 
-  /** What is sent within minFill milliseconds is taken for a program's: it waits that long. */
-  constructor(action: string, minFill: number) {
+  constructor(action: string) {
     this.#action = action;
-    this.#minFill = minFill;
   }
 
   /** Fetches the token that says since when the form is being filled in. One that can't be had is asked for again the next time. */
@@ -53,7 +50,7 @@ export class Sender {
     const body = new URLSearchParams(fields);
     if (token) {
       body.set(token.field, token.token);
-      await pause(token.since + this.#minFill - performance.now()); // some are that quick: their browser fills it in
+      await pause(token.good - performance.now()); // what comes sooner is taken for a program's, and some are that quick: their browser fills it in
     }
     try {
       const response = await fetch(this.#action, {
@@ -81,9 +78,9 @@ export class Sender {
 
 async function fetchToken(url: string): Promise<Token> {
   const response = await fetch(url, { headers: { Accept: "application/json" }, signal: AbortSignal.timeout(patience) });
-  const { token, field } = (await response.json()) as Partial<Token>;
-  if (!response.ok || typeof token !== "string" || typeof field !== "string") throw new Error(`${url}: no token`);
-  return { token, field, since: performance.now() };
+  const { token, field, wait } = (await response.json()) as { token?: unknown; field?: unknown; wait?: unknown };
+  if (!response.ok || typeof token !== "string" || typeof field !== "string" || typeof wait !== "number") throw new Error(`${url}: no token`);
+  return { token, field, good: performance.now() + wait * 1000 };
 }
 
 function pause(milliseconds: number): Promise<void> {
