@@ -88,7 +88,7 @@ func (f *Forms) refuse(w http.ResponseWriter, r *http.Request, form *form, why *
 	case why.outcome == Limited && form != nil:
 		f.pages.sendBytes(w, policy, why.status, f.pages.limited)
 	default:
-		content := []*html.Node{paragraph("", why.detail)}
+		content := []*html.Node{paragraph(why.detail)}
 		if id := r.Header.Get("X-Request-Id"); id != "" {
 			content = append(content, element("p", with("class", "quiet"), text("Request "), element("code", nil, text(id))))
 		}

@@ -50,12 +50,7 @@ func document(title string, content ...*html.Node) []byte {
 	return b.Bytes()
 }
 
-func paragraph(class, s string) *html.Node {
-	if class == "" {
-		return element("p", nil, text(s))
-	}
-	return element("p", with("class", class), text(s))
-}
+func paragraph(s string) *html.Node { return element("p", nil, text(s)) }
 
 // form is the form of a page, which is sent to where the page is from.
 func (p *page) form(content ...*html.Node) *html.Node {

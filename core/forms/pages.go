@@ -36,7 +36,7 @@ func newPages() *pages {
 	sum := sha256.Sum256([]byte(pageStyle))
 	p := &pages{style: "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"}
 	p.base = p.policyWith("'self'")
-	p.limited = document(http.StatusText(http.StatusTooManyRequests), paragraph("", limitedDetail))
+	p.limited = document(http.StatusText(http.StatusTooManyRequests), paragraph(limitedDetail))
 	return p
 }
 
@@ -76,13 +76,13 @@ func (f *Forms) showButton(v *visit, again bool) {
 		r := v.form.rule(i.name)
 		data.Inputs = append(data.Inputs, input{ID: inputID(n), Name: i.name, Label: r.label(), Type: "file", Accept: strings.Join(r.Accept, ",")})
 	}
-	say := paragraph("", "Press the button to send what you have filled in. This keeps programs from sending the form.")
+	say := paragraph("Press the button to send what you have filled in. This keeps programs from sending the form.")
 	if again {
 		say = element("p", with("role", "alert"), text("That was very quick. Please wait a few seconds, and press the button again."))
 	}
 	var files []*html.Node
 	if len(data.Inputs) > 0 {
-		files = append(files, paragraph("", "Files can’t be carried along. Please choose them once more, or go back."))
+		files = append(files, paragraph("Files can’t be carried along. Please choose them once more, or go back."))
 	}
 	f.pages.send(v.w, v.form.policy, http.StatusOK, "One more step", say, data.form(files...))
 }

@@ -41,7 +41,7 @@ func (f *Forms) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case below == "token" && get:
 		f.giveToken(w, r, form)
 	case below == "thanks" && get:
-		f.pages.send(w, form.policy, http.StatusOK, "Thank you", paragraph("", "What you sent has arrived."))
+		f.pages.send(w, form.policy, http.StatusOK, "Thank you", paragraph("What you sent has arrived."))
 	default:
 		w.Header().Set("Allow", allow)
 		f.refuse(w, r, form, &refusal{status: http.StatusMethodNotAllowed, outcome: Malformed, code: "method", detail: "This address does not take that kind of request."})
