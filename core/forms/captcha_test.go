@@ -7,8 +7,10 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/onehost/edge/core/forms/submissions"
+	"github.com/onehost/edge/core/lambda"
 	"github.com/onehost/edge/core/store/storetest"
 )
 
@@ -96,7 +98,7 @@ func TestASecretThatIsRefusedNeedsAPerson(t *testing.T) {
 	for _, c := range []struct {
 		token string
 		want  int
-	}{{"misconfigured", 1}, {"robot", 0}} {
+	}{{"misconfigured", 1}, {"", 1}, {"m%20lformed", 1}, {"robot", 0}} {
 		h.send(t, "POST", "/forms/contact", "a=1&g-recaptcha-response="+c.token, asURL, "Origin: https://a.test")
 		if got := h.forms.Attention(); len(got) != c.want {
 			t.Errorf("%s: %q", c.token, got)
@@ -130,5 +132,28 @@ func TestARetryWithItsKeyDoesNotNeedTheCaptchaAgain(t *testing.T) {
 	}
 	if got := post("a=2"); got != 403 {
 		t.Errorf("something else with a spent token: %d", got)
+	}
+}
+
+func TestOneCaptchaIsOneInvocationOfASyncForm(t *testing.T) {
+	url, _ := provider(t)
+	invoke := &function{answer: func([]byte) (lambda.Result, error) { return lambda.Result{Payload: []byte(`{}`)}, nil }}
+	h := serveFrom(t, strings.Replace(withCaptcha+"\n    function: f\n    sync: true", "URL", url, 1), storetest.NewMemory(), invoke)
+	post := func() int {
+		return h.send(t, "POST", "/forms/contact", "a=1&g-recaptcha-response=person", asURL, "Origin: https://a.test", "Idempotency-Key: k").StatusCode
+	}
+	if first, again := post(), post(); first != 200 || again != 403 {
+		t.Errorf("%d, and with the same token once more %d", first, again)
+	}
+}
+
+func TestWhatACaptchaSaidIsForgottenInTime(t *testing.T) {
+	p, now := newProven(), time.Now()
+	p.add("a", "r", now)
+	if _, ok := p.find("a", now.Add(provenAge)); !ok {
+		t.Error("forgotten too soon")
+	}
+	if _, ok := p.find("a", now.Add(2*provenAge+time.Second)); ok {
+		t.Error("remembered for too long")
 	}
 }

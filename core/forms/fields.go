@@ -92,6 +92,9 @@ func (r *rule) check(values []*item) string {
 		if reason := r.checkValue(v); reason != "" {
 			return reason
 		}
+		if r.Type != "select" && r.Type != "checkbox" && r.Type != "file" {
+			v.list = false // of one: the function gets what was judged, and not a list of it
+		}
 	}
 	return ""
 }

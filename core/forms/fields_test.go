@@ -154,6 +154,7 @@ func TestFilesArriveWithTheirNames(t *testing.T) {
 		"no name":  {`form-data`, "", "a"},
 		"no form":  {`attachment; name="a"`, "", "a"},
 		"Latin 1":  {`form-data; name="a"`, "text/plain; charset=iso-8859-1", "a"},
+		"unnamed":  {`form-data; name="a"; filename="b/"`, "", "https://spam.example"},
 		"a folder": {"form-data; name=\"a\"; filename=\"a\x01b\"", "", "a"},
 	} {
 		media, body := multipartOf(t, part)
@@ -165,9 +166,15 @@ func TestFilesArriveWithTheirNames(t *testing.T) {
 	for range maxFiles + 1 {
 		many = append(many, [3]string{`form-data; name="a"; filename="b"`, "", "c"})
 	}
-	media, body = multipartOf(t, many...)
-	if got := h.send(t, "POST", "/forms/contact", body, "Content-Type: "+media); got.StatusCode != 413 {
-		t.Errorf("too many files: %d", got.StatusCode)
+	var none [][3]string
+	for range maxItems + 1 {
+		none = append(none, [3]string{`form-data; name="a"; filename=""`, "", ""})
+	}
+	for what, parts := range map[string][][3]string{"files": many, "fields without a file": none} {
+		media, body := multipartOf(t, parts...)
+		if got := h.send(t, "POST", "/forms/contact", body, "Content-Type: "+media); got.StatusCode != 413 {
+			t.Errorf("too many %s: %d", what, got.StatusCode)
+		}
 	}
 }
 
@@ -200,5 +207,14 @@ func TestWhatIsWrongWithAFormIsFoundBeforeItIsServed(t *testing.T) {
 	}
 	if t.Failed() {
 		t.Log(text)
+	}
+}
+
+func TestAListOfOneIsWhatIsInIt(t *testing.T) {
+	h := serve(t, `  contact: {fields: {email: email, many: {type: checkbox}}, `+plenty+`}`)
+	h.send(t, "POST", "/forms/contact", `{"email":["a@b.test"],"many":["a"],"other":["b"]}`, asJSON)
+	s, err := h.kept.Get(t.Context(), h.all(t)[0].ID)
+	if got, _ := event(t, s.Event); err != nil || got != `{"email":"a@b.test","many":["a"],"other":["b"]}` {
+		t.Error(got, err)
 	}
 }

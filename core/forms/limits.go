@@ -9,30 +9,33 @@ import (
 	"github.com/onehost/edge/core/config"
 )
 
-// networkShare is how many times more a network may send than one address of it.
-const networkShare = 4
+const (
+	networkShare = 4  // how many times more a network may send than one address of it
+	siteShare    = 16 // the same of a site of IPv6
+)
 
 // A limiter keeps a form within its limits, and its visitors out of each other's way.
 //
-// Both the address and its network (/24, or /64 of IPv6, which is what one subscriber has at the least) have a bucket. Of the places
-// of a form one address gets a quarter and one network half: who sends slowly from one place can't lock out the others.
+// Both the address and its network (/24, or /64 of IPv6, which is what one subscriber has at the least) have a bucket; so has a site of IPv6 (/48, which is
+// what one subscriber has at the most). Of the places of a form one address gets a quarter and one /24 or site half: who sends slowly from one place can't
+// lock out the others.
 type limiter struct {
-	limits              config.Limits
-	addresses, networks *buckets
-	places              *places
+	limits                     config.Limits
+	addresses, networks, sites *buckets
+	places                     *places
 }
 
 func newLimiter(l config.Limits, old *limiter) *limiter {
 	if old != nil && old.limits == l {
 		return old
 	}
-	next := &limiter{limits: l, addresses: newBuckets(l, 1), networks: newBuckets(l, networkShare), places: newPlaces()}
+	next := &limiter{limits: l, addresses: newBuckets(l, 1), networks: newBuckets(l, networkShare), sites: newBuckets(l, siteShare), places: newPlaces()}
 	if old == nil {
 		return next
 	}
 	next.places = old.places // who is in flight still counts
 	if old.limits.Rate == l.Rate && old.limits.Burst == l.Burst {
-		next.addresses, next.networks = old.addresses, old.networks
+		next.addresses, next.networks, next.sites = old.addresses, old.networks, old.sites
 	}
 	return next
 }
@@ -42,19 +45,26 @@ func (l *limiter) take(client netip.Addr, at time.Time) time.Duration {
 	if wait := l.addresses.take(client, at); wait > 0 {
 		return wait
 	}
-	return l.networks.take(networkOf(client), at)
+	if wait := l.networks.take(networkOf(client), at); wait > 0 || !client.Is6() {
+		return wait
+	}
+	return l.sites.take(siteOf(client), at)
 }
 
 // enter takes a place among the requests in flight. Who got one must leave.
 func (l *limiter) enter(client netip.Addr) bool {
-	return l.places.enter(client, networkOf(client), l.limits.Concurrency)
+	return l.places.enter(client, siteOf(client), l.limits.Concurrency)
 }
 
-func (l *limiter) leave(client netip.Addr) { l.places.leave(client, networkOf(client)) }
+func (l *limiter) leave(client netip.Addr) { l.places.leave(client, siteOf(client)) }
 
 // networkOf is the first address of a client's network.
-func networkOf(client netip.Addr) netip.Addr {
-	bits := 64
+func networkOf(client netip.Addr) netip.Addr { return firstOf(client, 64) }
+
+// siteOf is the first address of a client's site, which is its network in IPv4.
+func siteOf(client netip.Addr) netip.Addr { return firstOf(client, 48) }
+
+func firstOf(client netip.Addr, bits int) netip.Addr {
 	if client.Is4() {
 		bits = 24
 	}

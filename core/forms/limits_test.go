@@ -42,6 +42,26 @@ func TestANetworkMaySendFourTimesWhatOneAddressMay(t *testing.T) {
 	}
 }
 
+func TestASiteOfIPv6IsNotAsManyVisitorsAsItHasNetworks(t *testing.T) {
+	l, now := newLimiter(hourly, nil), time.Now()
+	taken, places := 0, 0
+	for n := range byte(200) {
+		client := netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 0, 1, 0, n, 15: 1})
+		if l.take(client, now) == 0 {
+			taken++
+		}
+		if l.enter(client) {
+			places++
+		}
+	}
+	if taken != 2*siteShare || places != 4 {
+		t.Errorf("a /48 took %d of %d, and %d of 8 places", taken, 2*siteShare, places)
+	}
+	if other := addr("2001:db8:2::1"); l.take(other, now) > 0 || !l.enter(other) {
+		t.Error("another site pays for it")
+	}
+}
+
 func TestAFloodOfAddressesTakesNoMoreMemoryAndDoesNotForgive(t *testing.T) {
 	l := newLimiter(hourly, nil)
 	now, busy := time.Now(), addr("203.0.113.1")
@@ -50,7 +70,7 @@ func TestAFloodOfAddressesTakesNoMoreMemoryAndDoesNotForgive(t *testing.T) {
 	for n := range uint32(20_000) {
 		var b [16]byte
 		b[0] = 0x20
-		binary.BigEndian.PutUint32(b[4:], n)
+		binary.BigEndian.PutUint32(b[2:], n)
 		if l.take(netip.AddrFrom16(b), now) > 0 {
 			t.Fatal("somebody new is refused for want of memory")
 		}

@@ -224,7 +224,7 @@ func (s *sent) decodeValue(d *json.Decoder, name string, list bool) error {
 // decodeMultipart reads multipart/form-data (RFC 7578) in memory, where the body is already.
 func (s *sent) decodeMultipart(body []byte, boundary string) error {
 	parts := multipart.NewReader(bytes.NewReader(body), boundary)
-	for files := 0; ; {
+	for files, empty := 0, 0; ; {
 		part, err := parts.NextRawPart()
 		if errors.Is(err, io.EOF) {
 			return nil
@@ -238,6 +238,9 @@ func (s *sent) decodeMultipart(body []byte, boundary string) error {
 		}
 		if i.file != nil {
 			if i.text == "" && len(i.file.data) == 0 {
+				if empty++; empty > maxItems {
+					return tooLarge("A form has at most %d fields.", maxItems)
+				}
 				continue // what browsers send of an input where no file was chosen
 			}
 			if files++; files > maxFiles {
@@ -278,6 +281,9 @@ func readPart(part *multipart.Part) (item, error) {
 	}
 	fileName = unquoted(fileName)
 	fileName = fileName[strings.LastIndexAny(fileName, `/\`)+1:]
+	if fileName == "" && len(data) > 0 { // functions would read it as a text, which was not judged as one
+		return item{}, invalid("A file has no name.")
+	}
 	if len(fileName) > maxFileName || strings.ContainsFunc(fileName, unicode.IsControl) {
 		return item{}, invalid("The name of a file is too long, or not plain text.")
 	}

@@ -76,15 +76,18 @@ func (f *Forms) person(ctx context.Context, v *visit) (reason string, err error)
 		return "", nil
 	}
 	proof := ""
-	if v.key != "" { // the same once more: a token that was good is no longer, and the visitor still the same person
+	// The same once more: a token that was good is no longer, and the visitor still the same person. Not where each time is one more invocation.
+	if v.key != "" && !form.Sync {
 		sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q", v.key, v.digest, v.captcha))
 		proof = string(sum[:])
-		if reason, ok := form.proven.find(proof); ok {
+		if reason, ok := form.proven.find(proof, time.Now()); ok {
 			return reason, nil
 		}
 	}
 	verdict, err := form.captcha.Verify(ctx, v.captcha, v.clientText())
-	form.noSecret.Store(errors.Is(err, captcha.ErrSecret))
+	if verdict.Reason != captcha.Missing && verdict.Reason != captcha.Malformed { // which the provider was not asked about
+		form.noSecret.Store(errors.Is(err, captcha.ErrSecret))
+	}
 	switch {
 	case err != nil && form.onAway == "flag":
 		f.Log.Warn("captcha could not be verified: the submission is flagged", "form", form.name, "request_id", v.requestID, "err", err)
@@ -127,15 +130,26 @@ func newProven() *proven { return &proven{now: make(map[string]string)} }
 func (p *proven) add(proof, reason string, at time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.now) >= maxProven || at.Sub(p.turned) > provenAge {
+	if p.turn(at); len(p.now) >= maxProven {
 		p.now, p.old, p.turned = make(map[string]string), p.now, at
 	}
 	p.now[proof] = reason
 }
 
-func (p *proven) find(proof string) (reason string, ok bool) {
+// turn forgets what is too old. It is called with the lock held.
+func (p *proven) turn(at time.Time) {
+	switch age := at.Sub(p.turned); {
+	case age > 2*provenAge:
+		p.now, p.old, p.turned = make(map[string]string), nil, at
+	case age > provenAge:
+		p.now, p.old, p.turned = make(map[string]string), p.now, at
+	}
+}
+
+func (p *proven) find(proof string, at time.Time) (reason string, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.turn(at)
 	if reason, ok = p.now[proof]; !ok {
 		reason, ok = p.old[proof]
 	}
