@@ -15,6 +15,7 @@ type about struct {
 	action   string
 	location func(*exchange.Request) string // where a request is sent; nil unless the action is a redirect
 	redirect *redirect                      // nil unless the action is one
+	forms    map[string]config.Form         // nil unless the action takes them
 	rewrite  string
 	headers  []string
 	cors     string
@@ -23,6 +24,9 @@ type about struct {
 
 func (c *compiler) describe(r *config.Rule, path []any) about {
 	a := about{action: c.describeAction(r, path)}
+	if r.Forms {
+		a.forms = c.cfg.Forms
+	}
 	if w := r.Rewrite; w != nil {
 		a.rewrite = c.describeRewrite(w, at(path, "rewrite"))
 	}

@@ -28,6 +28,7 @@ type Explanation struct {
 	Place       string     `json:"place,omitempty"` // FILE:LINE of the rule
 	Action      string     `json:"action,omitempty"`
 	Location    string     `json:"location,omitempty"` // where a redirect leads
+	Form        string     `json:"form,omitempty"`     // that takes the request
 	Rewritten   string     `json:"rewritten,omitempty"`
 	Earlier     []NotTaken `json:"earlier,omitempty"` // the rules that were asked before
 	Limits      *InForce   `json:"limits,omitempty"`
@@ -61,9 +62,10 @@ type NotTaken struct {
 
 // InForce are the limits that a request meets: its host's and its rule's apply both.
 type InForce struct {
-	Host Limits `json:"host"`
-	Rule Limits `json:"rule"`
-	Idle string `json:"idle"` // silence after which a request is given up
+	Host Limits  `json:"host"`
+	Rule Limits  `json:"rule"`
+	Form *Limits `json:"form,omitempty"` // of a form that takes the request
+	Idle string  `json:"idle"`           // silence after which a request is given up
 }
 
 // Limits are the limits of a host or rule, as they are written in a configuration; those that are not set are "" or 0.
@@ -133,6 +135,9 @@ func (e *Explanation) describe(h *Host, rule *Rule, r *exchange.Request) {
 	}
 	if rule.about.location != nil {
 		e.Location = rule.about.location(r)
+	}
+	if rule.about.forms != nil {
+		e.describeForm(rule.about.forms, r.Path)
 	}
 }
 
@@ -247,6 +252,9 @@ func (e Explanation) WriteTo(w io.Writer) (int64, error) {
 	if e.Limits != nil {
 		line("limits", "host: "+e.Limits.Host.String(), "")
 		line("", "rule: "+e.Limits.Rule.String(), "")
+		if e.Limits.Form != nil {
+			line("", "form: "+e.Limits.Form.String(), "")
+		}
 		line("", "idle: "+e.Limits.Idle, "")
 	}
 	line("hsts", e.HSTS, "")

@@ -151,3 +151,43 @@ GET https://example.org/x
 		}
 	}
 }
+
+func TestExplainSaysWhichFormTakesIt(t *testing.T) {
+	cfg, problems := load(t, oneHost(`
+    rules:
+      - {path: /forms/*, forms: true}
+    default: {function: f}
+functions: {f: {command: /bin/true}}
+forms:
+  contact: {function: f, limits: {rate: 5/m, burst: 10}}
+  now: {function: f, sync: true}
+  kept: {}
+`[1:]))
+	if cfg == nil {
+		t.Fatal(problems)
+	}
+	table, err := rules.Build(cfg, rules.Offline{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ method, path, action, limits string }{
+		{"POST", "/forms/contact", "form contact, kept and delivered to function f", "32 requests at once, 5/m per client (burst 10), body 64 KiB"},
+		{"POST", "/forms/a/now", "form now, answered by function f", "32 requests at once, 10/m per client (burst 10), body 64 KiB"},
+		{"POST", "/forms/kept", "form kept, which is kept", "32 requests at once, 10/m per client (burst 10), body 64 KiB"},
+		{"GET", "/forms/contact", "respond 405: a form takes POST", ""},
+		{"GET", "/forms/contact/token", "form contact: a token of the page", ""},
+		{"GET", "/forms/contact/thanks", "form contact: its thanks page", ""},
+		{"POST", "/forms/none", "respond 404: there is no form of that name", ""},
+		{"GET", "/x", "function f", ""},
+	} {
+		x, _ := exchangetest.New(c.method, "https://example.com"+c.path)
+		e := table.Explain(&x.Request)
+		limits := ""
+		if e.Limits.Form != nil {
+			limits = e.Limits.Form.String()
+		}
+		if e.Action != c.action || limits != c.limits {
+			t.Errorf("%s %s: %q, %q", c.method, c.path, e.Action, limits)
+		}
+	}
+}
