@@ -49,6 +49,19 @@ func (r *rule) label() string {
 	return r.name
 }
 
+// checkNames refuses a name that is a configured one but for its case: many functions take the one for the other, as encoding/json does, and would get
+// by it what no rule has seen.
+func (f *form) checkNames(s *sent) error {
+	for _, i := range s.items {
+		for n := range f.rules {
+			if name := f.rules[n].name; name != i.name && strings.EqualFold(name, i.name) {
+				return invalid("Field %q has to be written %q.", i.name, name)
+			}
+		}
+	}
+	return nil
+}
+
 // check says what is wrong with each field. Space around what is one word by its nature is taken away, as browsers do.
 func (f *form) check(s *sent) (wrong []fieldError) {
 	for n := range f.rules {

@@ -218,3 +218,12 @@ func TestAListOfOneIsWhatIsInIt(t *testing.T) {
 		t.Error(got, err)
 	}
 }
+
+func TestNoRuleIsGotAroundByTheCaseOfAName(t *testing.T) {
+	h := serve(t, `  contact: {fields: {tick: email}, `+plenty+`}`)
+	for body, want := range map[string]int{`{"tick":"a@b.test","Tick":"x"}`: 400, `{"TIC\u212a":"x"}`: 400, `{"tick":"a@b.test","ticket":"x","Other":"y","other":"z"}`: 200} {
+		if got := h.send(t, "POST", "/forms/contact", body, asJSON); got.StatusCode != want {
+			t.Errorf("%s: %d", body, got.StatusCode)
+		}
+	}
+}

@@ -188,6 +188,9 @@ func (f *Forms) read(v *visit) (from provenance, err error) {
 	if v.sent, err = decode(media, body); err != nil {
 		return from, err
 	}
+	if err := v.form.checkNames(v.sent); err != nil {
+		return from, err
+	}
 	v.token = v.sent.take(tokenField)
 	v.honeypot = v.sent.take(v.form.Honeypot)
 	if v.form.captcha != nil {
