@@ -422,3 +422,45 @@ func burst(t *testing.T, file string, round int) []string {
 	visitors.Wait()
 	return thanked
 }
+
+// A function that is missing loses nothing, and a person is told.
+func TestWhatNeedsAPersonIsShownAndMailed(t *testing.T) {
+	t.Parallel()
+	letters := t.TempDir()
+	s := serve(t, `
+functions: {gone: {command: ./none}}
+forms: {open: {function: gone}}
+mail: {folder: LETTERS, from: "Edge <edge@example.com>", alarms: ops@example.com}
+hosts: {a.test: {rules: [{path: /forms/*, forms: true}], default: {function: gone}}}
+`, "LETTERS", letters)
+	if got := fetch(t, s.client("h2"), "POST", "https://a.test/forms/open", "a=1", "Content-Type: application/x-www-form-urlencoded"); got.StatusCode != 303 {
+		t.Fatal(got.StatusCode, got.text)
+	}
+	await(t, "attention", func() bool {
+		st := s.Status()
+		return st.Red && strings.HasPrefix(strings.Join(st.Attention, ""), "function gone: broken")
+	})
+	if got := fetch(t, s.client("h2"), "GET", "https://a.test/", ""); got.StatusCode != 502 || strings.Contains(got.text, "none") {
+		t.Errorf("%d %s", got.StatusCode, got.text)
+	}
+	if got := (&recorded{running: s}).edge(t, "forms"); !strings.Contains(got, "open  1 ") {
+		t.Error(got)
+	}
+	if err := s.sendAlarm(t.Context(), "1 thing", s.Status().Attention[0]+"\n"); err != nil {
+		t.Fatal(err)
+	}
+	files, _ := filepath.Glob(filepath.Join(letters, "*.eml"))
+	if len(files) != 1 {
+		t.Fatal(files)
+	}
+	letter, err := os.ReadFile(files[0])
+	if err != nil || !strings.Contains(string(letter), "To: ops@example.com\r\n") || !strings.Contains(string(letter), "function gone: broken") {
+		t.Errorf("%s %v", letter, err)
+	}
+	metrics := s.scrape(t)
+	for _, want := range []string{`edge_form_submissions{form="open",state="pending"} 1`, `edge_function_invocations_total{function="gone",outcome="broken"}`, `edge_form_requests_total{form="open",outcome="kept"} 1`} {
+		if !strings.Contains(metrics, want) {
+			t.Errorf("no %s", want)
+		}
+	}
+}
