@@ -15,8 +15,10 @@ import (
 const (
 	defaultLimit = 100
 	maxLimit     = 500
-	maxForms     = 1000 // that Counts counts
-	judgements   = 5    // tries at one that others disturb
+	listBytes    = 4 << 20 // of names and texts that are listed at once, or of one submission if it has more
+	listAtOnce   = 8       // that are asked for at once
+	maxForms     = 1000    // that Counts counts
+	judgements   = 5       // tries at one that others disturb
 )
 
 // markedSpam is the reason of what a person took for spam.
@@ -30,7 +32,7 @@ type Filter struct {
 	State State
 	Since time.Time // taken then or later
 	After string    // the ID of the last one of the page before
-	Limit int       // 0: 100; at most 500
+	Limit int       // 0: 100; at most 500. There may be fewer on a page where much was sent; an empty one is the last
 }
 
 // List returns submissions without their events, the newest first (by ID).
@@ -52,18 +54,57 @@ func (s *Submissions) List(ctx context.Context, f Filter) ([]Submission, error) 
 		asked = states[:] // each has an index
 	}
 	var all []Submission
+	last := "" // the last that has all others of the page before it
 	for _, f.State = range asked {
-		found, err := s.store.Find(ctx, f.query())
+		found, whole, err := s.page(ctx, f)
 		if err != nil {
 			return nil, fmt.Errorf("listing submissions: %w", err)
 		}
-		for _, d := range found {
-			all = append(all, decode(d))
+		if all = append(all, found...); !whole {
+			last = max(last, found[len(found)-1].ID)
 		}
 	}
 	slices.SortFunc(all, func(a, b Submission) int { return strings.Compare(b.ID, a.ID) })
 	all = slices.CompactFunc(all, func(a, b Submission) bool { return a.ID == b.ID }) // it may have become another state's meanwhile
-	return all[:min(len(all), f.Limit)], nil
+	size, n := 0, 0
+	for ; n < min(len(all), f.Limit) && all[n].ID >= last; n++ {
+		if size += all[n].size(); size > listBytes && n > 0 {
+			break
+		}
+	}
+	return all[:n], nil
+}
+
+// page returns the submissions of one state that are before others, as far as they fit; whole reports whether they all did.
+func (s *Submissions) page(ctx context.Context, f Filter) (page []Submission, whole bool, err error) {
+	size, limit := 0, f.Limit
+	for len(page) < limit && size < listBytes {
+		f.Limit = min(listAtOnce, limit-len(page))
+		found, err := s.store.Find(ctx, f.query())
+		if err != nil {
+			return nil, false, err
+		}
+		for _, d := range found {
+			page = append(page, decode(d))
+			size += page[len(page)-1].size()
+		}
+		if len(found) < f.Limit {
+			return page, true, nil
+		}
+		f.After = page[len(page)-1].ID
+	}
+	return page, len(page) == limit, nil
+}
+
+// size is how many bytes of text the visitor has sent.
+func (sub *Submission) size() (n int) {
+	for _, f := range sub.Fields {
+		n += len(f.Name) + len(f.Value)
+	}
+	for _, f := range sub.Files {
+		n += len(f.Field) + len(f.Name)
+	}
+	return n
 }
 
 // listed are the fields of a document but the event.

@@ -14,6 +14,45 @@ import (
 	"github.com/onehost/edge/core/store"
 )
 
+func TestAListIsNoLargerThanMemoryAllowsWhateverWasSent(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, kept store.Store) {
+		s := on(kept, nil)
+		var ids []string
+		for i := range 30 {
+			sub := sent("a")
+			sub.Fields = []Field{{"bomb", strings.Repeat("x", 600<<10)}}
+			if i%3 == 0 {
+				sub.Reasons = []string{"links"}
+			}
+			if i == 7 {
+				sub.Fields[0].Value = strings.Repeat("x", listBytes+1)
+			}
+			ids = append(ids, keep(t, s, sub).ID)
+		}
+		slices.Reverse(ids)
+		var got []string
+		for f := (Filter{Form: "contact", Limit: 500}); ; f.After = got[len(got)-1] {
+			page, err := s.List(t.Context(), f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(page) == 0 {
+				break
+			}
+			size := 0
+			for _, sub := range page {
+				got, size = append(got, sub.ID), size+sub.size()
+			}
+			if size > listBytes && len(page) > 1 {
+				t.Errorf("a page of %d with %d bytes", len(page), size)
+			}
+		}
+		if !slices.Equal(got, ids) {
+			t.Errorf("%d of %d, or in another order", len(got), len(ids))
+		}
+	})
+}
+
 func TestSubmissionsAreListedNewestFirstPageByPage(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, kept store.Store) {
 		s := on(kept, nil)
