@@ -75,7 +75,7 @@ func lastError(f lambda.Status) cell {
 	if f.LastError == "" {
 		return cell{}
 	}
-	return cell{ago(f.LastErrorAt) + ": " + f.LastError, yellow}
+	return cell{ago(f.LastErrorAt) + ": " + printable(f.LastError, 200), yellow}
 }
 
 // invoke prints what a function makes of the event in a file.

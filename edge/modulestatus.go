@@ -20,7 +20,7 @@ func (m *modules) matters() []matter {
 	var all []matter
 	for _, f := range m.functions.Status() {
 		if f.NeedsPerson {
-			all = append(all, matter{"function " + f.Name, f.LastError})
+			all = append(all, matter{"function " + f.Name, printable(f.LastError, 300)})
 		}
 	}
 	captchas := m.forms.Attention()
