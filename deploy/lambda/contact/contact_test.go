@@ -223,3 +223,16 @@ func TestFaultsOfSettingsAreToldAtInit(t *testing.T) {
 		}
 	}
 }
+
+func TestNothingThatAVisitorWritesIsTriedForEver(t *testing.T) {
+	both(t, func(t *testing.T, f *function, _ map[string]string) {
+		for name, form := range map[string]url.Values{
+			"an address that looks encoded": {"email": {"=?a@example.com"}, "message": {"x"}},
+			"a letter of empty lines":       {"email": {"ann@example.com"}, "message": {strings.Repeat("\n", 240<<10) + "a"}},
+		} {
+			if got := send(t, f, "192.0.2.1", name, form); got >= 500 {
+				t.Errorf("%s: %d", name, got)
+			}
+		}
+	})
+}

@@ -13,8 +13,9 @@ import (
 )
 
 const (
-	subjectLength = 100 // characters of the visitor's subject
-	nameLength    = 60  // characters of a field's name
+	subjectLength = 100       // characters of the visitor's subject
+	nameLength    = 60        // characters of a field's name
+	letterSize    = 900 << 10 // bytes of all that a visitor wrote, with what is put before lines: a mailer takes 1 MiB
 )
 
 // letter is the mail to CONTACT_TO. Who answers it answers the visitor.
@@ -29,6 +30,10 @@ func (f *function) letter(v *visit.Visit, from address.Address) mail.Message {
 	}
 	for _, file := range v.Files {
 		fmt.Fprintf(&text, "%s: the file %q of %d bytes, which is not in this mail\n", line(file.Field, nameLength), line(file.Name, nameLength), file.Size)
+	}
+	if all := text.String(); len(all) > letterSize {
+		text.Reset()
+		text.WriteString(strings.ToValidUTF8(all[:letterSize], "") + "\n[…] There is more, for which a mail has no room.\n")
 	}
 	fmt.Fprintf(&text, "\n-- \nSent from %s with the form at %s. Submission %s\n", line(v.Client, nameLength), line(v.Path, subjectLength), line(v.Submission, nameLength))
 	return mail.Message{

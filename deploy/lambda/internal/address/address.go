@@ -25,7 +25,7 @@ func Parse(typed string) (Address, error) {
 		return Address{}, errAddress
 	}
 	local, domain, ok := strings.Cut(typed, "@")
-	if !ok || !isDotAtom(local) || len(local) > 64 {
+	if !ok || !isDotAtom(local) || len(local) > 64 || strings.Contains(local, "=?") { // what mail programs would decode (RFC 2047), and no mailer takes
 		return Address{}, errAddress
 	}
 	domain, err := idna.Lookup.ToASCII(domain)
