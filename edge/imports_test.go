@@ -40,6 +40,7 @@ var importRules = []importRule{
 	{below: "core/lambda", not: []string{"core/store", "core/forms", "core/mail"}, why: "invoking a function needs nothing but its event"},
 	{except: []string{"core/mail"}, not: []string{"github.com/wneessen/go-mail"}, why: "only mail knows SMTP"},
 	{except: []string{"core/mail/mailtest"}, not: []string{"core/mail/mailtest"}, why: "mail servers to test with are for tests"},
+	{except: []string{"core/mail/mailtest", "core/store/mongodb/mongodbtest", "edge/internal/cert/route53/route53test"}, not: []string{"core/pypitest"}, why: "tools from PyPI are for tests"},
 	{below: "core/mail", not: []string{"core/store", "core/forms", "core/lambda"}, why: "mail is sent for whoever asks"},
 	{below: "core/forms", not: []string{"core/mail", "core/api", "core/webhooks", "core/jobs"}, why: "modules do not know one another"},
 	{below: "deploy/lambda", not: []string{"core/store", "core/forms", "core/lambda"}, why: "a function runs where edge is not"},
@@ -123,7 +124,7 @@ func TestImportRulesCanFail(t *testing.T) {
 		{"edge", "github.com/caddyserver/certmagic"}, {"edge/internal/rules", "edge/internal/proxy"},
 		{"edge/internal/cert", "github.com/aws/aws-sdk-go-v2/config"}, {"edge/internal/listen", "github.com/quic-go/quic-go"},
 		{"edge/internal/cert", "edge/internal/cert/acmetest"}, {"edge/internal/cert/route53", "edge/internal/cert/route53/route53test"},
-		{"edge/internal/cert/storage", "edge/internal/cert/childtest"}, {"core/store", "go.mongodb.org/mongo-driver/v2/bson"}, {"core/forms", awsServices + "lambda"}, {"core/mail", awsServices + "lambda"}, {"core/forms", "core/mail"}, {"edge", "github.com/aws/aws-lambda-go/events"},
+		{"edge/internal/cert/storage", "edge/internal/cert/childtest"}, {"core/store", "go.mongodb.org/mongo-driver/v2/bson"}, {"core/forms", awsServices + "lambda"}, {"core/mail", awsServices + "lambda"}, {"core/mail", "core/pypitest"}, {"core/forms", "core/mail"}, {"edge", "github.com/aws/aws-lambda-go/events"},
 		{"edge", "core/store/storetest"}, {"edge/internal/http1", "edge/internal/proxy"},
 	} {
 		if !broken(bad[0], bad[1]) {

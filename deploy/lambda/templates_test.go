@@ -3,9 +3,7 @@ package lambda
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	_ "embed" // the list of packages
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,61 +12,21 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/onehost/edge/core/pypitest"
 )
 
 //go:embed testdata/requirements.txt
 var requirements []byte
 
-// linter returns cfn-lint. It is installed by pip once for each list of packages, into the user's cache folder; who comes meanwhile waits.
-func linter(ctx context.Context) (string, error) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", err
-	}
-	folder := filepath.Join(cache, "onehost-edge", fmt.Sprintf("cfn-lint-%x", sha256.Sum256(requirements))[:len("cfn-lint-")+16])
-	program, complete := filepath.Join(folder, "bin", "cfn-lint"), filepath.Join(folder, "complete")
-	if err := os.MkdirAll(filepath.Dir(folder), 0o755); err != nil {
-		return "", err
-	}
-	lock, err := os.OpenFile(folder+".lock", os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return "", err
-	}
-	defer lock.Close() // which ends the lock, too
-	for unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
-		select {
-		case <-time.After(100 * time.Millisecond):
-		case <-ctx.Done():
-			return "", fmt.Errorf("waiting for who installs cfn-lint: %w", ctx.Err())
-		}
-	}
-	if _, err := os.Stat(complete); err == nil {
-		return program, nil
-	}
-	if err := os.RemoveAll(folder); err != nil {
-		return "", err
-	}
-	for _, args := range [][]string{
-		{"python3", "-m", "venv", folder},
-		{filepath.Join(folder, "bin", "python"), "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", "--only-binary", ":all:", "--require-hashes", "--requirement", "testdata/requirements.txt"},
-	} {
-		if out, err := exec.CommandContext(ctx, args[0], args[1:]...).CombinedOutput(); err != nil {
-			return "", fmt.Errorf("installing cfn-lint (python3 with venv and pip is needed): %v: %w\n%s", args, err, out)
-		}
-	}
-	return program, os.WriteFile(complete, nil, 0o600)
-}
-
 func lint(t *testing.T, template string) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 110*time.Second)
 	defer cancel()
-	program, err := linter(ctx)
+	python, err := pypitest.Python(ctx, "cfn-lint", requirements)
 	if err != nil {
-		t.Fatal(err)
+		pypitest.Missing(t, "cfn-lint", err)
 	}
-	out, err := exec.CommandContext(ctx, program, "--non-zero-exit-code", "informational", "--include-checks", "I", "--regions", "eu-west-1", "--", template).CombinedOutput()
+	out, err := exec.CommandContext(ctx, filepath.Join(filepath.Dir(python), "cfn-lint"), "--non-zero-exit-code", "informational", "--include-checks", "I", "--regions", "eu-west-1", "--", template).CombinedOutput()
 	return string(out), err
 }
 

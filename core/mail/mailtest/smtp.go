@@ -1,3 +1,13 @@
+// Package mailtest runs for tests what mail is sent through: a mail server (aiosmtpd, https://aiosmtpd.aio-libs.org) and an Amazon SES (moto,
+// https://docs.getmoto.org), each in a process that ends with the test (pypitest). Only tests import it.
+//
+//	server := mailtest.StartSMTP(t, mailtest.SMTP{TLS: "starttls", User: "app", Password: "secret"})
+//	mailer, err := mail.New(ctx, config.Mail{SMTP: server.Config(), From: "app@example.com"}, nil)
+//	…
+//	got := server.Next(t)
+//
+// The first test on a machine installs them into the user's cache folder, which takes a quarter of a minute and the network. Where Python is missing
+// tests are skipped, and failed where CI is set.
 package mailtest
 
 import (
@@ -8,6 +18,7 @@ import (
 	"time"
 
 	"github.com/onehost/edge/core/config"
+	"github.com/onehost/edge/core/pypitest"
 )
 
 var (
@@ -31,7 +42,7 @@ type SMTP struct {
 // Server is a running mail server.
 type Server struct {
 	wanted  SMTP
-	process *process
+	process *pypitest.Process
 	port    int
 	ca      string
 }
@@ -63,11 +74,15 @@ func StartSMTP(t testing.TB, wanted SMTP) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.process, err = start(t.Context(), smtpRequirements, "aiosmtpd", smtpProgram, false, string(args)); err != nil {
-		unavailable(t, "mail server", err)
+	python, err := pypitest.Python(t.Context(), "aiosmtpd", smtpRequirements)
+	if err != nil {
+		pypitest.Missing(t, "mail server", err)
 	}
-	t.Cleanup(s.process.close)
-	err = s.process.first(func(line string) bool {
+	if s.process, err = pypitest.Start(python, smtpProgram, string(args)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.process.Close)
+	err = s.process.First(func(line string) bool {
 		var said struct{ Port int }
 		s.port = 0
 		if json.Unmarshal([]byte(line), &said) == nil {
@@ -94,7 +109,7 @@ func (s *Server) Config() *config.SMTP {
 func (s *Server) Next(t testing.TB) Mail {
 	t.Helper()
 	select {
-	case line, more := <-s.process.lines:
+	case line, more := <-s.process.Lines:
 		var got Mail
 		if err := json.Unmarshal([]byte(line), &got); err != nil || !more {
 			t.Fatalf("the mail server said %q: %v", line, err)

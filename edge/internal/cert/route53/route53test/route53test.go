@@ -32,6 +32,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/route53"
 	"github.com/aws/aws-sdk-go-v2/service/route53/types"
 
+	"github.com/onehost/edge/core/pypitest"
 	"github.com/onehost/edge/edge/internal/cert/acmetest"
 )
 
@@ -41,7 +42,7 @@ const callTimeout = 20 * time.Second
 type Server struct {
 	URL string // the endpoint
 
-	moto   *moto
+	moto   *pypitest.Moto
 	front  *httptest.Server
 	client *route53.Client // of moto itself
 
@@ -58,36 +59,27 @@ func Start(t testing.TB, changed func(name string, values []string)) *Server {
 	t.Helper()
 	s, err := Run(t.Context())
 	if err != nil {
-		Unavailable(t, err)
+		pypitest.Missing(t, "Route 53", err)
 	}
 	t.Cleanup(s.Close)
 	s.OnChange(t, changed)
 	return s
 }
 
-// Unavailable skips the test, or fails it where CI is set, because Run returned err.
-func Unavailable(t testing.TB, err error) {
-	t.Helper()
-	if os.Getenv("CI") != "" {
-		t.Fatalf("no Route 53 to test with: %v", err)
-	}
-	t.Skipf("SKIPPED: no Route 53 to test with: %v", err)
-}
-
 // Run starts a server for several tests, which ends with Close.
 func Run(ctx context.Context) (*Server, error) {
-	m, err := startMoto(ctx)
+	m, err := pypitest.StartMoto(ctx)
 	if err != nil {
 		return nil, err
 	}
-	target, err := url.Parse(m.url)
+	target, err := url.Parse(m.URL)
 	if err != nil {
-		m.close()
+		m.Close()
 		return nil, err
 	}
 	s := &Server{moto: m}
 	s.client = route53.New(route53.Options{
-		Region: "us-east-1", BaseEndpoint: &m.url, HTTPClient: &http.Client{Transport: &http.Transport{}, Timeout: callTimeout},
+		Region: "us-east-1", BaseEndpoint: &m.URL, HTTPClient: &http.Client{Transport: &http.Transport{}, Timeout: callTimeout},
 		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
 	})
 	proxy := &httputil.ReverseProxy{
@@ -111,7 +103,7 @@ func Run(ctx context.Context) (*Server, error) {
 func (s *Server) Close() {
 	s.front.Close()
 	s.client.Options().HTTPClient.(*http.Client).CloseIdleConnections()
-	s.moto.close()
+	s.moto.Close()
 }
 
 // Env are the variables that make an AWS SDK use this server.

@@ -1,5 +1,8 @@
-# A moto server. It ends when its standard input does.
+# A moto server that says on its standard output where it listens. It ends when its standard input does.
 import os, sys, threading
+
+os.dup2(1, 2)  # where its log goes, which says it
+os.environ["MOTO_PORT"] = "0"
 
 
 def watch():
