@@ -70,6 +70,7 @@ type outcome struct {
 	reason    string
 	after     time.Duration // not before that
 	throttled bool
+	turned    bool // it is failed because the function was at work, and wants no more of this for now
 }
 
 // run calls the function and writes down what came of it.
@@ -105,6 +106,7 @@ func answered(payload []byte) outcome {
 	o := outcome{verdict: refused, reason: short(fmt.Sprintf("the function answered %d: %s", answer.Status, answer.Body))}
 	if answer.Status >= 500 || answer.Status == http.StatusRequestTimeout || answer.Status == http.StatusTooManyRequests {
 		o.verdict, o.after = failed, retryAfter(answer.Header.Get("Retry-After"))
+		o.turned = answer.Status == http.StatusTooManyRequests
 	}
 	return o
 }
@@ -156,7 +158,7 @@ func (d *delivery) becomes(o outcome) (store.Change, State) {
 	case interrupted:
 		return store.Change{Set: store.Document{"next": store.Now(0), "error": o.reason}, Unset: []string{"claimed"}}, Pending
 	case failed:
-		if d.breaker.failed(d.began) {
+		if !o.turned && d.breaker.failed(d.began) {
 			d.log.Warn("forms: the function fails again and again; it is called less often until it answers", "form", d.form, "function", d.function, "error", o.reason)
 		}
 		delay := schedule[min(int(d.tries), len(schedule)-1)]

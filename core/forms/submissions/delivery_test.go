@@ -299,6 +299,33 @@ func TestWhatOneSubmissionBreaksOthersDoNotWaitFor(t *testing.T) {
 	})
 }
 
+func TestAVisitorWhoIsTurnedAwayHoldsUpNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFunction(func(_ context.Context, _, event string) (lambda.Result, error) {
+			if strings.HasPrefix(event, "event") {
+				return lambda.Result{Payload: []byte(`{"statusCode":429,"headers":{"retry-after":"3600"}}`)}, nil
+			}
+			return lambda.Result{Payload: []byte(`{}`)}, nil
+		})
+		s := on(storetest.NewMemory(), f)
+		runs(t, s)
+		keepAll(t, s, names(40))
+		synctest.Wait()
+		began := time.Now()
+		for range 12 { // a minute
+			keepAll(t, s, names(7))
+			time.Sleep(5 * time.Second)
+		}
+		keep(t, s, sent("good"))
+		for f.calls("good") == 0 {
+			time.Sleep(time.Second)
+		}
+		if took := time.Since(began) - time.Minute; took > 5*time.Second {
+			t.Errorf("it waited %v for others, of whom the function wanted no more", took)
+		}
+	})
+}
+
 func TestSubmissionsOfAFormThatIsGoneWaitForIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFunction(fails(lambda.Failed))

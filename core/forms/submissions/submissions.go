@@ -27,6 +27,8 @@
 //   - A status under 400, or JSON without one: done.
 //   - 408, 429 and 5xx, an error of the function, a timeout, and an answer that can't be read (which API Gateway makes a 502): it is tried again after 5 s,
 //     30 s, 2 m, 10 m, 30 m, 1 h, and then every 2 h, each a fifth more or less, or when Retry-After says if that is later. Three days after the first attempt it is dead.
+//     A function that fails five times in a row pauses its line as if it were away, for 5 s at most; but not by 429, which a function may say to one visitor
+//     who sends too much: others do not wait for him.
 //   - Any other 4xx, and an event that is too large: the function will never take it; it is dead at once.
 //   - A function that is throttled, unavailable, missing or denied says nothing about the submission: it is tried again as soon as the line does. It too is dead after
 //     three days of attempts.
