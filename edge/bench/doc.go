@@ -14,6 +14,17 @@
 // edge runs with its defaults, limits, timeouts and metrics on. Access logs are off everywhere, except in the row that
 // is about them.
 //
+// # Isolation
+//
+// The rows isolation-… are about what a flood does to others. A quiet host is asked 1,000 times a second over connections that stay and 20
+// times by newcomers, in an open loop: a request is sent when it is due, and its time begins then, whatever became of the one
+// before. Then the same under a flood of ten times what edge can do of that, with edge's limits and without them. The flood is a process
+// of its own on the core of the load, under SCHED_IDLE: it gets what the quiet host's visitors leave, and never keeps them
+// waiting itself. What it should have sent (offered) and what it could (taken) are both told. Its handshakes are one ClientHello sent again and
+// again, which costs it next to nothing and edge a whole key exchange and a signature; its forms come over 64 connections, a quarter
+// of which begin anew when they are refused something. The p99 must be within twice the quiet one, and no request lost: else
+// bench fails.
+//
 // # Pitfalls
 //
 //   - A load generator costs as much CPU as a server: it must never share the server's core.

@@ -40,9 +40,7 @@ func floodHandshakes(ctx context.Context, a floodArgs) (flooding, error) {
 			break
 		}
 		f.did.Offered = int(now.Sub(began).Seconds() * float64(a.rate))
-		if err := f.begin(now); err != nil {
-			return f.did, err
-		}
+		f.begin(now)
 		n, err := unix.EpollWait(poll, events, int(step/time.Millisecond))
 		if err != nil && !errors.Is(err, unix.EINTR) {
 			return f.did, err
@@ -67,12 +65,12 @@ type handshakeFlood struct {
 }
 
 // begin opens what is due. More than so many are never open at once: an offer that comes then is not made.
-func (f *handshakeFlood) begin(now time.Time) error {
+func (f *handshakeFlood) begin(now time.Time) {
 	const most, burst = 4000, 64
 	for range burst {
 		switch {
 		case f.did.Taken+f.did.Failed+f.missed >= f.did.Offered:
-			return nil
+			return
 		case len(f.open) >= most:
 			f.missed++
 			continue
@@ -83,7 +81,6 @@ func (f *handshakeFlood) begin(now time.Time) error {
 			}
 		}
 	}
-	return nil
 }
 
 func (f *handshakeFlood) connect(now time.Time) error {
@@ -111,7 +108,7 @@ func (f *handshakeFlood) connect(now time.Time) error {
 	if _, err := unix.Write(fd, f.hello); err != nil {
 		events |= unix.EPOLLOUT
 	}
-	return unix.EpollCtl(f.poll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)}) //nolint:gosec // a descriptor is small
+	return unix.EpollCtl(f.poll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)})
 }
 
 // hear reads what the server says to the hello.
@@ -121,7 +118,7 @@ func (f *handshakeFlood) hear(fd int) {
 	switch {
 	case errors.Is(err, unix.EAGAIN): // just connected
 		if _, err := unix.Write(fd, f.hello); err == nil {
-			_ = unix.EpollCtl(f.poll, unix.EPOLL_CTL_MOD, fd, &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP, Fd: int32(fd)}) //nolint:gosec // as above
+			_ = unix.EpollCtl(f.poll, unix.EPOLL_CTL_MOD, fd, &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP, Fd: int32(fd)})
 			return
 		}
 		f.did.Refused++
