@@ -1,6 +1,7 @@
 package forms
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -155,5 +156,18 @@ func TestWhatACaptchaSaidIsForgottenInTime(t *testing.T) {
 	}
 	if _, ok := p.find("a", now.Add(2*provenAge+time.Second)); ok {
 		t.Error("remembered for too long")
+	}
+}
+
+func TestHangingUpIsNoWayAroundACaptcha(t *testing.T) {
+	url, _ := provider(t)
+	h := serve(t, strings.Replace(withCaptcha, `"URL"`, `"`+url+`", when_unavailable: flag`, 1))
+	gone, hangUp := context.WithCancel(t.Context())
+	hangUp()
+	r := httptest.NewRequestWithContext(gone, "POST", "/forms/contact", strings.NewReader("a=1&g-recaptcha-response=robot"))
+	r.Header = http.Header{"Content-Type": {urlencoded}, "Origin": {"https://a.test"}}
+	h.forms.ServeHTTP(httptest.NewRecorder(), r)
+	if all := h.all(t); len(all) != 0 {
+		t.Errorf("%+v", all)
 	}
 }

@@ -89,6 +89,8 @@ func (f *Forms) person(ctx context.Context, v *visit) (reason string, err error)
 		form.noSecret.Store(errors.Is(err, captcha.ErrSecret))
 	}
 	switch {
+	case err != nil && ctx.Err() != nil:
+		return "", ctx.Err() // the visitor is away, not the provider: hanging up is no way around a captcha
 	case err != nil && form.onAway == "flag":
 		f.Log.Warn("captcha could not be verified: the submission is flagged", "form", form.name, "request_id", v.requestID, "err", err)
 		return reasonCaptcha, nil
