@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"io"
 	"log"
@@ -17,9 +18,14 @@ import (
 	"time"
 )
 
-// floodable is a server that takes every other form and refuses the rest, and where it listens.
-func floodable(t *testing.T) floodArgs {
+// floodable is a server that takes every other form and refuses the rest, where it listens, and a context that is done once it
+// has had enough handshakes or forms.
+func floodable(t *testing.T) (floodArgs, context.Context) {
 	t.Helper()
+	const enough = 200
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
+	var hellos atomic.Int64
 	folder := t.TempDir()
 	if err := writeCertificate(folder); err != nil {
 		t.Fatal(err)
@@ -28,26 +34,39 @@ func floodable(t *testing.T) floodArgs {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ln, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS13})
+	ln, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS13, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		if hellos.Add(1) == enough {
+			cancel()
+		}
+		return nil, nil //nolint:nilnil // is how crypto/tls wants it
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var n atomic.Int64
 	server := &http.Server{ReadHeaderTimeout: time.Second, ErrorLog: log.New(io.Discard, "", 0), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodPost && n.Add(1)%2 == 0 {
+		if r.Method != http.MethodPost {
+			return
+		}
+		count := n.Add(1)
+		if count%2 == 0 {
 			w.WriteHeader(http.StatusTooManyRequests)
+		}
+		if count == enough {
+			cancel()
 		}
 	})}
 	ended := make(chan struct{})
 	go func() { defer close(ended); _ = server.Serve(ln) }()
 	t.Cleanup(func() { server.Close(); <-ended })
-	return floodArgs{port: ln.Addr().(*net.TCPAddr).Port, rate: 2000, should: time.Second, folder: folder}
+	return floodArgs{port: ln.Addr().(*net.TCPAddr).Port, rate: 2000, should: 30 * time.Second, folder: folder}, ctx
 }
 
 func TestAFloodOfFormsCountsItsAnswers(t *testing.T) {
-	a := floodable(t)
-	for _, a.rate = range []int{2000, 0} {
-		did, err := floodForms(t.Context(), a)
+	for _, rate := range []int{2000, 0} {
+		a, enough := floodable(t)
+		a.rate = rate
+		did, err := floodForms(enough, a)
 		if err != nil || did.Accepted == 0 || did.Refused == 0 || did.Other > 0 || did.Taken < did.Accepted+did.Refused {
 			t.Errorf("at %d a second: %+v %v", a.rate, did, err)
 		}
@@ -55,14 +74,15 @@ func TestAFloodOfFormsCountsItsAnswers(t *testing.T) {
 }
 
 func TestAFloodOfHandshakesCountsItsAnswers(t *testing.T) {
-	did, err := floodHandshakes(t.Context(), floodable(t))
-	if err != nil || did.Accepted == 0 || did.Refused+did.Other+did.Failed > 0 || did.Taken > did.Offered+1 {
+	a, enough := floodable(t)
+	did, err := floodHandshakes(enough, a)
+	if err != nil || did.Accepted == 0 || did.Other+did.Failed > 0 || did.Taken > did.Offered+1 {
 		t.Errorf("%+v %v", did, err)
 	}
 }
 
 func TestAProbeCountsWhatIsLost(t *testing.T) {
-	a := floodable(t)
+	a, _ := floodable(t)
 	terms, err := trusting(filepath.Join(a.folder, "cert.pem"))
 	if err != nil {
 		t.Fatal(err)
