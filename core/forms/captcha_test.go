@@ -99,7 +99,7 @@ func TestASecretThatIsRefusedNeedsAPerson(t *testing.T) {
 	for _, c := range []struct {
 		token string
 		want  int
-	}{{"misconfigured", 1}, {"", 1}, {"m%20lformed", 1}, {"robot", 0}} {
+	}{{"misconfigured", 1}, {"", 1}, {"m%20lformed", 1}, {"away", 1}, {"robot", 0}} {
 		h.send(t, "POST", "/forms/contact", "a=1&g-recaptcha-response="+c.token, asURL, "Origin: https://a.test")
 		if got := h.forms.Attention(); len(got) != c.want {
 			t.Errorf("%s: %q", c.token, got)

@@ -85,8 +85,11 @@ func (f *Forms) person(ctx context.Context, v *visit) (reason string, err error)
 		}
 	}
 	verdict, err := form.captcha.Verify(ctx, v.captcha, v.clientText())
-	if verdict.Reason != captcha.Missing && verdict.Reason != captcha.Malformed { // which the provider was not asked about
-		form.noSecret.Store(errors.Is(err, captcha.ErrSecret))
+	switch {
+	case errors.Is(err, captcha.ErrSecret):
+		form.noSecret.Store(true)
+	case err == nil && verdict.Reason != captcha.Missing && verdict.Reason != captcha.Malformed: // the provider has looked at the token
+		form.noSecret.Store(false)
 	}
 	switch {
 	case err != nil && ctx.Err() != nil:
