@@ -28,14 +28,9 @@ var shared mongodbtest.Shared
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(shared.Around(m)) }
 
-func mongoURI(t *testing.T) string {
-	set := shared.Set(t)
-	return mongodbtest.In(t, set.URI(), set.Database(t))
-}
-
 // both runs a test with each of the databases.
 func both(t *testing.T, test func(t *testing.T, f *function, env map[string]string)) {
-	functiontest.Both(t, mongoURI, func(t *testing.T, variable, value string) {
+	functiontest.Both(t, &shared, func(t *testing.T, variable, value string) {
 		env := map[string]string{variable: value, "MAIL_FOLDER": t.TempDir(), "MAIL_FROM": "Site <site@example.com>", "CONTACT_TO": "info@example.com"}
 		f, err := open(t.Context(), func(name string) string { return env[name] }, slog.New(slog.DiscardHandler))
 		if err != nil {
@@ -196,11 +191,11 @@ func TestWithoutAnAddressOrAMessageNothingIsSent(t *testing.T) {
 func TestOfOneSubmissionDeliveredFiftyTimesAtOnceOneMailIsSent(t *testing.T) {
 	program := functiontest.Build(t)
 	both(t, func(t *testing.T, f *function, env map[string]string) {
-		runtime := functiontest.Start(t, program, 5, env)
+		running := functiontest.Start(t, program, 5, env)
 		var working sync.WaitGroup
 		for range 50 {
 			working.Go(func() {
-				payload, failure := runtime.Invoke(t, event("192.0.2.1", "the same", url.Values{"email": {"ann@example.org"}, "message": {"x"}}))
+				payload, failure := running.Invoke(t, event("192.0.2.1", "the same", url.Values{"email": {"ann@example.org"}, "message": {"x"}}))
 				var answer events.APIGatewayV2HTTPResponse
 				if json.Unmarshal(payload, &answer) != nil || failure != nil || answer.StatusCode != 200 && answer.StatusCode != 503 {
 					t.Errorf("%s %+v", payload, failure)
@@ -208,15 +203,18 @@ func TestOfOneSubmissionDeliveredFiftyTimesAtOnceOneMailIsSent(t *testing.T) {
 			})
 		}
 		working.Wait()
-		if sent := strings.Count(runtime.Output(), "mail sent"); sent != 1 || len(mails(t, env)) != 1 { // two of one id are one file
+		if sent := strings.Count(running.Output(), "mail sent"); sent != 1 || len(mails(t, env)) != 1 { // two of one id are one file
 			t.Errorf("the processes sent %d mails", sent)
 		}
 	})
 }
 
 func TestFaultsOfSettingsAreToldAtInit(t *testing.T) {
-	runtime := functiontest.Start(t, functiontest.Build(t), 1, map[string]string{"CONTACT_TO": "info at example", "SQLITE_FILE": filepath.Join(t.TempDir(), "x.db")})
-	failure := runtime.InitError(t)
+	running := functiontest.Start(t, functiontest.Build(t), 1, map[string]string{"CONTACT_TO": "info at example", "SQLITE_FILE": filepath.Join(t.TempDir(), "x.db")})
+	_, failure := running.Invoke(t, []byte("{}"))
+	if failure == nil {
+		t.Fatal("it starts")
+	}
 	for _, name := range []string{"CONTACT_TO", "MAIL_FROM", "MAIL_SMTP"} {
 		if !strings.Contains(failure.Message, name) {
 			t.Errorf("%s is not in: %s", name, failure.Message)

@@ -29,11 +29,6 @@ var shared mongodbtest.Shared
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(shared.Around(m)) }
 
-func mongoURI(t *testing.T) string {
-	set := shared.Set(t)
-	return mongodbtest.In(t, set.URI(), set.Database(t))
-}
-
 // house is a function with its environment, whose mails go to a folder.
 type house struct {
 	*function
@@ -44,7 +39,7 @@ type house struct {
 }
 
 func both(t *testing.T, test func(t *testing.T, h *house)) {
-	functiontest.Both(t, mongoURI, func(t *testing.T, variable, value string) {
+	functiontest.Both(t, &shared, func(t *testing.T, variable, value string) {
 		h := &house{t: t, clock: time.Now(), env: map[string]string{
 			variable: value, "MAIL_FOLDER": t.TempDir(), "MAIL_FROM": "News <news@example.com>",
 			"SUBSCRIBE_URL": "https://example.com/subscribe", "SUBSCRIBE_KEY": "0123456789abcdef0123456789abcdef",
@@ -390,12 +385,12 @@ func TestWhatIsNoAddressIsRefused(t *testing.T) {
 func TestOfFiftyAtOnceForOneMailboxOneMailIsSent(t *testing.T) {
 	program := functiontest.Build(t)
 	both(t, func(t *testing.T, h *house) {
-		runtime := functiontest.Start(t, program, 5, h.env)
+		running := functiontest.Start(t, program, 5, h.env)
 		var working sync.WaitGroup
 		for i := range 50 {
 			working.Go(func() {
 				address := []string{"ann.b@gmail.com", "annb+x@gmail.com"}[i%2]
-				payload, failure := runtime.Invoke(t, event("POST", "/forms/subscribe", url.Values{"email": {address}}, fmt.Sprint("parallel ", i)))
+				payload, failure := running.Invoke(t, event("POST", "/forms/subscribe", url.Values{"email": {address}}, fmt.Sprint("parallel ", i)))
 				var answer events.APIGatewayV2HTTPResponse
 				if json.Unmarshal(payload, &answer) != nil || failure != nil || answer.StatusCode != 200 {
 					t.Errorf("%s %+v", payload, failure)
@@ -404,7 +399,7 @@ func TestOfFiftyAtOnceForOneMailboxOneMailIsSent(t *testing.T) {
 		}
 		working.Wait()
 		h.only()
-		if sent := strings.Count(runtime.Output(), "mail sent"); sent != 1 {
+		if sent := strings.Count(running.Output(), "mail sent"); sent != 1 {
 			t.Errorf("the processes sent %d mails", sent)
 		}
 	})
@@ -412,17 +407,20 @@ func TestOfFiftyAtOnceForOneMailboxOneMailIsSent(t *testing.T) {
 
 func TestFaultsOfSettingsAreToldAtInitWithoutTheirValues(t *testing.T) {
 	program := functiontest.Build(t)
-	runtime := functiontest.Start(t, program, 1, map[string]string{
+	running := functiontest.Start(t, program, 1, map[string]string{
 		"SUBSCRIBE_KEY": "too-short-key", "SUBSCRIBE_URL": "http://public.example", "MAIL_SMTP": "smtp://user:hidden-word@host:x", "SQLITE_FILE": "a", "MONGODB_URI": "b",
 	})
-	failure := runtime.InitError(t)
+	_, failure := running.Invoke(t, []byte("{}"))
+	if running.End(); failure == nil || !strings.Contains(running.Output(), "does not start") {
+		t.Fatal("it starts, or does not log why not:", running.Output())
+	}
 	for _, name := range []string{"SUBSCRIBE_KEY", "SUBSCRIBE_URL", "MAIL_FROM", "MAIL_SMTP", "MONGODB_URI"} {
 		if !strings.Contains(failure.Message, name) {
 			t.Errorf("%s is not in: %s", name, failure.Message)
 		}
 	}
 	for _, value := range []string{"too-short-key", "public.example", "hidden-word"} {
-		if strings.Contains(failure.Message+runtime.Output(), value) {
+		if strings.Contains(failure.Message+running.Output(), value) {
 			t.Errorf("%s is shown: %s", value, failure.Message)
 		}
 	}

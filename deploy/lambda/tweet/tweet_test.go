@@ -23,14 +23,9 @@ var shared mongodbtest.Shared
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(shared.Around(m)) }
 
-func mongoURI(t *testing.T) string {
-	set := shared.Set(t)
-	return mongodbtest.In(t, set.URI(), set.Database(t))
-}
-
 // both runs a test with each of the databases, in which these texts are, and with an X.
 func both(t *testing.T, documents []string, test func(t *testing.T, f *function, x *fakeX, env map[string]string)) {
-	functiontest.Both(t, mongoURI, func(t *testing.T, variable, value string) {
+	functiontest.Both(t, &shared, func(t *testing.T, variable, value string) {
 		x := newX(t)
 		env := maps.Clone(keys)
 		env[variable], env["X_API_URL"] = value, x.URL
@@ -241,19 +236,19 @@ func TestTheProgramPostsAndARunThatWasKilledIsNotRepeated(t *testing.T) {
 	program := functiontest.Build(t)
 	both(t, []string{"one", "two", "three"}, func(t *testing.T, f *function, x *fakeX, env map[string]string) {
 		t.Run("posts", func(t *testing.T) {
-			runtime := functiontest.Start(t, program, 4, env)
+			running := functiontest.Start(t, program, 4, env)
 			var working sync.WaitGroup
 			for i := range 12 {
 				working.Go(func() {
 					event := fmt.Sprintf(`{"version":"0","id":"scheduled-%d","detail-type":"Scheduled Event","source":"aws.events","detail":{}}`, i)
-					if payload, failure := runtime.Invoke(t, []byte(event)); failure != nil || !json.Valid(payload) {
+					if payload, failure := running.Invoke(t, []byte(event)); failure != nil || !json.Valid(payload) {
 						t.Errorf("%s %+v", payload, failure)
 					}
 				})
 			}
 			working.Wait()
 			x.answers(failing(429, map[string]string{"x-rate-limit-reset": "1900000000"}, ""))
-			if payload, failure := runtime.Invoke(t, []byte("null")); failure == nil || failure.Type != "RateLimited" {
+			if payload, failure := running.Invoke(t, []byte("null")); failure == nil || failure.Type != "RateLimited" {
 				t.Errorf("%s %+v", payload, failure)
 			}
 			x.answers(nil)
@@ -261,14 +256,14 @@ func TestTheProgramPostsAndARunThatWasKilledIsNotRepeated(t *testing.T) {
 		died := make(chan string, 1)
 		release := make(chan struct{})
 		t.Run("is killed", func(t *testing.T) {
-			runtime := functiontest.Start(t, program, 1, env)
+			running := functiontest.Start(t, program, 1, env)
 			x.answers(func(_ http.ResponseWriter, text string) bool {
 				x.posts = append(x.posts, text)
 				died <- text
 				<-release
 				panic(http.ErrAbortHandler)
 			})
-			go runtime.Invoke(t, []byte(`{"id":"killed"}`))
+			go running.Invoke(t, []byte(`{"id":"killed"}`))
 			<-died
 		})
 		close(release)
@@ -288,17 +283,17 @@ func TestTheProgramPostsAndARunThatWasKilledIsNotRepeated(t *testing.T) {
 
 func TestADryRunNeedsNoKeysAndPostsNothing(t *testing.T) {
 	program := functiontest.Build(t)
-	functiontest.Both(t, mongoURI, func(t *testing.T, variable, value string) {
+	functiontest.Both(t, &shared, func(t *testing.T, variable, value string) {
 		env := map[string]string{variable: value, "DRY_RUN": "1"}
 		fill(t, opened(t, env), []string{"one", "two"})
-		runtime := functiontest.Start(t, program, 1, env)
+		running := functiontest.Start(t, program, 1, env)
 		for range 2 {
-			payload, failure := runtime.Invoke(t, []byte(`{}`))
+			payload, failure := running.Invoke(t, []byte(`{}`))
 			if failure != nil || !strings.Contains(string(payload), `"dry_run":true`) {
 				t.Errorf("%s %+v", payload, failure)
 			}
 		}
-		if out := runtime.Output(); !strings.Contains(out, `"text":"one"`) || !strings.Contains(out, `"text":"two"`) {
+		if out := running.Output(); !strings.Contains(out, `"text":"one"`) || !strings.Contains(out, `"text":"two"`) {
 			t.Error("logged:", out)
 		}
 	})
@@ -306,17 +301,20 @@ func TestADryRunNeedsNoKeysAndPostsNothing(t *testing.T) {
 
 func TestFaultsOfSettingsAreToldAtInitWithoutTheirValues(t *testing.T) {
 	program := functiontest.Build(t)
-	runtime := functiontest.Start(t, program, 1, map[string]string{
+	running := functiontest.Start(t, program, 1, map[string]string{
 		"X_CONSUMER_KEY": "visible-not", "X_API_URL": "http://secret.example", "TWEET_FIELD": "a.b", "MONGODB_URI": "mongodb://functions:hidden-word@db1/",
 	})
-	failure := runtime.InitError(t)
+	_, failure := running.Invoke(t, []byte("{}"))
+	if running.End(); failure == nil || !strings.Contains(running.Output(), "does not start") {
+		t.Fatal("it starts, or does not log why not:", running.Output())
+	}
 	for _, name := range []string{"X_CONSUMER_SECRET", "X_ACCESS_TOKEN", "X_ACCESS_SECRET", "X_API_URL", "TWEET_FIELD", "MONGODB_URI"} {
 		if !strings.Contains(failure.Message, name) {
 			t.Errorf("%s is not in: %s", name, failure.Message)
 		}
 	}
 	for _, value := range []string{"visible-not", "secret.example", "hidden-word"} {
-		if strings.Contains(failure.Message+runtime.Output(), value) {
+		if strings.Contains(failure.Message+running.Output(), value) {
 			t.Errorf("%s is shown: %s", value, failure.Message)
 		}
 	}

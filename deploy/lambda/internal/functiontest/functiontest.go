@@ -1,27 +1,29 @@
-// Package functiontest runs functions for tests as Lambda does: their real programs, on the Lambda Runtime API
-// (https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html), several processes at once. Only tests import it.
+// Package functiontest runs functions for tests: their real programs as edge runs functions of its host, several processes at once, and with each of the databases.
+// Only tests import it.
 package functiontest
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"io"
-	"net/http"
-	"net/http/httptest"
-	"os"
+	"log/slog"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/onehost/edge/core/config"
+	"github.com/onehost/edge/core/lambda"
+	"github.com/onehost/edge/core/store/mongodb/mongodbtest"
 )
 
 // Both runs a test with each of the databases, of which it gets the one variable of the environment.
-func Both(t *testing.T, mongo func(t *testing.T) (uri string), test func(t *testing.T, variable, value string)) {
-	t.Run("MongoDB", func(t *testing.T) { test(t, "MONGODB_URI", mongo(t)) })
+func Both(t *testing.T, shared *mongodbtest.Shared, test func(t *testing.T, variable, value string)) {
+	t.Run("MongoDB", func(t *testing.T) {
+		set := shared.Set(t)
+		test(t, "MONGODB_URI", mongodbtest.In(t, set.URI(), set.Database(t)))
+	})
 	t.Run("SQLite", func(t *testing.T) { test(t, "SQLITE_FILE", filepath.Join(t.TempDir(), "function.db")) })
 }
 
@@ -37,180 +39,78 @@ func Build(t testing.TB) (program string) {
 	return program
 }
 
-// Runtime is a Runtime API with processes that serve invocations from it.
-type Runtime struct {
-	server      *httptest.Server
-	invocations chan *invocation
-	initError   chan Failure
-	ended       chan struct{} // closed once all processes have ended
-	closing     chan struct{}
-	output      output
+// Function is a running function.
+type Function struct {
+	End func() // ends it; what its processes printed is complete then
 
-	mu   sync.Mutex
-	next int
-	open map[string]*invocation
+	functions *lambda.Functions
+	places    chan struct{} // one value is one invocation under way: as many as there may be processes, so that none is refused
+	log       log
 }
 
-// Failure is an error of a function.
-type Failure struct {
-	Message string `json:"errorMessage"`
-	Type    string `json:"errorType"`
-}
-
-type invocation struct {
-	event   []byte
-	payload []byte
-	failure *Failure
-	done    chan struct{}
-}
-
-// Timeout is what each invocation may take.
-const Timeout = 20 * time.Second
-
-// Start starts so many processes of a program, with an environment of its own. They end with the test.
-func Start(t testing.TB, program string, processes int, env map[string]string) *Runtime {
+// Start runs a program in so many processes at most, with an environment of its own. They end with the test at the latest.
+func Start(t testing.TB, program string, processes int, env map[string]string) *Function {
 	t.Helper()
-	r := &Runtime{
-		invocations: make(chan *invocation), initError: make(chan Failure, processes), ended: make(chan struct{}), closing: make(chan struct{}),
-		open: make(map[string]*invocation),
+	f := &Function{places: make(chan struct{}, processes)}
+	f.functions = lambda.New(lambda.Options{Log: slog.New(slog.NewJSONHandler(&f.log, nil))})
+	plan, err := f.functions.Plan(&config.Config{Functions: map[string]config.Function{
+		"test": {Command: program, Env: env, Concurrency: processes, Timeout: 20 * time.Second},
+	}})
+	if err != nil {
+		t.Fatal(err)
 	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /2018-06-01/runtime/invocation/next", r.hand)
-	mux.HandleFunc("POST /2018-06-01/runtime/invocation/{id}/{how}", r.take)
-	mux.HandleFunc("POST /2018-06-01/runtime/init/error", r.takeInitError)
-	r.server = httptest.NewServer(mux)
-	var running sync.WaitGroup
-	var all []*exec.Cmd
-	for range processes {
-		cmd := exec.Command(program)
-		cmd.Env = []string{"AWS_LAMBDA_RUNTIME_API=" + strings.TrimPrefix(r.server.URL, "http://"), "AWS_LAMBDA_FUNCTION_NAME=test", "HOME=" + os.TempDir()}
-		for name, value := range env {
-			cmd.Env = append(cmd.Env, name+"="+value)
-		}
-		cmd.Stdout, cmd.Stderr = &r.output, &r.output
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, cmd)
-		running.Go(func() { _ = cmd.Wait() })
-	}
-	go func() {
-		running.Wait()
-		close(r.ended)
-	}()
-	t.Cleanup(func() {
-		for _, cmd := range all {
-			_ = cmd.Process.Kill()
-		}
-		<-r.ended
-		close(r.closing)
-		r.server.CloseClientConnections()
-		r.server.Close()
-		if t.Failed() {
-			t.Logf("what the function logged:\n%s", r.Output())
+	plan.Commit()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	ended := make(chan error, 1)
+	go func() { ended <- f.functions.Run(ctx) }()
+	f.End = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
 		}
 	})
-	return r
+	t.Cleanup(func() {
+		f.End()
+		if t.Failed() {
+			t.Logf("what the function printed:\n%s", f.Output())
+		}
+	})
+	return f
 }
-
-// Output is what the processes wrote.
-func (r *Runtime) Output() string { return r.output.String() }
 
 // Invoke has one of the processes handle an event.
-func (r *Runtime) Invoke(t testing.TB, event []byte) ([]byte, *Failure) {
-	t.Helper()
-	i := &invocation{event: event, done: make(chan struct{})}
-	late := time.NewTimer(Timeout)
-	defer late.Stop()
-	select {
-	case r.invocations <- i:
-	case <-r.ended:
-		t.Error("no process serves: they have ended")
-		return nil, &Failure{Type: "Runtime.ExitError"}
-	case <-late.C:
-		t.Error("no process asked for the event")
-		return nil, &Failure{Type: "Sandbox.Timedout"}
+func (f *Function) Invoke(t testing.TB, event []byte) ([]byte, *lambda.Error) {
+	f.places <- struct{}{}
+	defer func() { <-f.places }()
+	result, err := f.functions.Invoke(context.WithoutCancel(t.Context()), "test", event)
+	if err != nil {
+		return nil, err.(*lambda.Error) //nolint:errorlint // it is no other
 	}
-	select {
-	case <-i.done:
-		return i.payload, i.failure
-	case <-r.ended:
-		return nil, &Failure{Type: "Runtime.ExitError"}
-	case <-late.C:
-		return nil, &Failure{Type: "Sandbox.Timedout"}
+	return result.Payload, nil
+}
+
+// Output is what the processes printed before they answered.
+func (f *Function) Output() string {
+	f.log.mu.Lock()
+	defer f.log.mu.Unlock()
+	return strings.Join(f.log.lines, "\n")
+}
+
+// log takes edge's log, and keeps the lines that functions print.
+type log struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (l *log) Write(p []byte) (int, error) {
+	var entry struct{ Line string }
+	if err := json.Unmarshal(p, &entry); err != nil {
+		return 0, err
 	}
-}
-
-// InitError is what the first process that did not start said.
-func (r *Runtime) InitError(t testing.TB) Failure {
-	t.Helper()
-	late := time.NewTimer(Timeout)
-	defer late.Stop()
-	select {
-	case f := <-r.initError:
-		return f
-	case <-late.C:
-		t.Fatal("there was no init error")
-		return Failure{}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if entry.Line != "" {
+		l.lines = append(l.lines, entry.Line)
 	}
-}
-
-func (r *Runtime) hand(w http.ResponseWriter, q *http.Request) {
-	select {
-	case i := <-r.invocations:
-		r.mu.Lock()
-		r.next++
-		id := "invocation-" + strconv.Itoa(r.next)
-		r.open[id] = i
-		r.mu.Unlock()
-		w.Header().Set("Lambda-Runtime-Aws-Request-Id", id)
-		w.Header().Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(time.Now().Add(Timeout).UnixMilli(), 10))
-		w.Header().Set("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:eu-west-1:123456789012:function:test")
-		_, _ = w.Write(i.event)
-	case <-q.Context().Done():
-	case <-r.closing:
-	}
-}
-
-func (r *Runtime) take(w http.ResponseWriter, q *http.Request) {
-	body, _ := io.ReadAll(io.LimitReader(q.Body, 6<<20))
-	r.mu.Lock()
-	i := r.open[q.PathValue("id")]
-	delete(r.open, q.PathValue("id"))
-	r.mu.Unlock()
-	if i == nil {
-		http.Error(w, "no such invocation", http.StatusBadRequest)
-		return
-	}
-	if i.payload = body; q.PathValue("how") == "error" {
-		i.failure = &Failure{}
-		_ = json.Unmarshal(body, i.failure)
-	}
-	close(i.done)
-	w.WriteHeader(http.StatusAccepted)
-}
-
-func (r *Runtime) takeInitError(w http.ResponseWriter, q *http.Request) {
-	var f Failure
-	_ = json.NewDecoder(io.LimitReader(q.Body, 64<<10)).Decode(&f)
-	r.initError <- f
-	w.WriteHeader(http.StatusAccepted)
-}
-
-// output keeps what several processes write.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
+	return len(p), nil
 }

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/onehost/edge/core/store/mongodb/mongodbtest"
 	"github.com/onehost/edge/deploy/lambda/internal/database"
+	"github.com/onehost/edge/deploy/lambda/internal/functiontest"
 	"github.com/onehost/edge/deploy/lambda/internal/setting"
 )
 
@@ -21,30 +21,21 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(shared.Around(m)) }
 
 // both runs a test with each of the databases.
 func both(t *testing.T, test func(t *testing.T, open func() *Ledger)) {
-	for name, variable := range map[string]func(t *testing.T) (string, string){
-		"MongoDB": func(t *testing.T) (string, string) {
-			set := shared.Set(t)
-			return "MONGODB_URI", mongodbtest.In(t, set.URI(), set.Database(t))
-		},
-		"SQLite": func(t *testing.T) (string, string) { return "SQLITE_FILE", filepath.Join(t.TempDir(), "a.db") },
-	} {
-		t.Run(name, func(t *testing.T) {
-			key, value := variable(t)
-			test(t, func() *Ledger {
-				s := setting.New(func(name string) string { return map[string]string{key: value}[name] })
-				db, err := database.Open(t.Context(), s)
-				if err != nil || s.Err() != nil {
-					t.Fatal(err, s.Err())
+	functiontest.Both(t, &shared, func(t *testing.T, key, value string) {
+		test(t, func() *Ledger {
+			s := setting.New(func(name string) string { return map[string]string{key: value}[name] })
+			db, err := database.Open(t.Context(), s)
+			if err != nil || s.Err() != nil {
+				t.Fatal(err, s.Err())
+			}
+			t.Cleanup(func() {
+				if err := db.Close(context.Background()); err != nil {
+					t.Error(err)
 				}
-				t.Cleanup(func() {
-					if err := db.Close(context.Background()); err != nil {
-						t.Error(err)
-					}
-				})
-				return New(db, "test")
 			})
+			return New(db, "test")
 		})
-	}
+	})
 }
 
 var start = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC).AddDate(10, 0, 0) // MongoDB removes what has expired by its own clock
