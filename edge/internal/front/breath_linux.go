@@ -1,6 +1,7 @@
 package front
 
 import (
+	"encoding/binary"
 	"os"
 	"runtime"
 	"syscall"
@@ -31,19 +32,19 @@ func newBreather() *breather {
 	return b
 }
 
-// breathe is for one goroutine at a time.
+// breathe is for one goroutine at a time. What is written is never read: each write is an event of its own to the runtime's epoll,
+// which is edge-triggered.
 func (b *breather) breathe() {
-	var event [8]byte
-	event[0] = 1 // in the order of any machine it is more than none
+	var one [8]byte
+	binary.NativeEndian.PutUint64(one[:], 1)
 	rung := false
 	if b.raw == nil || b.raw.Read(func(fd uintptr) bool {
 		if rung {
-			_, _ = unix.Read(int(fd), event[:])
 			return true
 		}
 		rung = true
-		_, err := unix.Write(int(fd), event[:])
-		return err != nil // false: wait until it can be read
+		_, err := unix.Write(int(fd), one[:])
+		return err != nil // false: wait for the event
 	}) != nil {
 		runtime.Gosched()
 	}

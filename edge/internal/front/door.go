@@ -74,7 +74,7 @@ func (d *door) enter(ctx context.Context, client netip.Addr, begun bool) bool {
 	}
 	t, ok := d.come(client, begun)
 	if t == nil {
-		if ok {
+		if ok && !begun { // the first flight is what costs; who had to wait in between has waited enough
 			d.breathe()
 		}
 		return ok
