@@ -464,3 +464,20 @@ hosts: {a.test: {rules: [{path: /forms/*, forms: true}], default: {function: gon
 		}
 	}
 }
+
+func TestTheAccessLogSaysWhyAFormWasRefused(t *testing.T) {
+	t.Parallel()
+	s := serveForms(t, formsHosts)
+	client := s.client("h2")
+	post := func(path string, fields ...string) {
+		fetch(t, client, "POST", "https://a.test"+path, "a=1", append(fields, "Content-Type: application/x-www-form-urlencoded")...)
+	}
+	post("/forms/contact", "Origin: https://evil.test")
+	s.logged(t, `"path":"/forms/contact","status":403,.*"error_reason":"origin"`)
+	post("/forms/contact", "Origin: https://a.test")
+	s.logged(t, `"path":"/forms/contact","status":422,.*"error_reason":"fields"`)
+	post("/hook/1?do=fail")
+	s.logged(t, `"path":"/hook/1","status":502,.*"error_reason":"failed"`)
+	post("/hook/2?do=hang")
+	s.logged(t, `"path":"/hook/2","status":504,.*"error_reason":"timed_out"`)
+}

@@ -72,8 +72,16 @@ func send(w http.ResponseWriter, status int, media string, body []byte) {
 	_, _ = w.Write(body) // a visitor who is gone is nobody's error
 }
 
+// note writes into the access log, as far as there is one, why something is not taken.
+func note(w http.ResponseWriter, word string) {
+	if noting, ok := w.(interface{ ErrorReason(word string) }); ok {
+		noting.ErrorReason(word)
+	}
+}
+
 // refuse answers for what is not taken: a problem document for programs, a page for people. form is nil if there is none.
 func (f *Forms) refuse(w http.ResponseWriter, r *http.Request, form *form, why *refusal) {
+	note(w, why.code)
 	policy := f.pages.policy("")
 	if form != nil {
 		form.counts.add(why.outcome)

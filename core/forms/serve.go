@@ -246,12 +246,14 @@ func readKey(h http.Header) (string, error) {
 func (f *Forms) answerError(v *visit, err error) {
 	if wrong, ok := errors.AsType[*mistakes](err); ok {
 		v.form.counts.add(Invalid)
+		note(v.w, "fields")
 		f.showMistakes(v, wrong.fields)
 		return
 	}
 	if step, ok := errors.AsType[*oneMoreStep](err); ok {
 		if !v.programs {
 			v.form.counts.add(Tokenless)
+			note(v.w, "token")
 			f.showButton(v, step.again)
 			return
 		}

@@ -60,7 +60,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer, err := ReadAnswer(result.Payload)
 	if err != nil {
 		h.record(r, slog.LevelError, "malformed", err, slog.String("lambda_request_id", result.RequestID))
-		writeProblem(w, r, http.StatusBadGateway, 0)
+		writeProblem(w, r, http.StatusBadGateway, "malformed", 0)
 		return
 	}
 	answer.Write(w)
@@ -89,7 +89,7 @@ func (h *handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		status, kind = http.StatusRequestEntityTooLarge, "too_large"
 	}
 	h.record(r, slog.LevelInfo, kind, err)
-	writeProblem(w, r, status, 0)
+	writeProblem(w, r, status, kind, 0)
 }
 
 // failed answers for a function that has not.
@@ -107,7 +107,7 @@ func (h *handler) failed(w http.ResponseWriter, r *http.Request, err error) {
 		level = slog.LevelWarn
 	}
 	h.record(r, level, kind, err)
-	writeProblem(w, r, status, after)
+	writeProblem(w, r, status, kind, after)
 }
 
 func (h *handler) record(r *http.Request, level slog.Level, kind string, err error, more ...any) {

@@ -15,6 +15,8 @@ type problem struct {
 	Type      string `json:"type"`
 	Title     string `json:"title"`
 	Status    int    `json:"status"`
+	Detail    string `json:"detail"`
+	Code      string `json:"code"`
 	RequestID string `json:"request_id,omitempty"`
 }
 
@@ -27,8 +29,11 @@ const page = `<!doctype html>
 `
 
 // writeProblem answers with an error: a page for browsers, which ask for text/html by name, a problem document for programs. retry is said
-// for what may work then, in full seconds and at least one.
-func writeProblem(w http.ResponseWriter, r *http.Request, status int, retry time.Duration) {
+// for what may work then, in full seconds and at least one. kind is the problem's code, and what the access log says.
+func writeProblem(w http.ResponseWriter, r *http.Request, status int, kind string, retry time.Duration) {
+	if noting, ok := w.(interface{ ErrorReason(word string) }); ok {
+		noting.ErrorReason(kind)
+	}
 	title, id := http.StatusText(status), r.Header.Get("X-Request-Id")
 	var body []byte
 	media := "application/problem+json"
@@ -36,7 +41,7 @@ func writeProblem(w http.ResponseWriter, r *http.Request, status int, retry time
 		media = "text/html; charset=utf-8"
 		body = fmt.Appendf(nil, page, status, html.EscapeString(title), advice(status), html.EscapeString(id))
 	} else {
-		body, _ = json.Marshal(problem{Type: "about:blank", Title: title, Status: status, RequestID: id}) // strings and a number always can be
+		body, _ = json.Marshal(problem{Type: "about:blank", Title: title, Status: status, Detail: advice(status), Code: kind, RequestID: id}) // strings and a number always can be
 		body = append(body, '\n')
 	}
 	h := w.Header()

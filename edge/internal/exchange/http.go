@@ -16,6 +16,7 @@ import (
 //   - [http.ResponseController] can do everything; Hijack only after WriteHeader(101) of an upgrade that was asked for,
 //     otherwise it is http.ErrNotSupported. The connection may be used by other goroutines after ServeHTTP has returned:
 //     the exchange lasts until it is closed.
+//   - The http.ResponseWriter has a method ErrorReason(string), by which a module says in one word of a fixed set why it refuses: the access log shows it.
 //   - A body over its limit ends with an error that is both ErrBodyTooLarge and an *http.MaxBytesError.
 //   - panic(http.ErrAbortHandler) aborts the exchange; other panics go up.
 //   - Reading and writing after ServeHTTP has returned are refused.

@@ -39,6 +39,15 @@ type responseWriter struct {
 
 func (w *responseWriter) Header() http.Header { return w.header }
 
+// ErrorReason says in one word, which must be a constant, why the handler does not answer what was asked for.
+func (w *responseWriter) ErrorReason(word string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.ended.Load() {
+		w.x.Record.ErrorReason = word
+	}
+}
+
 func (w *responseWriter) WriteHeader(status int) {
 	if status < 100 || status > 999 {
 		panic(fmt.Sprintf("invalid WriteHeader code %d", status))
