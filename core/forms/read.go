@@ -22,8 +22,9 @@ import (
 const (
 	maxItems    = 200 // values of fields
 	maxFiles    = 20
-	maxName     = 128 // bytes of a field's name
-	maxFileName = 255 // bytes
+	maxName     = 128  // bytes of a field's name
+	maxFileName = 255  // bytes
+	maxPartHead = 4096 // bytes of a field of a part's head: a name and a file's, encoded
 	readTimeout = 30 * time.Second
 )
 
@@ -210,7 +211,10 @@ func (s *sent) decodeValue(d *json.Decoder, name string, list bool) error {
 	if list || t != json.Delim('[') {
 		return invalid("Field %q may have texts, numbers, true and false, and lists of these.", name)
 	}
-	for d.More() {
+	for n := 0; d.More(); n++ {
+		if n == maxItems {
+			return tooLarge("A field has at most %d values.", maxItems)
+		}
 		if err := s.decodeValue(d, name, true); err != nil {
 			return err
 		}
@@ -254,6 +258,13 @@ func (s *sent) decodeMultipart(body []byte, boundary string) error {
 }
 
 func readPart(part *multipart.Part) (item, error) {
+	for _, values := range part.Header {
+		for _, value := range values {
+			if len(value) > maxPartHead {
+				return item{}, tooLarge("A part of the form has a head of more than %s.", bytesText(maxPartHead))
+			}
+		}
+	}
 	kind, params, err := mime.ParseMediaType(part.Header.Get("Content-Disposition"))
 	if err != nil || kind != "form-data" || len(part.Header["Content-Disposition"]) != 1 {
 		return item{}, invalid("A part of the form does not say which field it is.")

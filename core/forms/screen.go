@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"strings"
 	"sync"
 	"time"
 
@@ -27,7 +26,7 @@ const (
 type flags struct {
 	links int            // from which on it does; 0 for no bound
 	link  *regexp.Regexp // one link
-	words *regexp.Regexp // nil: none
+	words *phrases       // nil: none
 }
 
 func newFlags(c config.FormFlag) (f flags, err error) {
@@ -35,20 +34,8 @@ func newFlags(c config.FormFlag) (f flags, err error) {
 	if f.link, err = regexp.Compile(`(?i)https?://(?:www\.)?|\bwww\.`); err != nil || len(c.Words) == 0 {
 		return f, err
 	}
-	var words []string
-	for _, w := range c.Words {
-		if parts := strings.Fields(w); len(parts) > 0 {
-			for i := range parts {
-				parts[i] = regexp.QuoteMeta(parts[i])
-			}
-			words = append(words, strings.Join(parts, `\s+`))
-		}
-	}
-	if len(words) == 0 {
-		return f, nil
-	}
-	f.words, err = regexp.Compile(`(?i)(?:\A|[^\pL\pN])(?:` + strings.Join(words, "|") + `)(?:\z|[^\pL\pN])`) // whole words: "Scunthorpe" is a town
-	return f, err
+	f.words = newPhrases(c.Words)
+	return f, nil
 }
 
 // look returns what looks like spam in the texts of s.
@@ -58,7 +45,7 @@ func (f *flags) look(s *sent) (reasons []string) {
 		if f.links > 0 {
 			links += len(f.link.FindAllStringIndex(i.text, f.links))
 		}
-		words = words || f.words != nil && f.words.MatchString(i.text)
+		words = words || f.words != nil && f.words.in(i.text)
 	}
 	if f.links > 0 && links >= f.links {
 		reasons = append(reasons, reasonLinks)
