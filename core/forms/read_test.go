@@ -1,6 +1,7 @@
 package forms
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -94,6 +95,22 @@ func TestWhoPrefersJSONGetsIt(t *testing.T) {
 	} {
 		if got := forPrograms(request(accept)); got != want {
 			t.Errorf("%q: %t", accept, got)
+		}
+	}
+}
+
+func TestWhatIsLongAndSaysNothingIsRefused(t *testing.T) {
+	head := "--x\r\nContent-Disposition: form-data; name=a" + strings.Repeat("; a=b", maxPartHead/5) + "\r\n\r\nv\r\n--x--\r\n"
+	for what, c := range map[string]struct {
+		m    mediaType
+		body string
+	}{
+		"the head of a part": {mediaType{multiparts, "x"}, head},
+		"a list of nothing":  {mediaType{name: object}, `{"a":[` + strings.Repeat("null,", maxItems) + `null]}`},
+	} {
+		_, err := decode(c.m, []byte(c.body))
+		if known, ok := errors.AsType[*refusal](err); !ok || known.status != 413 {
+			t.Errorf("%s: %v", what, err)
 		}
 	}
 }
