@@ -481,3 +481,15 @@ func TestTheAccessLogSaysWhyAFormWasRefused(t *testing.T) {
 	post("/hook/2?do=hang")
 	s.logged(t, `"path":"/hook/2","status":504,.*"error_reason":"timed_out"`)
 }
+
+// What a check withholds since a secret stands in the line, a reload withholds as well.
+func TestAReloadShowsNoSecret(t *testing.T) {
+	t.Parallel()
+	s := serve(t, "hosts: {a.test: {default: {respond: {body: x}}}}\n")
+	s.write("mail: {smtp: {host: smtp.example.com, password: hunter2, prt: 1}, from: a@example.com}\nhosts: {a.test: {default: {respond: {body: x}}}}\n")
+	for _, args := range [][]string{{"reload", "-c", s.file}, {"reload", "--json", "-c", s.file}, {"check", "-c", s.file}} {
+		if status, out, errOut := command(t, args...); status != exitUsage || !strings.Contains(out+errOut, "prt") || strings.Contains(out+errOut, storeSecret) {
+			t.Errorf("%q: %d %s%s", args, status, out, errOut)
+		}
+	}
+}

@@ -28,7 +28,7 @@ func Format(w io.Writer, problems []Problem) error {
 			break
 		}
 		fmt.Fprintln(out, p.Error())
-		if p.File == "" || p.Line == 0 || p.bare {
+		if p.File == "" || p.Line == 0 || p.Withheld {
 			continue
 		}
 		src, ok := sources[p.File]

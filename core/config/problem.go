@@ -14,7 +14,7 @@ type Problem struct {
 	Message string `json:"message"` // says what to do about it
 	Warning bool   `json:"warning"` // the configuration may be used all the same
 
-	bare bool // a secret stands there as it is: the line is not shown
+	Withheld bool `json:"withheld,omitempty"` // a secret stands there as it is: the line is not shown
 }
 
 // Error makes a Problem an error.
@@ -63,12 +63,12 @@ func (w withheld) add(at place) { w[line{at.file, at.line}] = true }
 
 // from returns the problem, without its line if that is withheld.
 func (w withheld) from(p Problem) Problem {
-	p.bare = p.bare || w[line{p.File, p.Line}]
+	p.Withheld = p.Withheld || w[line{p.File, p.Line}]
 	return p
 }
 
 func (p place) problem(message string) Problem {
-	return Problem{File: p.file, Line: p.line, Col: p.col, Message: message, bare: p.bare}
+	return Problem{File: p.file, Line: p.line, Col: p.col, Message: message, Withheld: p.bare}
 }
 
 func (p place) String() string { return fmt.Sprintf("%s:%d:%d", p.file, p.line, p.col) }

@@ -39,7 +39,7 @@ func event(t *testing.T, raw []byte) (body string, headers map[string]string) {
 
 func TestWhatIsSentIsKeptBeforeTheVisitorIsThanked(t *testing.T) {
 	h := serve(t, `  contact: {function: f, `+plenty+`}`)
-	got := h.send(t, "POST", "/forms/contact", "name=Ann&note=h%C3%A9&_gotcha=&_token=none", asURL, "X-Request-Id: r1", "Referer: https://a.test/page")
+	got := h.send(t, "POST", "/forms/contact", "name=Ann&note=h%C3%A9&_gotcha=&_token=none", asURL, "X-Request-Id: r1", "Referer: https://a.test/page", "Cookie: session=1", "Authorization: Basic eDp5")
 	if got.StatusCode != 303 || got.Header.Get("Location") != "./contact/thanks" || got.Header.Get("Cache-Control") != "no-store" {
 		t.Fatal(got.StatusCode, got.Header, got.text)
 	}
@@ -54,6 +54,9 @@ func TestWhatIsSentIsKeptBeforeTheVisitorIsThanked(t *testing.T) {
 	body, headers := event(t, s.Event)
 	if s.Form != "contact" || s.Function != "f" || s.State != submissions.Pending || s.Client != "127.0.0.1" || s.RequestID != "r1" || s.Page != "https://a.test/page" {
 		t.Errorf("%+v", s)
+	}
+	if strings.Contains(string(s.Event), "session") || headers["authorization"] != "" {
+		t.Errorf("a session is kept: %s", s.Event)
 	}
 	if body != "name=Ann&note=h%C3%A9" || headers["x-edge-submission"] != s.ID || headers["content-length"] != "21" {
 		t.Errorf("%q %v", body, headers)

@@ -36,13 +36,14 @@ type delivery struct {
 	slots    *slots // one of them is this delivery's
 	began    time.Time
 
-	id       string
-	event    []byte
-	turn     int64
-	tries    int64
-	attempts int64
-	since    time.Time // the first attempt's begin, by the store's clock
-	now      time.Time // this one's
+	id        string
+	event     []byte
+	turn      int64
+	tries     int64
+	attempts  int64
+	since     time.Time // the first attempt's begin, by the store's clock
+	recovered bool      // the function answers again
+	now       time.Time // this one's
 }
 
 // fill takes what it needs of a submission that was claimed.
@@ -92,6 +93,24 @@ func (d *delivery) run(work context.Context) {
 		d.log.Error("forms: a submission can't be delivered; it is kept, and can be sent again when that is mended (edge forms resend ID)",
 			"form", d.form, "submission", d.id, "function", d.function, "attempts", d.attempts, "error", o.reason)
 	}
+	if d.recovered {
+		d.hurry(work)
+	}
+}
+
+// hurry brings forward what waits for a later attempt: the function that failed so often works again. How many are delivered at once the breaker says.
+func (l *line) hurry(work context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(work), settleWithin)
+	defer cancel()
+	_, err := l.store.Apply(ctx, store.Update{
+		Collection: collection,
+		Filter:     store.And{store.Eq("form", l.form), store.Eq("state", string(Pending)), store.Null("claimed"), store.Gt("next", store.Now(0))},
+		Change:     store.Change{Set: store.Document{"next": store.Now(0)}},
+	})
+	if err != nil { // they are delivered when they are due
+		l.log.Warn("forms: what waits could not be brought forward", "form", l.form, "error", err)
+	}
+	l.poke()
 }
 
 // answered judges what the function has returned.
@@ -148,6 +167,7 @@ func (d *delivery) becomes(o outcome) (store.Change, State) {
 	case took, refused:
 		if d.breaker.took(d.began) {
 			d.log.Info("forms: the function answers again", "form", d.form, "function", d.function)
+			d.recovered = true
 		}
 		if o.verdict == took {
 			change := ended(Done, d.settings.Load().retention(d.form))

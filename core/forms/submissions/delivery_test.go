@@ -214,6 +214,34 @@ func TestAnHourWithoutLambdaLosesNothingAndIsNoStorm(t *testing.T) {
 	}
 }
 
+func TestWhenAFunctionWorksAgainNothingWaitsForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kept, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "edge.db"), quiet) // its clock is the test's
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { kept.Close() })
+		var mended atomic.Bool
+		f := newFunction(func(ctx context.Context, name, event string) (lambda.Result, error) {
+			if mended.Load() {
+				return says(`{}`)(ctx, name, event)
+			}
+			return fails(lambda.Failed)(ctx, name, event)
+		})
+		s := on(kept, f)
+		const many = 30
+		keepAll(t, s, names(many))
+		runs(t, s)
+		time.Sleep(3 * time.Hour) // by now each is tried every hour or two
+		mended.Store(true)
+		keep(t, s, sent("another"))
+		time.Sleep(time.Minute)
+		if done := inState(t, kept, Done); done != many+1 {
+			t.Errorf("%d of %d are delivered a minute later", done, many+1)
+		}
+	})
+}
+
 func TestOneFormDoesNotWaitForAnothersFunction(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		memory := storetest.NewMemory()

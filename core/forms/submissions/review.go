@@ -173,15 +173,12 @@ func (s *Submissions) Ham(ctx context.Context, id string) error {
 	})
 }
 
-// Resend delivers what is done or dead once more, with a schedule that begins anew. It is a conflict when it is pending or spam.
+// Resend delivers what is done or dead once more, and what waits for a later attempt now, with a schedule that begins anew. It is a conflict when it is
+// spam, or is being delivered.
 func (s *Submissions) Resend(ctx context.Context, id string) error {
 	return s.judge(ctx, id, func(sub Submission) (store.Change, error) {
-		switch sub.State {
-		case Spam:
+		if sub.State == Spam {
 			return store.Change{}, errors.New("it is spam: say first that it is not (ham)")
-		case Pending:
-			return store.Change{}, fmt.Errorf("it is pending: it is delivered at %s without that", sub.Next.Format(time.RFC3339))
-		case Done, Dead:
 		}
 		change := s.afresh(sub)
 		if change.Set["state"] == string(Done) {

@@ -6,12 +6,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/onehost/edge/core/config"
 	"github.com/onehost/edge/core/fault"
 	"github.com/onehost/edge/core/lambda"
 	"github.com/onehost/edge/core/store"
+	"github.com/onehost/edge/core/store/storetest"
 )
 
 func TestAListIsNoLargerThanMemoryAllowsWhateverWasSent(t *testing.T) {
@@ -211,8 +213,24 @@ func TestWhatWasHamOfAFormWithoutFunctionIsKeptOnly(t *testing.T) {
 		if err := s.Resend(t.Context(), id); err != nil || get(t, s, id).State != Pending {
 			t.Error("its form has a function now", err)
 		}
-		if err := s.Resend(t.Context(), id); !errors.Is(err, fault.Conflict) {
-			t.Error(err)
+	})
+}
+
+func TestWhatWaitsIsSentNowWhenAPersonSaysSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFunction(says(`{"statusCode":500}`))
+		s := on(storetest.NewMemory(), f)
+		runs(t, s)
+		id := keep(t, s, sent("a")).ID
+		time.Sleep(10 * time.Minute)
+		before := f.calls("a")
+		f.answer = says(`{}`)
+		if err := s.Resend(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if got := get(t, s, id); got.State != Done || f.calls("a") != before+1 {
+			t.Errorf("%d calls: %+v", f.calls("a"), got)
 		}
 	})
 }
