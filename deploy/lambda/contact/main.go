@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"net/http"
 	"time"
 
 	"github.com/onehost/edge/core/mail"
@@ -71,20 +70,5 @@ func open(ctx context.Context, lookup func(string) string, log *slog.Logger) (*f
 
 // handle answers one event. What may succeed when it is tried again is answered with 503 or 429.
 func (f *function) handle(ctx context.Context, event json.RawMessage) (any, error) {
-	v, err := visit.Read(event)
-	if fault, ok := errors.AsType[*visit.Fault](err); ok {
-		return v.Refuse(fault)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if v.Method != http.MethodPost {
-		return v.Refuse(&visit.Fault{Status: http.StatusMethodNotAllowed, Message: "Send the form."})
-	}
-	page, err := f.take(ctx, v)
-	if err != nil {
-		f.log.Error("it has to be tried again", "error", err)
-		page = visit.Page{Status: http.StatusServiceUnavailable, RetryAfter: time.Minute, Title: "Please try again", Text: "This can't be done at the moment. Please try again in a minute."}
-	}
-	return v.Answer(page)
+	return visit.Serve(ctx, event, f.log, f.take)
 }

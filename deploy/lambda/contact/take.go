@@ -18,6 +18,9 @@ var thanks = visit.Page{Status: http.StatusOK, Title: "Thank you", Text: "We hav
 // take sends what a visitor wrote, once for each submission. When a process dies between sending and writing that down, it is sent again
 // with the same Message-ID: twice is better than never.
 func (f *function) take(ctx context.Context, v *visit.Visit) (visit.Page, error) {
+	if v.Method != http.MethodPost {
+		return visit.Page{}, &visit.Fault{Status: http.StatusMethodNotAllowed, Message: "Send the form."}
+	}
 	from, err := address.Parse(v.Value("email"))
 	if err != nil {
 		return visit.Page{Status: http.StatusUnprocessableEntity, Title: "That is not an address", Text: "Please check your e-mail address: it has to be one like you@example.com."}, nil //nolint:nilerr // the visitor is told

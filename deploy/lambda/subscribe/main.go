@@ -64,27 +64,15 @@ func open(ctx context.Context, lookup func(string) string, log *slog.Logger) (*f
 	return f, err
 }
 
-// handle answers one event. What may succeed when it is tried again is answered with 503, or when nobody can be answered returned as an error.
+// handle answers one event. What may succeed when it is tried again is answered with 503.
 func (f *function) handle(ctx context.Context, event json.RawMessage) (any, error) {
-	v, err := visit.Read(event)
-	if fault, ok := errors.AsType[*visit.Fault](err); ok {
-		return v.Refuse(fault)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if !v.Looks() && v.Method != http.MethodPost {
-		return v.Refuse(&visit.Fault{Status: http.StatusMethodNotAllowed, Message: "Send the form, or follow the link of the mail."})
-	}
-	page, err := f.page(ctx, v)
-	if err != nil {
-		f.log.Error("it has to be tried again", "path", v.Path, "error", err)
-		page = visit.Page{Status: http.StatusServiceUnavailable, RetryAfter: time.Minute, Title: "Please try again", Text: "This can't be done at the moment. Please try again in a minute."}
-	}
-	return v.Answer(page)
+	return visit.Serve(ctx, event, f.log, f.page)
 }
 
 func (f *function) page(ctx context.Context, v *visit.Visit) (visit.Page, error) {
+	if !v.Looks() && v.Method != http.MethodPost {
+		return visit.Page{}, &visit.Fault{Status: http.StatusMethodNotAllowed, Message: "Send the form, or follow the link of the mail."}
+	}
 	switch v.Last() {
 	case purposeConfirm:
 		return f.confirm(ctx, v)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -12,6 +11,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/onehost/edge/deploy/lambda/internal/address"
+	"github.com/onehost/edge/deploy/lambda/internal/database"
 )
 
 // mongoSubscribers keeps each subscriber as a document of the collection subscribers:
@@ -20,26 +20,21 @@ import (
 type mongoSubscribers struct {
 	all *mongo.Collection
 
-	mu      sync.Mutex
-	indexed bool
+	indexed database.Once
 }
 
 // index has MongoDB forget who stays pending, and finds the confirmed. It is tried until it succeeds, once.
 func (m *mongoSubscribers) index(ctx context.Context) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.indexed {
+	return m.indexed.Do(func() error {
+		_, err := m.all.Indexes().CreateMany(ctx, []mongo.IndexModel{
+			{Keys: bson.D{{Key: "expires", Value: 1}}, Options: options.Index().SetExpireAfterSeconds(0)},
+			{Keys: bson.D{{Key: "state", Value: 1}}},
+		})
+		if err != nil {
+			return fmt.Errorf("making the indexes of subscribers: %w", err)
+		}
 		return nil
-	}
-	_, err := m.all.Indexes().CreateMany(ctx, []mongo.IndexModel{
-		{Keys: bson.D{{Key: "expires", Value: 1}}, Options: options.Index().SetExpireAfterSeconds(0)},
-		{Keys: bson.D{{Key: "state", Value: 1}}},
 	})
-	if err != nil {
-		return fmt.Errorf("making the indexes of subscribers: %w", err)
-	}
-	m.indexed = true
-	return nil
 }
 
 func (m *mongoSubscribers) request(ctx context.Context, a address.Address, client string, now time.Time) (bool, error) {

@@ -5,18 +5,17 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/onehost/edge/deploy/lambda/internal/address"
+	"github.com/onehost/edge/deploy/lambda/internal/database"
 )
 
 // sqliteSubscribers keeps each subscriber as a row, with the columns of the documents of MongoDB. Times are Unix milliseconds.
 type sqliteSubscribers struct {
 	db *sql.DB
 
-	mu   sync.Mutex
-	made bool
+	made database.Once
 }
 
 const table = `CREATE TABLE IF NOT EXISTS subscribers (
@@ -24,22 +23,15 @@ const table = `CREATE TABLE IF NOT EXISTS subscribers (
 	confirmed INTEGER, confirmed_from TEXT, unsubscribed INTEGER, unsubscribe TEXT, expires INTEGER) STRICT`
 
 func (s *sqliteSubscribers) make(ctx context.Context) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.made {
-		return nil
-	}
-	for _, statement := range []string{
-		table,
-		"CREATE INDEX IF NOT EXISTS subscribers_expires ON subscribers (expires) WHERE expires IS NOT NULL",
-		"CREATE INDEX IF NOT EXISTS subscribers_state ON subscribers (state)",
-	} {
-		if _, err := s.db.ExecContext(ctx, statement); err != nil {
+	return s.made.Do(func() error {
+		err := database.Exec(ctx, s.db, table,
+			"CREATE INDEX IF NOT EXISTS subscribers_expires ON subscribers (expires) WHERE expires IS NOT NULL",
+			"CREATE INDEX IF NOT EXISTS subscribers_state ON subscribers (state)")
+		if err != nil {
 			return fmt.Errorf("making the table subscribers: %w", err)
 		}
-	}
-	s.made = true
-	return nil
+		return nil
+	})
 }
 
 func (s *sqliteSubscribers) request(ctx context.Context, a address.Address, client string, now time.Time) (bool, error) {

@@ -6,8 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
+
+	"github.com/onehost/edge/deploy/lambda/internal/database"
 )
 
 // sqliteTexts takes rows of a table, whose key is id, and keeps the progress in one row of tweet_state. The names are letters, digits and _.
@@ -17,26 +18,19 @@ type sqliteTexts struct {
 	field string
 	key   string // of the progress
 
-	mu   sync.Mutex
-	made bool
+	made database.Once
 }
 
 func (s *sqliteTexts) make(ctx context.Context) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.made {
-		return nil
-	}
-	for _, statement := range []string{
-		`CREATE TABLE IF NOT EXISTS "` + s.table + `" (id INTEGER PRIMARY KEY, "` + s.field + `" TEXT NOT NULL)`,
-		"CREATE TABLE IF NOT EXISTS tweet_state (key TEXT PRIMARY KEY, owner TEXT NOT NULL, until INTEGER NOT NULL, progress TEXT NOT NULL) STRICT",
-	} {
-		if _, err := s.db.ExecContext(ctx, statement); err != nil {
+	return s.made.Do(func() error {
+		err := database.Exec(ctx, s.db,
+			`CREATE TABLE IF NOT EXISTS "`+s.table+`" (id INTEGER PRIMARY KEY, "`+s.field+`" TEXT NOT NULL)`,
+			"CREATE TABLE IF NOT EXISTS tweet_state (key TEXT PRIMARY KEY, owner TEXT NOT NULL, until INTEGER NOT NULL, progress TEXT NOT NULL) STRICT")
+		if err != nil {
 			return fmt.Errorf("making the tables: %w", err)
 		}
-	}
-	s.made = true
-	return nil
+		return nil
+	})
 }
 
 func (s *sqliteTexts) begin(ctx context.Context, owner string, now, until time.Time) (p progress, mine bool, err error) {

@@ -4,12 +4,13 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"sync"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/onehost/edge/deploy/lambda/internal/database"
 )
 
 // mongoEngine keeps a document for each submission and limit. A write that finds no document which it may change inserts one, and
@@ -18,8 +19,7 @@ type mongoEngine struct {
 	submissions *mongo.Collection
 	limits      *mongo.Collection
 
-	mu      sync.Mutex
-	indexed bool
+	indexed database.Once
 }
 
 func newMongo(db *mongo.Database, name string) *mongoEngine {
@@ -28,19 +28,15 @@ func newMongo(db *mongo.Database, name string) *mongoEngine {
 
 // index has MongoDB remove what has expired. It is tried until it succeeds, once.
 func (m *mongoEngine) index(ctx context.Context) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.indexed {
-		return nil
-	}
-	for _, c := range []*mongo.Collection{m.submissions, m.limits} {
-		model := mongo.IndexModel{Keys: bson.D{{Key: "expires", Value: 1}}, Options: options.Index().SetExpireAfterSeconds(0)}
-		if _, err := c.Indexes().CreateOne(ctx, model); err != nil {
-			return fmt.Errorf("making the index of %s: %w", c.Name(), err)
+	return m.indexed.Do(func() error {
+		for _, c := range []*mongo.Collection{m.submissions, m.limits} {
+			model := mongo.IndexModel{Keys: bson.D{{Key: "expires", Value: 1}}, Options: options.Index().SetExpireAfterSeconds(0)}
+			if _, err := c.Indexes().CreateOne(ctx, model); err != nil {
+				return fmt.Errorf("making the index of %s: %w", c.Name(), err)
+			}
 		}
-	}
-	m.indexed = true
-	return nil
+		return nil
+	})
 }
 
 func (m *mongoEngine) begin(ctx context.Context, id string, now, until, expires time.Time) (State, error) {

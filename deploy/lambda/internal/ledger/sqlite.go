@@ -5,8 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
+
+	"github.com/onehost/edge/deploy/lambda/internal/database"
 )
 
 // sqliteEngine keeps a row for each submission and for each time that something was done. Its transactions are immediate: who reads in one
@@ -15,8 +16,7 @@ type sqliteEngine struct {
 	db   *sql.DB
 	name string
 
-	mu   sync.Mutex
-	made bool
+	made database.Once
 }
 
 func newSQLite(db *sql.DB, name string) *sqliteEngine { return &sqliteEngine{db: db, name: name} }
@@ -36,24 +36,15 @@ func (s *sqliteEngine) within(ctx context.Context, do func(*sql.Tx) error) error
 }
 
 func (s *sqliteEngine) make(ctx context.Context) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.made {
-		return nil
-	}
-	for _, statement := range []string{
-		"CREATE TABLE IF NOT EXISTS " + s.submissions() + " (id TEXT PRIMARY KEY, over INTEGER NOT NULL, until INTEGER NOT NULL, expires INTEGER NOT NULL) STRICT",
-		"CREATE INDEX IF NOT EXISTS " + s.submissions() + "_expires ON " + s.submissions() + " (expires)",
-		"CREATE TABLE IF NOT EXISTS " + s.takes() + " (key TEXT NOT NULL, at INTEGER NOT NULL, expires INTEGER NOT NULL) STRICT",
-		"CREATE INDEX IF NOT EXISTS " + s.takes() + "_at ON " + s.takes() + " (key, at)",
-		"CREATE INDEX IF NOT EXISTS " + s.takes() + "_expires ON " + s.takes() + " (expires)",
-	} {
-		if _, err := s.db.ExecContext(ctx, statement); err != nil {
-			return err
-		}
-	}
-	s.made = true
-	return nil
+	return s.made.Do(func() error {
+		return database.Exec(ctx, s.db,
+			"CREATE TABLE IF NOT EXISTS "+s.submissions()+" (id TEXT PRIMARY KEY, over INTEGER NOT NULL, until INTEGER NOT NULL, expires INTEGER NOT NULL) STRICT",
+			"CREATE INDEX IF NOT EXISTS "+s.submissions()+"_expires ON "+s.submissions()+" (expires)",
+			"CREATE TABLE IF NOT EXISTS "+s.takes()+" (key TEXT NOT NULL, at INTEGER NOT NULL, expires INTEGER NOT NULL) STRICT",
+			"CREATE INDEX IF NOT EXISTS "+s.takes()+"_at ON "+s.takes()+" (key, at)",
+			"CREATE INDEX IF NOT EXISTS "+s.takes()+"_expires ON "+s.takes()+" (expires)",
+		)
+	})
 }
 
 // The names are those of functions, which are constants.

@@ -2,10 +2,13 @@ package visit
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"html/template"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"time"
@@ -51,8 +54,8 @@ func policy() string {
 	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 }
 
-// Answer answers with a page, or for programs with {"message": …}. The URL, which may hold a token, is told to nobody and kept nowhere.
-func (v *Visit) Answer(p Page) (events.APIGatewayV2HTTPResponse, error) {
+// answer answers with a page, or for programs with {"message": …}. The URL, which may hold a token, is told to nobody and kept nowhere.
+func (v *Visit) answer(p Page) (events.APIGatewayV2HTTPResponse, error) {
 	answer := events.APIGatewayV2HTTPResponse{StatusCode: p.Status, Headers: map[string]string{
 		"cache-control": "no-store", "referrer-policy": "no-referrer", "x-content-type-options": "nosniff", "x-robots-tag": "noindex",
 	}}
@@ -74,7 +77,21 @@ func (v *Visit) Answer(p Page) (events.APIGatewayV2HTTPResponse, error) {
 	return answer, err
 }
 
-// Refuse answers with a fault.
-func (v *Visit) Refuse(f *Fault) (events.APIGatewayV2HTTPResponse, error) {
-	return v.Answer(Page{Status: f.Status, Title: "That did not work", Text: f.Message})
+// Serve answers an event with the page of the visit. An error of page that is a [*Fault] is the visitor's; after any other it may succeed when it is tried again, which a 503 says.
+// An event that is no request is an error.
+func Serve(ctx context.Context, event json.RawMessage, log *slog.Logger, page func(context.Context, *Visit) (Page, error)) (any, error) {
+	v, err := Read(event)
+	var p Page
+	if err == nil {
+		p, err = page(ctx, v)
+	} else if _, ok := errors.AsType[*Fault](err); !ok {
+		return nil, err
+	}
+	if fault, ok := errors.AsType[*Fault](err); ok {
+		p = Page{Status: fault.Status, Title: "That did not work", Text: fault.Message}
+	} else if err != nil {
+		log.Error("it has to be tried again", "path", v.Path, "error", err)
+		p = Page{Status: http.StatusServiceUnavailable, RetryAfter: time.Minute, Title: "Please try again", Text: "This can't be done at the moment. Please try again in a minute."}
+	}
+	return v.answer(p)
 }

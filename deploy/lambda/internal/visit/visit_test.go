@@ -1,13 +1,17 @@
 package visit
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/aws/aws-lambda-go/events"
 )
 
 func post(kind, body string, inBase64 bool) []byte {
@@ -90,12 +94,12 @@ func TestASubmissionIsNamedByEdgeOrByItsRequest(t *testing.T) {
 
 func TestPagesEscapeAndProgramsGetJSON(t *testing.T) {
 	v := &Visit{header: map[string]string{}}
-	answer, err := v.Answer(Page{Status: 200, Title: "<b>", Text: "<script>", Button: "<i>", Name: "a", Value: `"`})
+	answer, err := v.answer(Page{Status: 200, Title: "<b>", Text: "<script>", Button: "<i>", Name: "a", Value: `"`})
 	if err != nil || strings.Contains(answer.Body, "<b>") || strings.Contains(answer.Body, "<script>") || strings.Contains(answer.Body, "<i>") {
 		t.Error(answer.Body, err)
 	}
 	v.header["accept"] = "application/json"
-	if answer, err = v.Answer(Page{Status: 200, Text: "yes"}); err != nil || answer.Body != `{"message":"yes"}` {
+	if answer, err = v.answer(Page{Status: 200, Text: "yes"}); err != nil || answer.Body != `{"message":"yes"}` {
 		t.Error(answer.Body, err)
 	}
 }
@@ -112,8 +116,30 @@ func FuzzEventsAreReadWithinTheirLimitsOrRefused(f *testing.F) {
 		if v.Submission == "" || len(v.Fields) > maxFields || v.Method == "" {
 			t.Errorf("%+v", v)
 		}
-		if _, err := v.Answer(Page{Status: 200, Title: v.Value("email")}); err != nil {
+		if _, err := v.answer(Page{Status: 200, Title: v.Value("email")}); err != nil {
 			t.Error(err)
 		}
 	})
+}
+
+func TestWhatFailsIsTheVisitorsFaultOrTriedAgain(t *testing.T) {
+	const request = `{"rawPath":"/f","requestContext":{"http":{"method":"POST"}},"headers":{"content-type":"text/csv"},"body":`
+	for name, test := range map[string]struct {
+		event string
+		err   error
+		want  int // 0 for an error
+	}{
+		"fine":                 {request + `""}`, nil, 200},
+		"a fault of the page":  {request + `""}`, &Fault{http.StatusMethodNotAllowed, "Send the form."}, 405},
+		"a fault of the event": {request + `"x"}`, errors.New("not asked"), 415},
+		"another error":        {request + `""}`, errors.New("no database"), 503},
+		"no base64":            {request + `"%","isBase64Encoded":true}`, nil, 0},
+		"no request":           {`{}`, nil, 0},
+	} {
+		answer, err := Serve(t.Context(), []byte(test.event), slog.New(slog.DiscardHandler), func(context.Context, *Visit) (Page, error) { return Page{Status: 200}, test.err })
+		got, _ := answer.(events.APIGatewayV2HTTPResponse)
+		if got.StatusCode != test.want || (err != nil) != (test.want == 0) || (got.Headers["retry-after"] == "60") != (test.want == 503) {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
 }
