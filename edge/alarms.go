@@ -38,6 +38,7 @@ type alarms struct {
 
 // An alarm is a matter since it was seen first.
 type alarm struct {
+	about string // the matter's key
 	text  string
 	since time.Time
 	seen  time.Time // last
@@ -67,7 +68,7 @@ func (a *alarms) look(ctx context.Context, now time.Time) {
 	for _, m := range a.matters() {
 		known := a.open[m.key]
 		if known == nil {
-			known = &alarm{since: now}
+			known = &alarm{about: m.key, since: now}
 			a.open[m.key] = known
 		}
 		known.text, known.seen = m.text, now
@@ -106,7 +107,7 @@ func (a *alarms) news(now time.Time) []*alarm {
 }
 
 func (a *alarms) tell(ctx context.Context, now time.Time, news []*alarm) {
-	subject := news[0].text
+	subject := news[0].about + " needs somebody"
 	if len(news) > 1 {
 		subject = fmt.Sprintf("%d things need somebody", len(news))
 	}

@@ -45,7 +45,7 @@ func TestAMatterIsToldOnce(t *testing.T) {
 	if got := w.pass(2, store); len(got) != 0 {
 		t.Errorf("told at once: %q", got)
 	}
-	if got := w.pass(60, store); len(got) != 1 || !strings.HasPrefix(got[0], "the store is not ready: x\n- the store is not ready: x (since 2026-01-01T00:01:00Z)\n") {
+	if got := w.pass(60, store); len(got) != 1 || !strings.HasPrefix(got[0], "store needs somebody\n- the store is not ready: x (since 2026-01-01T00:01:00Z)\n") {
 		t.Errorf("%q", got)
 	}
 	if got := w.pass(60, matter{"store", "the store is not ready: y"}); len(got) != 0 {

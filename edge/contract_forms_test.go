@@ -493,3 +493,32 @@ func TestAReloadShowsNoSecret(t *testing.T) {
 		}
 	}
 }
+
+func TestFilesThatWereSentAreWritten(t *testing.T) {
+	t.Parallel()
+	s := serveForms(t, formsHosts)
+	body := "--x\r\nContent-Disposition: form-data; name=\"../cv\"; filename=\"../../etc/passwd\"\r\nContent-Type: text/plain\r\n\r\nroot\x00\xff\r\n--x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nb\r\n--x--\r\n"
+	if got := fetch(t, s.client("h1"), "POST", "https://a.test/forms/open", body, "Content-Type: multipart/form-data; boundary=x"); got.StatusCode != 303 {
+		t.Fatal(got.StatusCode, got.text)
+	}
+	var found []struct{ ID string }
+	if err := json.Unmarshal([]byte(s.edge(t, "forms", "list", "open", "--since", "1d", "--json")), &found); err != nil || len(found) != 1 {
+		t.Fatal(err, found)
+	}
+	folder := filepath.Join(t.TempDir(), "sent")
+	said := s.edge(t, "forms", "show", found[0].ID, "--files", folder)
+	data, err := os.ReadFile(filepath.Join(folder, found[0].ID+"-1-___cv"))
+	if err != nil || string(data) != "root\x00\xff" || !strings.Contains(said, "passwd, 6 bytes") {
+		t.Errorf("%q %v %s", data, err, said)
+	}
+	for what, args := range map[string][]string{"a state": {"list", "open", "--state", "bogus"}, "a time": {"list", "open", "--since", "soon"}} {
+		if status, _, errOut := command(t, append([]string{"forms", "--admin=" + s.admin.Addr().String()}, args...)...); status != exitUsage || errOut == "" {
+			t.Errorf("%s: %d %s", what, status, errOut)
+		}
+	}
+	for _, args := range [][]string{{"list", "nope"}, {"export", "nope"}} {
+		if status, _, errOut := command(t, append([]string{"forms", "--admin=" + s.admin.Addr().String()}, args...)...); status != exitFailed || !strings.Contains(errOut, "there is no form") {
+			t.Errorf("%q: %d %s", args, status, errOut)
+		}
+	}
+}

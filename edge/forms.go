@@ -3,10 +3,13 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
+	"github.com/onehost/edge/core/config"
+	"github.com/onehost/edge/core/fault"
 	"github.com/onehost/edge/core/forms/submissions"
 	"github.com/onehost/edge/edge/internal/admin"
 	"github.com/spf13/cobra"
@@ -25,15 +28,14 @@ as spam.`,
 	})
 	command.AddCommand(c.formsListCommand(), c.formsShowCommand(), c.formsExportCommand(),
 		c.formsMarkCommand("spam", "keep a submission aside as spam: it is not delivered", "is spam"),
-		c.formsMarkCommand("ham", "take a submission for no spam: it is delivered now", "is no spam, and is delivered"),
-		c.formsMarkCommand("resend", "deliver a submission again, whatever became of it", "is delivered again"))
+		c.formsMarkCommand("ham", "take a submission for no spam: it is delivered now", "is no spam: it is delivered as soon as its function takes it"),
+		c.formsMarkCommand("resend", "deliver a submission again, or at once if it waits for a later attempt", "is delivered again"))
 	return command
 }
 
 func (c *cli) formsListCommand() *cobra.Command {
 	var f submissions.Filter
-	var state string
-	var since time.Duration
+	var state, since string
 	command := c.jsonFlag(&cobra.Command{
 		Use:     "list FORM",
 		Short:   "list what was sent with a form, the newest first",
@@ -41,26 +43,43 @@ func (c *cli) formsListCommand() *cobra.Command {
 		Args:    exactly("FORM"),
 		RunE: func(command *cobra.Command, args []string) error {
 			f.Form, f.State = args[0], submissions.State(state)
-			if since > 0 {
-				f.Since = time.Now().Add(-since)
+			switch f.State {
+			case "", submissions.Pending, submissions.Done, submissions.Dead, submissions.Spam:
+			default:
+				return usage("--state is pending, done, dead or spam, and not %q", state)
+			}
+			if since != "" {
+				last, err := config.ParseDuration(since)
+				if err != nil {
+					return usage("--since %q is no duration such as 24h or 7d", since)
+				}
+				f.Since = time.Now().Add(-last)
 			}
 			return c.listForm(command.Context(), f)
 		},
 	})
-	command.Flags().StringVar(&state, "state", "", "only those that are `pending`, done, dead or spam")
-	command.Flags().DurationVar(&since, "since", 0, "only those of this last time")
-	command.Flags().IntVarP(&f.Limit, "limit", "n", 50, "how many at most")
+	command.Flags().StringVar(&state, "state", "", "only those in this `STATE`: pending, done, dead or spam")
+	command.Flags().StringVar(&since, "since", "", "only those of this last `TIME`, such as 24h or 7d")
+	command.Flags().IntVarP(&f.Limit, "limit", "n", 50, "how many at most, up to 500")
 	return command
 }
 
 func (c *cli) formsShowCommand() *cobra.Command {
-	return c.jsonFlag(&cobra.Command{
+	var files string
+	command := c.jsonFlag(&cobra.Command{
 		Use:     "show ID",
-		Short:   "show all of a submission",
-		Example: "  edge forms show 0199e2c4-…",
+		Short:   "show all of a submission, or write its files",
+		Example: "  edge forms show 0199e2c4-…\n  edge forms show 0199e2c4-… --files ./sent",
 		Args:    exactly("ID"),
-		RunE:    func(command *cobra.Command, args []string) error { return c.showSubmission(command.Context(), args[0]) },
+		RunE: func(command *cobra.Command, args []string) error {
+			if files != "" {
+				return c.writeFiles(command.Context(), args[0], files)
+			}
+			return c.showSubmission(command.Context(), args[0])
+		},
 	})
+	command.Flags().StringVar(&files, "files", "", "write the files that were sent into this `FOLDER`, which is made")
+	return command
 }
 
 func (c *cli) formsExportCommand() *cobra.Command {
@@ -78,22 +97,27 @@ that are there most often have a column; all others are in the last one, as NAME
 
 func (c *cli) formsMarkCommand(mark, short, done string) *cobra.Command {
 	return &cobra.Command{
-		Use:     mark + " ID",
+		Use:     mark + " ID…",
 		Short:   short,
-		Example: fmt.Sprintf("  edge forms %s 0199e2c4-…", mark),
-		Args:    exactly("ID"),
-		RunE: func(command *cobra.Command, args []string) error {
+		Example: fmt.Sprintf("  edge forms %s 0199e2c4-…\n  edge forms list contact --state dead --json | jq -r '.[].id' | xargs edge forms %[1]s", mark),
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(command *cobra.Command, ids []string) error {
 			client, err := c.client()
 			if err != nil {
 				return err
 			}
-			ctx, cancel := context.WithTimeout(command.Context(), askTimeout)
-			defer cancel()
-			if err := client.MarkSubmission(ctx, args[0], mark); err != nil {
-				return err
+			var failed []error
+			for _, id := range ids {
+				ctx, cancel := context.WithTimeout(command.Context(), askTimeout)
+				err := client.MarkSubmission(ctx, id, mark)
+				cancel()
+				if err != nil {
+					failed = append(failed, err)
+					continue
+				}
+				fmt.Fprintf(c.out, "%s %s\n", id, done)
 			}
-			_, err = fmt.Fprintf(c.out, "%s %s\n", args[0], done)
-			return err
+			return errors.Join(failed...)
 		},
 	}
 }
@@ -280,6 +304,9 @@ func (s *server) Forms(ctx context.Context) ([]submissions.Count, error) {
 // Submissions returns those that a filter asks for.
 func (s *server) Submissions(ctx context.Context, f submissions.Filter) ([]admin.Submission, error) {
 	found, err := s.modules.submissions.List(ctx, f)
+	if _, configured := s.generation().cfg.Forms[f.Form]; err == nil && len(found) == 0 && f.Form != "" && !configured {
+		return nil, fmt.Errorf("there is no form %q: %w", f.Form, fault.NotFound)
+	}
 	shown := make([]admin.Submission, len(found))
 	for i, sub := range found {
 		shown[i] = admin.NewSubmission(sub)
@@ -291,6 +318,12 @@ func (s *server) Submissions(ctx context.Context, f submissions.Filter) ([]admin
 func (s *server) Submission(ctx context.Context, id string) (admin.Submission, error) {
 	found, err := s.modules.submissions.Get(ctx, id)
 	return admin.NewSubmission(found), err
+}
+
+// SubmissionEvent returns what a submission's function gets.
+func (s *server) SubmissionEvent(ctx context.Context, id string) (json.RawMessage, error) {
+	found, err := s.modules.submissions.Get(ctx, id)
+	return found.Event, err
 }
 
 // MarkSubmission makes spam or ham of a submission, or has it delivered again.

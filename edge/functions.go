@@ -128,6 +128,9 @@ func readEvent(file string, stdin io.Reader) (json.RawMessage, error) {
 	case len(event) > maxEventFile:
 		return nil, fmt.Errorf("%s has more than %d bytes", file, maxEventFile)
 	case !json.Valid(event):
+		if file == "-" {
+			file = "the standard input"
+		}
 		return nil, usage("%s is no JSON", file)
 	}
 	return bytes.TrimSpace(event), nil

@@ -176,7 +176,7 @@ func durationForm(positive bool) form {
 		min:     new(int), // a bare number may only be 0
 		max:     new(int),
 		parse: func(text string, _ *source) (any, error) {
-			d, err := parseDuration(text)
+			d, err := ParseDuration(text)
 			if err == nil && positive && d == 0 {
 				err = errors.New("it must be more than 0")
 			}
@@ -185,8 +185,8 @@ func durationForm(positive bool) form {
 	}
 }
 
-// parseDuration reads a Go duration that may begin with days: 30d, 1d12h.
-func parseDuration(text string) (time.Duration, error) {
+// ParseDuration reads a Go duration that may begin with days: 30d, 1d12h.
+func ParseDuration(text string) (time.Duration, error) {
 	if text == "" {
 		return 0, errors.New("it is empty")
 	}

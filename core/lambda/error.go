@@ -38,7 +38,7 @@ type Error struct {
 func (e *Error) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "function %s: %s", e.Function, strings.ReplaceAll(string(e.Kind), "_", " "))
-	for _, part := range []string{e.Type, e.Message} {
+	for _, part := range []string{e.Type, plain(e.Message)} {
 		if part != "" {
 			b.WriteString(": " + part)
 		}
@@ -47,6 +47,16 @@ func (e *Error) Error() string {
 		fmt.Fprintf(&b, ": %v", e.Err)
 	}
 	return b.String()
+}
+
+// plain is a message without the id that Lambda puts before it: "RequestId: … Error: why".
+func plain(message string) string {
+	if rest, ok := strings.CutPrefix(message, "RequestId: "); ok {
+		if _, why, ok := strings.Cut(rest, " Error: "); ok {
+			return why
+		}
+	}
+	return message
 }
 
 // Unwrap returns what lies below.

@@ -180,7 +180,7 @@ var (
 	forms = map[string]config.Form{
 		"contact": {Function: "mail", Retention: time.Hour}, "subscribe": {Function: "list", Retention: 60 * 24 * time.Hour}, "notes": {},
 	}
-	functions = map[string]config.Function{"mail": {Timeout: 10 * time.Second, Concurrency: 10}, "list": {Timeout: 10 * time.Second, Concurrency: 10}}
+	functions = map[string]config.Function{"mail": {Timeout: 10 * time.Second, Concurrency: 13}, "list": {Timeout: 10 * time.Second, Concurrency: 13}} // 10 of them for deliveries
 )
 
 // on is submissions in a store that are delivered to f when they run.

@@ -170,14 +170,19 @@ func (c *settings) retention(form string) time.Duration {
 	return defaultRetention
 }
 
+// deliveries is how many of a function's invocations may be deliveries: a quarter, and one at least where there is more than one, is left to visitors who wait for it.
+func deliveries(f config.Function) int {
+	return max(1, f.Concurrency-max(1, f.Concurrency/4))
+}
+
 // Use makes these the forms and functions from now on. Deliveries under way end as they began.
 func (s *Submissions) Use(forms map[string]config.Form, functions map[string]config.Function) {
 	s.mu.Lock()
 	for name, f := range functions {
 		if known := s.slots[name]; known != nil {
-			known.resize(f.Concurrency)
+			known.resize(deliveries(f))
 		} else {
-			s.slots[name] = newSlots(f.Concurrency)
+			s.slots[name] = newSlots(deliveries(f))
 		}
 	}
 	maps.DeleteFunc(s.slots, func(name string, _ *slots) bool { _, ok := functions[name]; return !ok })

@@ -76,6 +76,9 @@ func (o *operations) Submissions(_ context.Context, f submissions.Filter) ([]adm
 func (o *operations) Submission(_ context.Context, id string) (admin.Submission, error) {
 	return admin.Submission{ID: id}, o.err
 }
+func (o *operations) SubmissionEvent(_ context.Context, id string) (json.RawMessage, error) {
+	return json.RawMessage(`{"of":"` + id + `"}`), o.err
+}
 func (o *operations) MarkSubmission(_ context.Context, id, mark string) error {
 	o.asked = append(o.asked, mark+" "+id)
 	return o.err
@@ -142,6 +145,9 @@ func TestClientAsksForModules(t *testing.T) {
 	}
 	if s, err := client.Submission(ctx, "a/b"); err != nil || s.ID != "a/b" {
 		t.Error(s, err)
+	}
+	if event, err := client.SubmissionEvent(ctx, "7"); err != nil || string(event) != `{"of":"7"}` {
+		t.Errorf("%s %v", event, err)
 	}
 	for _, mark := range []string{"spam", "ham", "resend"} {
 		if err := client.MarkSubmission(ctx, "1", mark); err != nil {

@@ -26,6 +26,8 @@ type Modules interface {
 	Forms(ctx context.Context) ([]submissions.Count, error)
 	Submissions(ctx context.Context, f submissions.Filter) ([]Submission, error)
 	Submission(ctx context.Context, id string) (Submission, error)
+	// SubmissionEvent returns the event that its function gets, in which its files are.
+	SubmissionEvent(ctx context.Context, id string) (json.RawMessage, error)
 	// MarkSubmission makes spam or ham of a submission, or has it delivered again: "spam", "ham", "resend".
 	MarkSubmission(ctx context.Context, id, mark string) error
 }
@@ -97,6 +99,7 @@ func moduleRoutes(router *bunrouter.Router, o Operations) {
 	router.GET("/v1/forms", answer(func(r bunrouter.Request) (any, error) { return o.Forms(r.Context()) }))
 	router.GET("/v1/submissions", answer(func(r bunrouter.Request) (any, error) { return listSubmissions(o, r) }))
 	router.GET("/v1/submissions/:id", answer(func(r bunrouter.Request) (any, error) { return oneSubmission(o, r) }))
+	router.GET("/v1/submissions/:id/event", answer(func(r bunrouter.Request) (any, error) { return submissionEvent(o, r) }))
 	router.POST("/v1/submissions/:id/:mark", answer(func(r bunrouter.Request) (any, error) { return nil, markSubmission(o, r) }))
 }
 
@@ -143,6 +146,15 @@ func oneSubmission(o Operations, r bunrouter.Request) (Submission, error) {
 	}
 	found, err := o.Submission(r.Context(), id)
 	return found, coded(err)
+}
+
+func submissionEvent(o Operations, r bunrouter.Request) (json.RawMessage, error) {
+	id, err := url.PathUnescape(r.Param("id"))
+	if err != nil {
+		return nil, &Error{fault.Invalid, err.Error()}
+	}
+	event, err := o.SubmissionEvent(r.Context(), id)
+	return event, coded(err)
 }
 
 func markSubmission(o Operations, r bunrouter.Request) error {
@@ -201,6 +213,11 @@ func (c *Client) Submissions(ctx context.Context, f submissions.Filter) (found [
 // Submission returns one submission.
 func (c *Client) Submission(ctx context.Context, id string) (found Submission, err error) {
 	return found, c.call(ctx, http.MethodGet, "/v1/submissions/"+url.PathEscape(id), nil, &found)
+}
+
+// SubmissionEvent returns the event that a submission's function gets.
+func (c *Client) SubmissionEvent(ctx context.Context, id string) (event json.RawMessage, err error) {
+	return event, c.call(ctx, http.MethodGet, "/v1/submissions/"+url.PathEscape(id)+"/event", nil, &event)
 }
 
 // MarkSubmission makes spam or ham of a submission, or has it delivered again.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -76,6 +77,13 @@ func openMongo(uri string) (*mongo.Database, error) {
 func openSQLite(ctx context.Context, file string) (*sql.DB, error) {
 	path, err := filepath.Abs(file)
 	if err != nil {
+		return nil, err
+	}
+	private, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) // what SQLite makes beside it gets the same mode
+	if err != nil {
+		return nil, err
+	}
+	if err := private.Close(); err != nil {
 		return nil, err
 	}
 	query := url.Values{"_txlock": {"immediate"}, "_pragma": {
