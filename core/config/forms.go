@@ -25,7 +25,7 @@ type Form struct {
 	Captcha   *Captcha             `yaml:"captcha" doc:"Who says that the visitor is a person: exactly one of recaptcha, turnstile, hcaptcha."` // nil: nobody
 	Token     *FormToken           `yaml:"token" doc:"Asks for a token of the page, which says when it was fetched. {} for the defaults."`      // nil: only from who does not say his origin
 	Flag      FormFlag             `yaml:"flag" doc:"What looks like spam: it is kept aside, and the visitor thanked."`
-	Limits    Limits               `yaml:"limits" doc:"What the form takes on. Defaults: rate 10/m, burst 10, body 64KiB, concurrency 32. A network (/24, or /64 of IPv6) may send four times what one address may."`
+	Limits    Limits               `yaml:"limits" doc:"What the form takes on. Defaults: rate 10/m, burst 10, body 64KiB, concurrency 32. A network (/24, or /64 of IPv6) may send four times what one address may, and a /48 sixteen times."`
 	Redirect  string               `yaml:"redirect" is:"where" doc:"Where browsers go when it was taken: a path or URL. Default: a page of edge's own."`
 	Retention time.Duration        `yaml:"retention" is:"positive" default:"90d" doc:"How long what was sent is kept once it is done with."`
 }
