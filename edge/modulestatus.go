@@ -35,6 +35,9 @@ func (m *modules) matters() []matter {
 	}
 	for _, c := range counts {
 		about := "form " + c.Form
+		if c.Full {
+			all = append(all, matter{about + " full", about + ": it keeps as many submissions as it may (max_kept), and takes no more: delete old ones by a shorter retention, or allow more"})
+		}
 		switch {
 		case c.Pending > 0 && c.Paused:
 			all = append(all, matter{about, fmt.Sprintf("%s: %s, and it has no function any more", about, waiting(c.Pending))})

@@ -27,6 +27,7 @@ type Form struct {
 	Flag      FormFlag             `yaml:"flag" doc:"What looks like spam: it is kept aside, and the visitor thanked."`
 	Limits    Limits               `yaml:"limits" doc:"What the form takes on. Defaults: rate 10/m, burst 10, body 64KiB, concurrency 32. A network (/24, or /64 of IPv6) may send four times what one address may, and a /48 sixteen times."`
 	Redirect  string               `yaml:"redirect" is:"where" doc:"Where browsers go when it was taken: a path or URL. Default: a page of edge's own."`
+	MaxKept   int                  `yaml:"max_kept" is:"1.." default:"100000" doc:"Submissions that are kept at once; when there are as many, no more are taken, and a person is told."`
 	Retention time.Duration        `yaml:"retention" is:"positive" default:"90d" doc:"How long what was sent is kept once it is done with."`
 }
 

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/onehost/edge/core/config"
 	"github.com/onehost/edge/core/fault"
 	"github.com/onehost/edge/core/store"
 	"github.com/onehost/edge/core/store/storetest"
@@ -127,4 +128,27 @@ func TestTheLargestThatIsKeptCanBeDeliveredAndDie(t *testing.T) {
 	if _, _, err := s.Keep(t.Context(), sub); !errors.Is(err, fault.TooLarge) {
 		t.Error(err)
 	}
+}
+
+func TestAFormTakesNoMoreThanItMayKeep(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, kept store.Store) {
+		s := on(kept, nil)
+		few := map[string]config.Form{"notes": {MaxKept: 3}, "contact": {MaxKept: 3}}
+		s.Use(few, functions)
+		for range 3 {
+			keep(t, s, Submission{Form: "notes"})
+		}
+		other := New(Options{Store: kept, Log: quiet}) // another host, which has counted nothing yet
+		other.Use(few, functions)
+		for _, full := range []*Submissions{s, other} {
+			if _, _, err := full.Keep(t.Context(), Submission{Form: "notes"}); !errors.Is(err, fault.Unavailable) || !strings.Contains(err.Error(), "max_kept") {
+				t.Error(err)
+			}
+		}
+		keep(t, s, Submission{Form: "contact"})
+		counts, err := s.Counts(t.Context())
+		if err != nil || len(counts) != 2 || counts[0].Full || !counts[1].Full {
+			t.Errorf("%+v %v", counts, err)
+		}
+	})
 }

@@ -244,6 +244,7 @@ type Count struct {
 	Spam    int       `json:"spam"`
 	Oldest  time.Time `json:"oldest,omitzero"`  // when the oldest that is pending was taken
 	Paused  bool      `json:"paused,omitempty"` // nothing is delivered: the form is not configured, or has no function
+	Full    bool      `json:"full,omitempty"`   // it has as many as it may: no more are taken
 }
 
 // Counts counts the submissions of all forms that are configured or have any, by name, a thousand at most.
@@ -276,6 +277,8 @@ func (s *Submissions) Counts(ctx context.Context) ([]Count, error) {
 		}
 		_, _, delivered := configured.target(form)
 		c.Paused = !delivered && (c.Pending > 0 || configured.forms[form].Function != "")
+		most := configured.forms[form].MaxKept
+		c.Full = most > 0 && c.Pending+c.Done+c.Dead+c.Spam >= most
 		counts = append(counts, c)
 	}
 	return counts, nil

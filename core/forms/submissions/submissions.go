@@ -124,6 +124,8 @@ type Submissions struct {
 	changed   chan struct{} // holds one when settings are new to Run
 	unsettled atomic.Int32  // deliveries that have ended and could not be written down yet
 
+	rooms rooms
+
 	mu    sync.Mutex
 	lines map[string]*line  // by form
 	slots map[string]*slots // by function
@@ -140,7 +142,7 @@ type Options struct {
 func New(o Options) *Submissions {
 	s := &Submissions{
 		store: o.Store, invoke: o.Invoke, log: o.Log, slack: slack, poll: poll,
-		changed: make(chan struct{}, 1), lines: make(map[string]*line), slots: make(map[string]*slots),
+		changed: make(chan struct{}, 1), lines: make(map[string]*line), slots: make(map[string]*slots), rooms: rooms{byForm: make(map[string]*room)},
 	}
 	s.settings.Store(&settings{})
 	return s
@@ -198,7 +200,7 @@ func (s *Submissions) Use(forms map[string]config.Form, functions map[string]con
 // will be delivered. A submission without an ID is given one, without At the time of now; State and what comes of deliveries are set here.
 //
 // If the form has a submission of that Key already, that one is returned and repeat is true, when their digests are the same; otherwise it is a conflict. What can't be
-// kept is invalid (see [store.Normal]) or too_large. After unavailable it may have been kept all the same, which a Key makes harmless.
+// kept is invalid (see [store.Normal]) or too_large, and unavailable when the form has as many as it may. After unavailable it may have been kept all the same, which a Key makes harmless.
 func (s *Submissions) Keep(ctx context.Context, sub Submission) (kept Submission, repeat bool, err error) {
 	if sub.Form == "" || len(sub.Key) > maxKey {
 		return Submission{}, false, fmt.Errorf("a submission needs a form, and a key of %d bytes at most: %w", maxKey, fault.Invalid)
@@ -212,6 +214,9 @@ func (s *Submissions) Keep(ctx context.Context, sub Submission) (kept Submission
 		return Submission{}, false, fmt.Errorf("a submission of %d bytes: %d can be kept: %w", size, store.MaxDocument-growth, fault.TooLarge)
 	}
 	if err := s.ensure(ctx); err != nil {
+		return Submission{}, false, fmt.Errorf("keeping a submission of %s: %w", sub.Form, err)
+	}
+	if err := s.enter(ctx, sub.Form); err != nil {
 		return Submission{}, false, fmt.Errorf("keeping a submission of %s: %w", sub.Form, err)
 	}
 	for range keepAttempts { // the one that was before may go meanwhile
