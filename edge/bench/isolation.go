@@ -19,7 +19,6 @@ import (
 type siege struct {
 	name, title string
 	kind        string           // of flood
-	env         []string         // of edge
 	open        func(*isolation) // takes away the limits that are to help
 }
 
@@ -28,11 +27,9 @@ const (
 	isolationHandshakes = "isolation-handshakes"
 )
 
-// sieges are all. Forms are written to the disk, and a Go program of one processor sees nobody while it waits for that: it is
-// told that it has two, as the smallest hosts have, though they are one core here.
 var sieges = []siege{
-	{isolationForms, "forms", "forms", []string{"GOMAXPROCS=2"}, func(i *isolation) { i.limits = "{rate: 1000000/s, burst: 1000000, concurrency: 1000000}" }},
-	{isolationHandshakes, "handshakes", "handshakes", nil, func(i *isolation) { i.doorless = true }},
+	{isolationForms, "forms", "forms", func(i *isolation) { i.limits = "{rate: 1000000/s, burst: 1000000, concurrency: 1000000}" }},
+	{isolationHandshakes, "handshakes", "handshakes", func(i *isolation) { i.doorless = true }},
 }
 
 // Of the api host: 1,000 requests a second over 20 connections that stay, and 20 visitors a second who come for the first time.
@@ -141,7 +138,6 @@ hosts:
 
 func (b *bench) startIsolated(ctx context.Context, i *isolation) (err error) {
 	p := *products(b.edge)[0]
-	p.env = i.env
 	p.config = strings.ReplaceAll(isolationConfig, "LIMITS", i.limits)
 	if i.doorless {
 		if p.path, err = b.buildDoorless(ctx); err != nil {

@@ -124,7 +124,7 @@ func (b *bench) startServer(ctx context.Context, p *product, logged bool) (*serv
 	if err != nil {
 		return nil, err
 	}
-	err = b.launch(ctx, s, program{args: args, folder: folder, env: append([]string{"HOME=" + folder, "XDG_DATA_HOME=" + folder, "XDG_CONFIG_HOME=" + folder}, p.env...)},
+	err = b.launch(ctx, s, program{args: args, folder: folder, env: []string{"HOME=" + folder, "XDG_DATA_HOME=" + folder, "XDG_CONFIG_HOME=" + folder}},
 		filepath.Join(b.folder, "cert.pem"))
 	return s, err
 }

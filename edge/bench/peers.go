@@ -26,7 +26,6 @@ type product struct {
 	config  string // template of that, for a place
 	run     func(path, file string) []string
 	version []string // arguments
-	env     []string // NAME=VALUE, besides this process's
 	static  bool     // whether it serves files
 }
 

@@ -236,3 +236,35 @@ func TestAFloodOfHandshakesIsComputedByTurns(t *testing.T) {
 		t.Errorf("%d at once, %d are allowed", n, s.door.places)
 	}
 }
+
+// TestWhoLeftWhileHeWaitedIsNotComputed has visitors say hello and leave while the door is taken.
+func TestWhoLeftWhileHeWaitedIsNotComputed(t *testing.T) {
+	h := start(t, true, Limits{}, func(*exchange.Exchange) {})
+	d := h.server.door
+	for range d.places {
+		d.enter(t.Context(), netip.Addr{}, false)
+	}
+	c, err := net.Dial("tcp", h.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = tls.Client(c, &tls.Config{InsecureSkipVerify: true}).Handshake() }()
+	waitFor(t, func() bool { d.mu.Lock(); defer d.mu.Unlock(); return len(d.clients) == 1 })
+	out := make(chan int64, 1)
+	h.server.mu.Lock()
+	for l := range h.server.lines {
+		go func() { <-l.(*line).s.ctx.Done(); out <- l.(*line).out.Load() }()
+	}
+	h.server.mu.Unlock()
+	c.Close()
+	for range d.places {
+		d.leave()
+	}
+	waitFor(t, func() bool { return h.server.Connections().Open == 0 })
+	if err := h.server.Drain(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if n := <-out; n > 0 {
+		t.Errorf("it was sent %d bytes", n)
+	}
+}

@@ -43,11 +43,12 @@ func (l *line) readFlight(p []byte) (int, error) {
 	if err != nil {
 		return n, err
 	}
-	if !l.s.door.enter(l.s.work, l.peer.Addr(), l.shaking == waitsAgain) {
+	again := l.shaking == waitsAgain
+	if !l.s.door.enter(l.s.work, l.peer.Addr(), again) {
 		return 0, errTurnedAway
 	}
 	l.shaking = computes
-	if peerGone(l.raw) { // while it waited: nobody wants it any more
+	if !again && peerGone(l.raw) { // while it waited: nobody will end this handshake. After the last flight there may be a request
 		return 0, io.EOF
 	}
 	return n, nil
