@@ -1,13 +1,12 @@
 package chain
 
 import (
+	"math/rand/v2"
 	"net/netip"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/onehost/edge/core/config"
-	"github.com/onehost/edge/edge/internal/exchange"
 )
 
 // A limiter keeps one host or one rule within its limits on concurrency and rate. It is nil where there are none.
@@ -21,19 +20,32 @@ type limiter struct {
 //
 // While others want some, too, no client may have more of them than are left: one may have half of all, two a third each, and whoever
 // comes alone finds one that no crowd has taken. Nobody has to know beforehand how many will come. A client that has been alone for
-// a while may have all. A client is whoever has a share elsewhere, too: see [exchange.ClientNetwork].
+// a while may have all. A client is whoever has a share elsewhere, too: see exchange.ClientNetwork.
+//
+// Nothing is locked. Clients are counted by a hash, which nobody can foresee; two of the same are counted as one.
 type places struct {
 	inFlight atomic.Int64
+	seed     uint64
+	epoch    time.Time
+	clients  [1 << placeBits]atomic.Int32
 
-	mu      sync.Mutex
-	clients map[netip.Addr]int // never 0
-	last    netip.Addr         // who asked last
-	asked   time.Time          // when that was
-	other   time.Time          // when somebody else asked last
+	last  atomic.Uint64 // who asked last
+	asked atomic.Int64  // nanoseconds since epoch when that was
+	other atomic.Int64  // the same of when somebody else asked last
 }
 
-// wanting is how long a client is taken to want more after it has asked.
-const wanting = 10 * time.Second
+const (
+	placeBits = 10
+	// wanting is how long a client is taken to want more after it has asked.
+	wanting = 10 * time.Second
+)
+
+func newPlaces() *places {
+	p := &places{seed: rand.Uint64(), epoch: time.Now()}
+	p.asked.Store(-int64(wanting)) // nobody has
+	p.other.Store(-int64(wanting))
+	return p
+}
 
 // newLimiter makes the limiter of a host or a rule in a new table. Of old, which is the one that it had before or nil, what did
 // not change is carried over: those in flight still count, and nobody gets a new bucket because somebody edited a file.
@@ -42,7 +54,7 @@ func newLimiter(l config.Limits, old *limiter) *limiter {
 		return nil
 	}
 	if old == nil {
-		return &limiter{limits: l, places: &places{clients: map[netip.Addr]int{}}, rate: newRateLimiter(l)}
+		return &limiter{limits: l, places: newPlaces(), rate: newRateLimiter(l)}
 	}
 	next := &limiter{limits: l, places: old.places, rate: old.rate}
 	if l.Rate != old.limits.Rate || l.Burst != old.limits.Burst {
@@ -56,29 +68,33 @@ func (l *limiter) enter(client netip.Addr, at time.Time) bool {
 	if l == nil || l.limits.Concurrency <= 0 {
 		return true
 	}
-	limit := int64(l.limits.Concurrency)
-	key, shares := exchange.ClientNetwork(client)
-	if !shares {
-		return l.places.take(limit)
+	p, limit := l.places, int64(l.limits.Concurrency)
+	if client.IsLoopback() || !client.IsValid() { // has no share to keep to
+		return p.take(limit)
 	}
-	p := l.places
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	n := p.clients[key]
-	if p.contended(key, at) && int64(n) >= limit-p.inFlight.Load() || !p.take(limit) {
+	key := rateKey(client)
+	n := p.of(key)
+	if p.contended(key, at) && int64(n.Load()) >= limit-p.inFlight.Load() || !p.take(limit) {
 		return false
 	}
-	p.clients[key] = n + 1
+	n.Add(1)
 	return true
 }
 
-// contended notes that client asks, and reports whether others do, too. It wants p.mu held.
-func (p *places) contended(client netip.Addr, at time.Time) bool {
-	if client != p.last {
-		p.last, p.other = client, p.asked
+// of is how many places a client has.
+func (p *places) of(client uint64) *atomic.Int32 {
+	return &p.clients[(client^p.seed)*0x9E3779B97F4A7C15>>(64-placeBits)] // Fibonacci hashing
+}
+
+// contended notes that client asks, and reports whether others do, too. Of two who ask at once it may miss one.
+func (p *places) contended(client uint64, at time.Time) bool {
+	if p.last.Load() != client {
+		p.last.Store(client)
+		p.other.Store(p.asked.Load())
 	}
-	p.asked = at
-	return at.Sub(p.other) < wanting
+	now := int64(at.Sub(p.epoch))
+	p.asked.Store(now)
+	return now-p.other.Load() < int64(wanting)
 }
 
 // take takes a place if fewer than limit are taken.
@@ -98,16 +114,9 @@ func (l *limiter) leave(client netip.Addr) {
 	if l == nil || l.limits.Concurrency <= 0 {
 		return
 	}
-	p := l.places
-	p.inFlight.Add(-1)
-	key, shares := exchange.ClientNetwork(client)
-	if !shares {
-		return
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.clients[key]--; p.clients[key] <= 0 {
-		delete(p.clients, key)
+	l.places.inFlight.Add(-1)
+	if !client.IsLoopback() && client.IsValid() {
+		l.places.of(rateKey(client)).Add(-1)
 	}
 }
 
