@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -218,13 +219,19 @@ func TestWhatWasHamOfAFormWithoutFunctionIsKeptOnly(t *testing.T) {
 
 func TestWhatWaitsIsSentNowWhenAPersonSaysSo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFunction(says(`{"statusCode":500}`))
+		var mended atomic.Bool
+		f := newFunction(func(ctx context.Context, name, event string) (lambda.Result, error) {
+			if mended.Load() {
+				return says(`{}`)(ctx, name, event)
+			}
+			return fails(lambda.Failed)(ctx, name, event)
+		})
 		s := on(storetest.NewMemory(), f)
 		runs(t, s)
 		id := keep(t, s, sent("a")).ID
 		time.Sleep(10 * time.Minute)
 		before := f.calls("a")
-		f.answer = says(`{}`)
+		mended.Store(true)
 		if err := s.Resend(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
