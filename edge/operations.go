@@ -163,4 +163,6 @@ func (c connections) Collect(ch chan<- prometheus.Metric) {
 	ch <- prometheus.MustNewConstMetric(failed, prometheus.CounterValue, float64(n.HandshakeErrors))
 	overShare := prometheus.NewDesc("edge_connections_over_share_total", "Connections closed because their client had its share of all.", nil, nil)
 	ch <- prometheus.MustNewConstMetric(overShare, prometheus.CounterValue, float64(n.OverShare))
+	turnedAway := prometheus.NewDesc("edge_connections_turned_away_total", "Connections closed before their handshake, because more came than can be computed.", nil, nil)
+	ch <- prometheus.MustNewConstMetric(turnedAway, prometheus.CounterValue, float64(n.TurnedAway))
 }
