@@ -57,10 +57,11 @@ func TestReadmeConfigurationsAreValid(t *testing.T) {
 	}
 	for _, block := range shown {
 		folder := t.TempDir()
-		writeIn(t, folder, "root.pem", "")
-		writeIn(t, folder, "partners.pem", "")
+		for _, name := range []string{"root.pem", "partners.pem", "dist", "smtp_url", "turnstile"} {
+			writeIn(t, folder, name, "something")
+		}
 		text := strings.ReplaceAll(block[1], "you@example.com", myAddress)
-		if _, problems := config.Load(writeIn(t, folder, "edge.yaml", text), config.Env{}); len(problems) > 0 {
+		if _, problems := config.Load(writeIn(t, folder, "edge.yaml", text), config.Env{Credentials: folder}); len(problems) > 0 {
 			t.Errorf("%v in\n%s", problems, block[1])
 		}
 	}
