@@ -141,6 +141,10 @@ func (a liveActions) Forms() (exchange.Handler, error) {
 	return exchange.HTTP(a.server.modules.forms), nil
 }
 
+func (a liveActions) Webhooks() (exchange.Handler, error) {
+	return nil, errors.New("there is nothing that takes them")
+}
+
 func (a liveActions) Function(name string, route *rules.Route) (exchange.Handler, error) {
 	return a.server.modules.function(name, route), nil
 }

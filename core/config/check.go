@@ -17,7 +17,7 @@ type checker struct {
 	conditions []field         // of a rule
 	used       map[string]bool // path keys of the sites and target groups that a rule refers to
 
-	siteNames, groupNames, functionNames, formNames []string // sorted
+	siteNames, groupNames, functionNames, formNames, webhookNames, pluginNames []string // sorted
 }
 
 // check returns what is wrong between settings. Parts of the Config that could not be decoded are left out of it.
@@ -26,6 +26,7 @@ func check(c *Config, partial bool) []Problem {
 		Config: c, partial: partial, used: map[string]bool{},
 		siteNames: slices.Sorted(maps.Keys(c.Sites)), groupNames: slices.Sorted(maps.Keys(c.TargetGroups)),
 		functionNames: slices.Sorted(maps.Keys(c.Functions)), formNames: slices.Sorted(maps.Keys(c.Forms)),
+		webhookNames: slices.Sorted(maps.Keys(c.Webhooks)), pluginNames: slices.Sorted(maps.Keys(c.Plugins)),
 	}
 	for _, f := range shapeOf(reflect.TypeFor[Rule]()).fields {
 		if f.condition {
@@ -41,6 +42,8 @@ func check(c *Config, partial bool) []Problem {
 	}
 	k.functions()
 	k.forms()
+	k.webhooks()
+	k.plugins()
 	k.mail()
 	k.names()
 	for _, name := range slices.Sorted(maps.Keys(c.Hosts)) {
@@ -209,5 +212,8 @@ func (k *checker) unused() {
 	}
 	if len(k.formNames) > 0 && !k.used[pathKey("forms")] {
 		k.warn(path{"forms"}, "no rule takes the forms; add one such as {path: /forms/*, forms: true}")
+	}
+	if len(k.webhookNames) > 0 && !k.used[pathKey("webhooks")] {
+		k.warn(path{"webhooks"}, "no rule takes the webhooks; add one such as {path: /webhooks/*, webhooks: true}, or a host with default: {webhooks: true}")
 	}
 }

@@ -22,7 +22,10 @@ func (k *checker) rule(r *Rule, at path) {
 		k.refer("functions", "function", r.Function, k.functionNames, at.to("function"))
 	}
 	if k.given(at.to("forms")) && !k.bad(at.to("forms")) {
-		k.takesForms(r, at.to("forms"))
+		k.takes("forms", "form", r.Forms, len(k.formNames), at.to("forms"))
+	}
+	if k.given(at.to("webhooks")) && !k.bad(at.to("webhooks")) {
+		k.takes("webhooks", "source", r.Webhooks, len(k.webhookNames), at.to("webhooks"))
 	}
 	k.forward(r.Forward, at.to("forward"))
 	k.limits(at.to("limits"))
@@ -31,14 +34,14 @@ func (k *checker) rule(r *Rule, at path) {
 	}
 }
 
-// takesForms finds what is wrong in a rule that takes the forms.
-func (k *checker) takesForms(r *Rule, at path) {
-	k.used[pathKey("forms")] = true
+// takes finds what is wrong in a rule that takes all the forms, or all the webhooks.
+func (k *checker) takes(key, kind string, said bool, known int, at path) {
+	k.used[pathKey(key)] = true
 	switch {
-	case !r.Forms:
-		k.fail(at, "forms can only be true; leave it out for another action")
-	case len(k.formNames) == 0 && !k.bad(path{"forms"}):
-		k.fail(at, "there are no forms: describe one below forms")
+	case !said:
+		k.fail(at, "%s can only be true; leave it out for another action", key)
+	case known == 0 && !k.bad(path{key}):
+		k.fail(at, "there are no %s: describe a %s below %s", key, kind, key)
 	}
 }
 

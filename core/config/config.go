@@ -34,6 +34,8 @@ type Config struct {
 	TargetGroups map[string]TargetGroup `yaml:"target_groups" keys:"name" doc:"Sets of processes that requests are forwarded to, by name."`
 	Functions    map[string]Function    `yaml:"functions" keys:"name" doc:"Lambda functions, by name: in AWS, or processes of this host."`
 	Forms        map[string]Form        `yaml:"forms" keys:"name" doc:"Public forms, by name."`
+	Webhooks     map[string]Webhook     `yaml:"webhooks" keys:"name" doc:"Sources of webhooks, by name, which is the last segment of the address that they send to."`
+	Plugins      map[string]Plugin      `yaml:"plugins" keys:"name" doc:"Processes that handle webhooks and jobs, by name."`
 	Mail         *Mail                  `yaml:"mail" doc:"How mail is sent. Default: not at all."` // nil: not at all
 	Hosts        map[string]Host        `yaml:"hosts" keys:"host" doc:"What is served, by NAME, *.NAME, IP address, or \"*\" for all others."`
 
@@ -224,6 +226,7 @@ type Rule struct {
 	Site     string         `yaml:"site,action" is:"name" doc:"Serves the site of this name."`
 	Forward  map[string]int `yaml:"forward,action" keys:"name" is:"0..999" doc:"Forwards to this target group, or to several: {group: weight, …}."`
 	Forms    bool           `yaml:"forms,action" doc:"Takes the forms: POST …/NAME."`
+	Webhooks bool           `yaml:"webhooks,action" doc:"Takes the webhooks: POST …/NAME."`
 	Function string         `yaml:"function,action" is:"name" doc:"Invokes the function of this name and answers with what it says, as API Gateway (HTTP APIs, payload format 2.0)."`
 	Redirect *Redirect      `yaml:"redirect,action" doc:"Answers with another place."`
 	Respond  *Respond       `yaml:"respond,action" doc:"Answers with fixed words."`

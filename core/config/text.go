@@ -48,6 +48,8 @@ func stringForm(is string) form {
 	case "arn":
 		f.wants = "the ARN of a Lambda function: arn:aws:lambda:REGION:ACCOUNT:function:NAME" // https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
 		f.pattern = `^arn:aws[a-z-]*:lambda:[a-z]{2}(-[a-z]+)+-[0-9]+:[0-9]{12}:function:[A-Za-z0-9_-]{1,64}(:(\$LATEST|[A-Za-z0-9_-]{1,128}))?$`
+	case "sha256":
+		f.wants, f.pattern = "a SHA-256 in hexadecimal, as sha256sum prints it", `^[0-9a-f]{64}$`
 	case "where":
 		f.wants, f.pattern = "a path that begins with /, or a URL", `^(/([!-.0-\[\]-~][!-\[\]-~]*)?|https?://[!-\[\]-~]+)$`
 	case "web":

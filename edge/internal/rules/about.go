@@ -16,6 +16,7 @@ type about struct {
 	location func(*exchange.Request) string // where a request is sent; nil unless the action is a redirect
 	redirect *redirect                      // nil unless the action is one
 	forms    map[string]config.Form         // nil unless the action takes them
+	webhooks map[string]config.Webhook      // nil unless the action takes them
 	rewrite  string
 	headers  []string
 	cors     string
@@ -26,6 +27,9 @@ func (c *compiler) describe(r *config.Rule, path []any) about {
 	a := about{action: c.describeAction(r, path)}
 	if r.Forms {
 		a.forms = c.cfg.Forms
+	}
+	if r.Webhooks {
+		a.webhooks = c.cfg.Webhooks
 	}
 	if w := r.Rewrite; w != nil {
 		a.rewrite = c.describeRewrite(w, at(path, "rewrite"))
@@ -71,6 +75,8 @@ func (c *compiler) describeAction(r *config.Rule, path []any) string {
 		return describeForward(r.Forward)
 	case r.Forms:
 		return "forms " + strings.Join(slices.Sorted(maps.Keys(c.cfg.Forms)), ", ")
+	case r.Webhooks:
+		return "webhooks " + strings.Join(slices.Sorted(maps.Keys(c.cfg.Webhooks)), ", ")
 	case r.Function != "":
 		return "function " + r.Function
 	case r.Redirect != nil:

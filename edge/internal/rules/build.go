@@ -55,6 +55,9 @@ func (Offline) Forward(map[string]int) (exchange.Handler, error) {
 // Forms returns a handler that answers 503.
 func (Offline) Forms() (exchange.Handler, error) { return exchange.HandlerFunc(offline), nil }
 
+// Webhooks returns a handler that answers 503.
+func (Offline) Webhooks() (exchange.Handler, error) { return exchange.HandlerFunc(offline), nil }
+
 // Function returns a handler that answers 503.
 func (Offline) Function(string, *Route) (exchange.Handler, error) {
 	return exchange.HandlerFunc(offline), nil
@@ -240,6 +243,11 @@ func (c *compiler) action(h *Host, rule *Rule, cfg *config.Rule, path []any) exc
 		key = "forms"
 		handler, err = c.actions.Forms()
 	}
+	if cfg.Webhooks {
+		count++
+		key = "webhooks"
+		handler, err = c.actions.Webhooks()
+	}
 	if cfg.Function != "" {
 		count++
 		key = "function"
@@ -262,7 +270,7 @@ func (c *compiler) action(h *Host, rule *Rule, cfg *config.Rule, path []any) exc
 		c.wrong(key+": "+err.Error(), at(path, key)...)
 	}
 	if count != 1 {
-		c.wrong("a rule needs exactly one action: site, forward, forms, function, redirect or respond", path...)
+		c.wrong("a rule needs exactly one action: site, forward, forms, webhooks, function, redirect or respond", path...)
 		return exchange.HandlerFunc(offline)
 	}
 	return handler

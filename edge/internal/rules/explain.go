@@ -29,6 +29,7 @@ type Explanation struct {
 	Action      string     `json:"action,omitempty"`
 	Location    string     `json:"location,omitempty"` // where a redirect leads
 	Form        string     `json:"form,omitempty"`     // that takes the request
+	Webhook     string     `json:"webhook,omitempty"`  // the source whose delivery it is
 	Rewritten   string     `json:"rewritten,omitempty"`
 	Earlier     []NotTaken `json:"earlier,omitempty"` // the rules that were asked before
 	Limits      *InForce   `json:"limits,omitempty"`
@@ -62,10 +63,11 @@ type NotTaken struct {
 
 // InForce are the limits that a request meets: its host's and its rule's apply both.
 type InForce struct {
-	Host Limits  `json:"host"`
-	Rule Limits  `json:"rule"`
-	Form *Limits `json:"form,omitempty"` // of a form that takes the request
-	Idle string  `json:"idle"`           // silence after which a request is given up
+	Host    Limits  `json:"host"`
+	Rule    Limits  `json:"rule"`
+	Form    *Limits `json:"form,omitempty"`    // of a form that takes the request
+	Webhook *Limits `json:"webhook,omitempty"` // of a source of webhooks
+	Idle    string  `json:"idle"`              // silence after which a request is given up
 }
 
 // Limits are the limits of a host or rule, as they are written in a configuration; those that are not set are "" or 0.
@@ -138,6 +140,9 @@ func (e *Explanation) describe(h *Host, rule *Rule, r *exchange.Request) {
 	}
 	if rule.about.forms != nil {
 		e.describeForm(rule.about.forms, r.Path)
+	}
+	if rule.about.webhooks != nil {
+		e.describeWebhook(rule.about.webhooks, r.Path)
 	}
 }
 
@@ -254,6 +259,9 @@ func (e Explanation) WriteTo(w io.Writer) (int64, error) {
 		line("", "rule: "+e.Limits.Rule.String(), "")
 		if e.Limits.Form != nil {
 			line("", "form: "+e.Limits.Form.String(), "")
+		}
+		if e.Limits.Webhook != nil {
+			line("", "webhook: "+e.Limits.Webhook.String(), "")
 		}
 		line("", "idle: "+e.Limits.Idle, "")
 	}

@@ -24,6 +24,8 @@ type Actions interface {
 	Forward(weights map[string]int) (exchange.Handler, error)
 	// Forms returns what takes the forms of the configuration.
 	Forms() (exchange.Handler, error)
+	// Webhooks returns what takes the webhooks of the configuration.
+	Webhooks() (exchange.Handler, error)
 	// Function returns what invokes a function of the configuration for requests of a route.
 	Function(name string, route *Route) (exchange.Handler, error)
 	// Draining reports whether the server is about to stop: health paths answer 503 then. It is asked per request.

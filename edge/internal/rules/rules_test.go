@@ -29,6 +29,8 @@ func (a *actions) Forward(weights map[string]int) (exchange.Handler, error) {
 
 func (a *actions) Forms() (exchange.Handler, error) { return echo("forms"), nil }
 
+func (a *actions) Webhooks() (exchange.Handler, error) { return echo("webhooks"), nil }
+
 // Function answers with what the function would be told of the route.
 func (a *actions) Function(name string, route *rules.Route) (exchange.Handler, error) {
 	return exchange.HTTP(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
