@@ -12,6 +12,7 @@ import (
 	"github.com/onehost/edge/core/fault"
 	"github.com/onehost/edge/core/lambda"
 	"github.com/onehost/edge/core/lambda/gateway"
+	"github.com/onehost/edge/core/pace"
 	"github.com/onehost/edge/core/store"
 )
 
@@ -21,6 +22,9 @@ const (
 	settleWithin = 10 * time.Second
 	settleAgain  = time.Second
 	giveUp       = 3 * 24 * time.Hour
+	lastPause    = 30 * time.Second // of a function that is away
+	failedPause  = 5 * time.Second  // of one that fails
+	longestWait  = 2 * time.Hour    // that a function may ask for
 )
 
 // schedule has the delays after failed attempts; the last one goes on.
@@ -33,7 +37,7 @@ type delivery struct {
 	*line
 	function string
 	timeout  time.Duration
-	slots    *slots // one of them is this delivery's
+	slots    *pace.Slots // one of them is this delivery's
 	began    time.Time
 
 	id        string
@@ -165,7 +169,7 @@ func erred(err error) outcome {
 func (d *delivery) becomes(o outcome) (store.Change, State) {
 	switch o.verdict {
 	case took, refused:
-		if d.breaker.took(d.began) {
+		if d.breaker.Took(d.began) {
 			d.log.Info("forms: the function answers again", "form", d.form, "function", d.function)
 			d.recovered = true
 		}
@@ -178,7 +182,7 @@ func (d *delivery) becomes(o outcome) (store.Change, State) {
 	case interrupted:
 		return store.Change{Set: store.Document{"next": store.Now(0), "error": o.reason}, Unset: []string{"claimed"}}, Pending
 	case failed:
-		if !o.turned && d.breaker.failed(d.began) {
+		if !o.turned && d.breaker.Failed(d.began) {
 			d.log.Warn("forms: the function fails again and again; it is called less often until it answers", "form", d.form, "function", d.function, "error", o.reason)
 		}
 		delay := schedule[min(int(d.tries), len(schedule)-1)]
@@ -186,7 +190,7 @@ func (d *delivery) becomes(o outcome) (store.Change, State) {
 		return d.again(o, max(delay, o.after), 1)
 	case away:
 	}
-	pause, news := d.breaker.away(d.began, o.after, o.throttled)
+	pause, news := d.breaker.Away(d.began, o.after, o.throttled)
 	if news {
 		d.log.Warn("forms: the function is away; its submissions wait", "form", d.form, "function", d.function, "error", o.reason)
 	}

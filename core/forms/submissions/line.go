@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/onehost/edge/core/fault"
+	"github.com/onehost/edge/core/pace"
 	"github.com/onehost/edge/core/store"
 )
 
@@ -19,12 +20,12 @@ type line struct {
 	*Submissions
 	form    string
 	woken   chan struct{} // holds one when something may be due
-	breaker *breaker
+	breaker *pace.Breaker
 	failing bool // whether the store was away the last time
 }
 
 func newLine(s *Submissions, form string) *line {
-	l := &line{Submissions: s, form: form, woken: make(chan struct{}, 1), breaker: newBreaker()}
+	l := &line{Submissions: s, form: form, woken: make(chan struct{}, 1), breaker: pace.NewBreaker(pace.Pauses{Away: lastPause, Failed: failedPause})}
 	l.poke() // there may be some of before
 	return l
 }
@@ -83,26 +84,26 @@ func (l *line) note(ctx context.Context, err error) {
 
 // begin claims what has been due for longest and delivers it beside; it reports whether there may be more.
 func (l *line) begin(ctx, work context.Context, under *sync.WaitGroup) bool {
-	if !l.breaker.pass(ctx) {
+	if !l.breaker.Pass(ctx) {
 		return false
 	}
 	d := &delivery{line: l}
 	if l.claim(ctx, d) {
 		under.Go(func() {
 			d.run(work)
-			d.slots.release()
-			l.breaker.leave()
+			d.slots.Release()
+			l.breaker.Leave()
 		})
 		return true
 	}
-	l.breaker.leave()
+	l.breaker.Leave()
 	return false
 }
 
 // claim fills in a delivery, which has a slot then.
 func (l *line) claim(ctx context.Context, d *delivery) bool {
 	var ok bool
-	if d.function, d.timeout, d.slots, ok = l.turn(); !ok || !d.slots.acquire(ctx) {
+	if d.function, d.timeout, d.slots, ok = l.turn(); !ok || !d.slots.Acquire(ctx) {
 		return false
 	}
 	d.began = time.Now()
@@ -114,7 +115,7 @@ func (l *line) claim(ctx context.Context, d *delivery) bool {
 		l.note(ctx, err)
 	}
 	if err != nil {
-		d.slots.release()
+		d.slots.Release()
 	}
 	return err == nil
 }
@@ -122,7 +123,7 @@ func (l *line) claim(ctx context.Context, d *delivery) bool {
 var errUnsettled = errors.New("outcomes wait to be written down")
 
 // turn returns who gets the next submission.
-func (l *line) turn() (function string, timeout time.Duration, of *slots, ok bool) {
+func (l *line) turn() (function string, timeout time.Duration, of *pace.Slots, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	function, f, ok := l.settings.Load().target(l.form)

@@ -52,6 +52,7 @@ import (
 	"github.com/onehost/edge/core/config"
 	"github.com/onehost/edge/core/fault"
 	"github.com/onehost/edge/core/lambda/gateway"
+	"github.com/onehost/edge/core/pace"
 	"github.com/onehost/edge/core/store"
 )
 
@@ -127,8 +128,8 @@ type Submissions struct {
 	rooms rooms
 
 	mu    sync.Mutex
-	lines map[string]*line  // by form
-	slots map[string]*slots // by function
+	lines map[string]*line       // by form
+	slots map[string]*pace.Slots // by function
 }
 
 // Options are what Submissions needs.
@@ -142,7 +143,7 @@ type Options struct {
 func New(o Options) *Submissions {
 	s := &Submissions{
 		store: o.Store, invoke: o.Invoke, log: o.Log, slack: slack, poll: poll,
-		changed: make(chan struct{}, 1), lines: make(map[string]*line), slots: make(map[string]*slots), rooms: rooms{byForm: make(map[string]*room)},
+		changed: make(chan struct{}, 1), lines: make(map[string]*line), slots: make(map[string]*pace.Slots), rooms: rooms{byForm: make(map[string]*room)},
 	}
 	s.settings.Store(&settings{})
 	return s
@@ -182,12 +183,12 @@ func (s *Submissions) Use(forms map[string]config.Form, functions map[string]con
 	s.mu.Lock()
 	for name, f := range functions {
 		if known := s.slots[name]; known != nil {
-			known.resize(deliveries(f))
+			known.Resize(deliveries(f))
 		} else {
-			s.slots[name] = newSlots(deliveries(f))
+			s.slots[name] = pace.NewSlots(deliveries(f))
 		}
 	}
-	maps.DeleteFunc(s.slots, func(name string, _ *slots) bool { _, ok := functions[name]; return !ok })
+	maps.DeleteFunc(s.slots, func(name string, _ *pace.Slots) bool { _, ok := functions[name]; return !ok })
 	s.settings.Store(&settings{maps.Clone(forms), maps.Clone(functions)})
 	s.mu.Unlock()
 	select {
