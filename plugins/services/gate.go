@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"github.com/onehost/edge/core/fault"
@@ -22,6 +23,8 @@ const (
 	mailWithin  = 75 * time.Second // mail waits for its turn, and is then sent: 30 s each
 )
 
+var errPanic = errors.New("panic")
+
 // gate lets the calls of one process pass.
 type gate struct {
 	plugin string
@@ -33,8 +36,14 @@ func newGate(plugin, token string, log *slog.Logger) *gate {
 	return &gate{plugin, sha256.Sum256([]byte("Bearer " + token)), log}
 }
 
-// pass gives a call that shows the token a deadline, and turns its error into gRPC's.
-func (g *gate) pass(ctx context.Context, request any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+// pass gives a call that shows the token a deadline, and turns its error into gRPC's. gRPC would let a panic end edge.
+func (g *gate) pass(ctx context.Context, request any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (answer any, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			g.log.Error("a plugin's call panicked", "plugin", g.plugin, "call", info.FullMethod, "panic", p, "stack", string(debug.Stack()))
+			err = statusOf(errPanic)
+		}
+	}()
 	if !g.shown(ctx) {
 		return nil, statusOf(fmt.Errorf("the call has no token, or another process's: send the one of Start as metadata, authorization: Bearer TOKEN: %w", fault.Unauthorized))
 	}
@@ -44,8 +53,7 @@ func (g *gate) pass(ctx context.Context, request any, info *grpc.UnaryServerInfo
 	}
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	answer, err := handle(ctx, request)
-	if err == nil {
+	if answer, err = handle(ctx, request); err == nil {
 		return answer, nil
 	}
 	said := statusOf(err)

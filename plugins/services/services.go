@@ -16,7 +16,7 @@
 //
 // # Limits
 //
-// A process has 4 connections with 16 calls each at once; what is more waits on its side. A message has 1 MiB, a call of the store 10 s and mail 75 s, or the
+// A process has 4 connections with 32 calls each at once; what is more waits on its side. A message has 1 MiB, a call of the store 10 s and mail 75 s, or the
 // caller's deadline if that is earlier. A key has 1 to 256 bytes and a value 64 KiB; a plugin has 100,000 keys, and 1,000,000 records of what was done once, or a
 // few more when several hosts fill them at one moment. A plugin sends 100 messages an hour on each host.
 //
@@ -129,22 +129,26 @@ func (s *Services) listen(uid int) (folder string, l net.Listener, err error) {
 	if folder, err = os.MkdirTemp(s.folder, ""); err != nil {
 		return "", nil, err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.RemoveAll(folder))
-		}
-	}()
-	path := filepath.Join(folder, "host")
-	if len(path) > maxSocket {
-		return "", nil, fmt.Errorf("%s has %d bytes, and a socket's path has %d at most: put the folder elsewhere", path, len(path), maxSocket)
-	}
-	if l, err = net.Listen("unix", path); err != nil {
-		return "", nil, err
-	}
-	if err = s.hand(folder, path, uid); err != nil {
-		return "", nil, errors.Join(err, l.Close())
+	l, err = s.listenIn(folder, uid)
+	if err != nil {
+		return "", nil, errors.Join(err, os.RemoveAll(folder))
 	}
 	return folder, l, nil
+}
+
+func (s *Services) listenIn(folder string, uid int) (net.Listener, error) {
+	path := filepath.Join(folder, "host")
+	if len(path) > maxSocket {
+		return nil, fmt.Errorf("%s has %d bytes, and a socket's path has %d at most: put the folder elsewhere", path, len(path), maxSocket)
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.hand(folder, path, uid); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
 }
 
 // hand lets a user connect to a socket, and nobody else.
