@@ -1,0 +1,124 @@
+package sdk
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/emptypb"
+
+	"github.com/onehost/edge/plugins/internal/proto"
+)
+
+const (
+	// connectWithin is how long edge may take to shake hands on a new connection.
+	connectWithin = 10 * time.Second
+	// maxHead is how many bytes of metadata a call may have.
+	maxHead = 64 << 10
+	// shutdown is the call by which go-plugin's host ends a plugin.
+	shutdown = "/plugin.GRPCController/Shutdown"
+)
+
+// gate is what all calls pass: it lets those that are under way come to their end, with their answers, before the process does. go-plugin alone would break
+// them off.
+type gate struct {
+	grpc   *grpc.Server
+	closed context.Context // done once no more calls are taken
+	shut   context.CancelFunc
+	mu     sync.Mutex // of what follows
+	inside int
+	empty  chan struct{} // closed when the gate is and nobody is inside
+}
+
+// newGate is an open gate.
+func newGate() *gate {
+	g := &gate{empty: make(chan struct{})}
+	g.closed, g.shut = context.WithCancel(context.Background())
+	return g
+}
+
+// newServer is a server whose calls pass the gate, with limits.
+func (g *gate) newServer(options []grpc.ServerOption) *grpc.Server {
+	g.grpc = grpc.NewServer(append(options,
+		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage), grpc.MaxHeaderListSize(maxHead), grpc.ConnectionTimeout(connectWithin),
+		grpc.UnaryInterceptor(g.unary), grpc.StreamInterceptor(g.stream))...)
+	return g.grpc
+}
+
+// unary lets a call through.
+func (g *gate) unary(ctx context.Context, r any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+	switch {
+	case info.FullMethod == shutdown:
+		g.close()
+		select {
+		case <-g.empty:
+		case <-ctx.Done():
+		}
+		return &emptypb.Empty{}, nil
+	case !strings.HasPrefix(info.FullMethod, "/"+proto.Plugin_ServiceDesc.ServiceName+"/"):
+		return handle(ctx, r) // health
+	case !g.enter():
+		return nil, status.Error(codes.Unavailable, "the plugin is about to end")
+	}
+	defer g.leave()
+	return handle(ctx, r)
+}
+
+// stream lets go-plugin's own streams through. They end with the gate's closing, and nobody is told what services there are.
+func (g *gate) stream(srv any, s grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
+	if strings.HasPrefix(info.FullMethod, "/grpc.reflection.") {
+		return status.Error(codes.Unimplemented, "no reflection: the protocol is in plugin.proto")
+	}
+	ctx, cancel := context.WithCancel(s.Context())
+	defer cancel()
+	defer context.AfterFunc(g.closed, cancel)()
+	return handle(srv, ending{s, ctx})
+}
+
+// ending is a stream whose context is another.
+type ending struct {
+	grpc.ServerStream
+	ctx context.Context
+}
+
+// Context is done when the gate is closed.
+func (e ending) Context() context.Context { return e.ctx }
+
+// enter counts a call in; false: the gate is closed.
+func (g *gate) enter() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed.Err() != nil {
+		return false
+	}
+	g.inside++
+	return true
+}
+
+// leave counts a call out.
+func (g *gate) leave() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.inside--
+	if g.inside == 0 && g.closed.Err() != nil {
+		close(g.empty)
+	}
+}
+
+// close takes no more calls, and has the server end when those under way have been answered. It does not wait for that.
+func (g *gate) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed.Err() != nil {
+		return
+	}
+	g.shut()
+	if g.inside == 0 {
+		close(g.empty)
+	}
+	go g.grpc.GracefulStop()
+}
