@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	protobuf "google.golang.org/protobuf/proto"
 
 	"github.com/onehost/edge/plugins/internal/proto"
 )
@@ -54,9 +55,11 @@ func (c Context) Mail(m Mail) error {
 	for i, address := range m.To {
 		to[i] = text(address)
 	}
-	_, err := c.session.host.SendMail(c, &proto.Mail{
-		To: to, ReplyTo: text(m.ReplyTo), Subject: text(m.Subject), Text: text(m.Text), Html: text(m.HTML), Id: text(m.ID),
-	})
+	request := &proto.Mail{To: to, ReplyTo: text(m.ReplyTo), Subject: text(m.Subject), Text: text(m.Text), Html: text(m.HTML), Id: text(m.ID)}
+	if n := protobuf.Size(request); n > maxMail {
+		return fmt.Errorf("mail: %w: it has %d bytes, %d are allowed", ErrInvalid, n, maxMail)
+	}
+	_, err := c.session.host.SendMail(c, request)
 	return told("mail", err)
 }
 

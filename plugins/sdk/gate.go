@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/emptypb"
 
@@ -45,7 +46,7 @@ func newGate() *gate {
 func (g *gate) newServer(options []grpc.ServerOption) *grpc.Server {
 	g.grpc = grpc.NewServer(append(options,
 		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage), grpc.MaxHeaderListSize(maxHead), grpc.ConnectionTimeout(connectWithin),
-		grpc.UnaryInterceptor(g.unary), grpc.StreamInterceptor(g.stream))...)
+		grpc.StatsHandler(g), grpc.UnaryInterceptor(g.unary), grpc.StreamInterceptor(g.stream))...)
 	return g.grpc
 }
 
@@ -61,10 +62,9 @@ func (g *gate) unary(ctx context.Context, r any, info *grpc.UnaryServerInfo, han
 		return &emptypb.Empty{}, nil
 	case !strings.HasPrefix(info.FullMethod, "/"+proto.Plugin_ServiceDesc.ServiceName+"/"):
 		return handle(ctx, r) // health
-	case !g.enter():
+	case !g.enter(ctx):
 		return nil, status.Error(codes.Unavailable, "the plugin is about to end")
 	}
-	defer g.leave()
 	return handle(ctx, r)
 }
 
@@ -88,26 +88,51 @@ type ending struct {
 // Context is done when the gate is closed.
 func (e ending) Context() context.Context { return e.ctx }
 
+// visit is in a call's context: whether it was let in.
+type visit struct{ inside bool }
+
+// visitKey is where.
+type visitKey struct{}
+
 // enter counts a call in; false: the gate is closed.
-func (g *gate) enter() bool {
+func (g *gate) enter(ctx context.Context) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.closed.Err() != nil {
+	v, ok := ctx.Value(visitKey{}).(*visit)
+	if !ok || g.closed.Err() != nil {
 		return false
 	}
+	v.inside = true
 	g.inside++
 	return true
 }
 
-// leave counts a call out.
-func (g *gate) leave() {
+// TagRPC marks a call (stats.Handler).
+func (g *gate) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context {
+	return context.WithValue(ctx, visitKey{}, &visit{})
+}
+
+// HandleRPC counts a call out, once its answer is on its way: not before, or the answer to the call that ends the plugin could overtake it, and edge hang up.
+func (g *gate) HandleRPC(ctx context.Context, event stats.RPCStats) {
+	if _, ends := event.(*stats.End); !ends {
+		return
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if v, ok := ctx.Value(visitKey{}).(*visit); !ok || !v.inside {
+		return
+	}
 	g.inside--
 	if g.inside == 0 && g.closed.Err() != nil {
 		close(g.empty)
 	}
 }
+
+// TagConn has nothing to do.
+func (g *gate) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context { return ctx }
+
+// HandleConn has nothing to do.
+func (g *gate) HandleConn(context.Context, stats.ConnStats) {}
 
 // close takes no more calls, and has the server end when those under way have been answered. It does not wait for that.
 func (g *gate) close() {

@@ -89,6 +89,9 @@ func (kv KV) put(request *proto.PutRequest, ttl time.Duration) (int64, error) {
 	if err := checkKey(request.GetKey()); err != nil {
 		return 0, err
 	}
+	if n := len(request.GetValue()); n > maxValue {
+		return 0, fmt.Errorf("put %s: %w: the value has %d bytes, %d are allowed", request.GetKey(), ErrInvalid, n, maxValue)
+	}
 	if ttl > 0 {
 		request.Keep = durationpb.New(ttl)
 	}
@@ -96,8 +99,12 @@ func (kv KV) put(request *proto.PutRequest, ttl time.Duration) (int64, error) {
 	return done.GetVersion(), told("put "+request.GetKey(), err)
 }
 
-// maxKey is how many bytes a key has at most.
-const maxKey = 256
+// What edge takes at most. What is more would not even reach it, and could not be told from what may work later.
+const (
+	maxKey   = 256       // bytes
+	maxValue = 64 << 10  // bytes
+	maxMail  = 900 << 10 // bytes of all that a mail has
+)
 
 // checkKey refuses what can be no key, of KV or of Once.
 func checkKey(key string) error {
