@@ -88,6 +88,18 @@ type ending struct {
 // Context is done when the gate is closed.
 func (e ending) Context() context.Context { return e.ctx }
 
+// RecvMsg ends when the gate is closed, too.
+func (e ending) RecvMsg(m any) error {
+	received := make(chan error, 1)
+	go func() { received <- e.ServerStream.RecvMsg(m) }() // ends at the latest with the stream, whose handler does not outlive this
+	select {
+	case err := <-received:
+		return err
+	case <-e.ctx.Done():
+		return status.FromContextError(e.ctx.Err()).Err()
+	}
+}
+
 // visit is in a call's context: whether it was let in.
 type visit struct{ inside bool }
 
