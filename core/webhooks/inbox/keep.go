@@ -111,13 +111,17 @@ func (i *Inbox) insert(ctx context.Context, d Delivery, doc store.Document) (kep
 			i.inserted(ctx, d, waits)
 			return d, false, nil
 		}
-		if _, ok := errors.AsType[*store.Duplicate](err); !ok {
+		taken, ok := errors.AsType[*store.Duplicate](err)
+		if !ok {
 			break
 		}
-		kept, err = i.first(ctx, d)
-		if err == nil || !errors.Is(err, fault.NotFound) {
+		kept, missing := i.first(ctx, d)
+		if missing == nil || !errors.Is(missing, fault.NotFound) {
 			leave()
-			return kept, err == nil, err
+			return kept, missing == nil, missing
+		}
+		if len(taken.Fields) == 0 { // it is the id that another has
+			break
 		}
 	}
 	leave()

@@ -12,7 +12,7 @@ import (
 
 const (
 	maxSelected = 100_000 // deliveries of one Redeliver
-	batch       = 100     // of them that are written together
+	batch       = 50      // of them that are written together
 )
 
 // Selection is what is to be handled again: deliveries by their IDs, or all that a Filter lets through.

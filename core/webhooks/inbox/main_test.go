@@ -1,0 +1,161 @@
+package inbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/onehost/edge/core/config"
+	"github.com/onehost/edge/core/fault"
+	"github.com/onehost/edge/core/store"
+	"github.com/onehost/edge/core/store/mongodb"
+	"github.com/onehost/edge/core/store/mongodb/mongodbtest"
+	"github.com/onehost/edge/core/store/sqlite"
+	"github.com/onehost/edge/core/store/storetest"
+	"go.uber.org/goleak"
+)
+
+var shared mongodbtest.Shared
+
+func TestMain(m *testing.M) {
+	asChild()
+	goleak.VerifyTestMain(shared.Around(m))
+}
+
+var quiet = slog.New(slog.DiscardHandler)
+
+// addresses are of a new, empty store of every engine.
+var addresses = map[string]func(t testing.TB) string{
+	"sqlite": func(t testing.TB) string { return filepath.Join(t.TempDir(), "edge.db") },
+	"mongodb": func(t testing.TB) string {
+		set := shared.Set(t)
+		return mongodbtest.In(t, set.URI(), set.Database(t))
+	},
+}
+
+func openAt(ctx context.Context, address string) (store.Store, error) {
+	if strings.HasPrefix(address, "mongodb://") {
+		return mongodb.Open(mongodb.Options{URI: address, Log: quiet})
+	}
+	return sqlite.Open(ctx, address, quiet)
+}
+
+// opened is the store of an address until the test ends.
+func opened(t testing.TB, address string) store.Store {
+	t.Helper()
+	s, err := openAt(context.Background(), address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// onEveryStore runs a test on all stores that there are.
+func onEveryStore(t *testing.T, test func(t *testing.T, s store.Store)) {
+	t.Run("memory", func(t *testing.T) {
+		t.Parallel()
+		test(t, storetest.NewMemory())
+	})
+	for name, address := range addresses {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, opened(t, address(t)))
+		})
+	}
+}
+
+const hold = time.Minute
+
+// sources: two have plugins, one has none and a short memory.
+var sources = map[string]config.Webhook{
+	"github": {Plugin: "planner", Retention: 60 * 24 * time.Hour},
+	"stripe": {Plugin: "planner", Retention: time.Hour, FIFO: "customer"},
+	"notes":  {Retention: time.Millisecond, Verify: config.Verify{Scheme: "bearer", Header: "X-Mine"}},
+}
+
+// on is an inbox in a store.
+func on(s store.Store) *Inbox {
+	i := New(Options{Store: s, Log: quiet})
+	i.Use(sources)
+	return i
+}
+
+var began = time.Now().UTC().Truncate(time.Millisecond).Add(-time.Minute)
+
+// sent is a delivery of a source, the n-th of a minute ago.
+func sent(source string, n int) Delivery {
+	return Delivery{Source: source, EventID: fmt.Sprintf("event %d", n), At: began.Add(time.Duration(n) * time.Millisecond), Body: []byte("{}")}
+}
+
+// lined is a delivery in a line.
+func lined(key string, n int) Delivery {
+	d := sent("stripe", n)
+	d.Key = key
+	return d
+}
+
+func keep(t *testing.T, i *Inbox, d Delivery) Delivery {
+	t.Helper()
+	kept, repeat, err := i.Keep(t.Context(), d)
+	if err != nil || repeat {
+		t.Fatal(repeat, err)
+	}
+	return kept
+}
+
+func get(t *testing.T, i *Inbox, id string) Delivery {
+	t.Helper()
+	d, err := i.Get(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func take(t *testing.T, i *Inbox, source string) *Taken {
+	t.Helper()
+	taken, err := i.Take(t.Context(), source, hold)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return taken
+}
+
+func settle(t *testing.T, i *Inbox, taken *Taken, r Result) {
+	t.Helper()
+	if err := i.Settle(t.Context(), taken, r); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// wantNone wants that nothing of a source is taken.
+func wantNone(t *testing.T, i *Inbox, source string) {
+	t.Helper()
+	if taken, err := i.Take(t.Context(), source, hold); !errors.Is(err, fault.NotFound) {
+		t.Errorf("%+v was taken: %v", taken, err)
+	}
+}
+
+// wantEvent wants that the next one to be taken is of an event, and takes it.
+func wantEvent(t *testing.T, i *Inbox, source string, n int) *Taken {
+	t.Helper()
+	taken := take(t, i, source)
+	if want := fmt.Sprintf("event %d", n); taken.EventID != want {
+		t.Fatalf("%s was taken, want %s", taken.EventID, want)
+	}
+	return taken
+}
+
+// change does something to a document that no method would.
+func change(t *testing.T, s store.Store, id string, c store.Change) {
+	t.Helper()
+	if _, err := s.Apply(t.Context(), store.Update{Collection: collection, Filter: store.ID(id), Change: c, Must: 1}); err != nil {
+		t.Fatal(err)
+	}
+}
