@@ -19,8 +19,9 @@ import (
 const (
 	readTimeout   = 10 * time.Second // a slow sender's own time
 	verifyTimeout = 4 * time.Second
-	keepTimeout   = 2500 * time.Millisecond
-	spoolTimeout  = 2500 * time.Millisecond
+	keepTimeout   = 2000 * time.Millisecond
+	spoolTimeout  = 2 * time.Second
+	patience      = 1500 * time.Millisecond // for those that came before
 	retryAfter    = 30 * time.Second
 )
 
@@ -117,7 +118,7 @@ func (v *visit) delivery(event signature.Event) inbox.Delivery {
 // keep keeps a delivery, and acknowledges it. The source may have gone: it is kept all the same.
 func (v *visit) keep(d inbox.Delivery) (Outcome, error) {
 	ctx := context.WithoutCancel(v.r.Context())
-	if v.spool != nil && v.inTurn(d.Source) {
+	if v.spool != nil && !v.itsTurn(ctx, d.Source) {
 		return v.putAside(ctx, d, nil)
 	}
 	within, cancel := context.WithTimeout(ctx, keepTimeout)
@@ -144,13 +145,15 @@ func (v *visit) keep(d inbox.Delivery) (Outcome, error) {
 	return Kept, nil
 }
 
-// inTurn reports whether a delivery has to go the way of those that came before it. When the store is away others need not find that out each for itself.
-func (h *Webhooks) inTurn(source string) bool {
-	if h.spool.Holds(source) {
-		return true
+// itsTurn reports whether a delivery may be kept at once, because none that came before it is in the spool: it waits a little for them, so that a source that sends faster
+// than the spool is drained is slowed down, and comes to an end of it. When the store is away nobody has to find that out for himself.
+func (h *Webhooks) itsTurn(ctx context.Context, source string) bool {
+	if n, _ := h.spool.Len(); n > 0 && h.away.Load() {
+		return false
 	}
-	n, _ := h.spool.Len()
-	return n > 0 && h.away.Load()
+	ctx, cancel := context.WithTimeout(ctx, h.patience)
+	defer cancel()
+	return h.spool.Wait(ctx, source) == nil
 }
 
 // lose says that a delivery could not be kept, which its source is told.

@@ -91,6 +91,7 @@ func (h *Webhooks) fetch(ctx context.Context, _ string, record []byte) error {
 	case errors.As(err, &full):
 		return &spool.Blocked{Err: err}
 	case errors.Is(err, fault.Unavailable) || ctx.Err() != nil:
+		h.away.Store(true)
 		return err
 	case errors.Is(err, fault.Invalid) || errors.Is(err, fault.TooLarge):
 		return &spool.Never{Err: err}

@@ -12,7 +12,8 @@
 //   - 200: it is kept, or was before: providers send again what they did not hear of. A source with sync gets its plugin's answer, after the delivery was
 //     kept; when that takes too long, what its provider knows for "it comes later".
 //   - 202: the store is away, and it is on the disk of this host (package spool). [Webhooks.Run] brings it into the inbox when the store is back, which
-//     removes repeats. Until a source's last delivery there has been brought in, all that come of it go the same way, so that their order stays.
+//     removes repeats. Until a source's last delivery there has been brought in, all that come of it wait for that a little, and then go the same way, so that their
+//     order stays.
 //   - 401: it is not the source's. 413: it is too large. 400: it did not arrive whole. 404, 405: there is no such source, or method.
 //   - 503 with Retry-After: it could not be kept anywhere, the inbox has as many of its source as it may (max_kept), or a certificate could not be fetched.
 //
@@ -72,6 +73,7 @@ type Webhooks struct {
 	away     atomic.Bool   // the store could not keep a delivery: while there are any in the spool, all go there
 	spooled  chan struct{} // holds one when there is something new in the spool
 	backoff  backoff
+	patience time.Duration
 	stuck    sayer // that what is in the spool can't be kept
 }
 
@@ -79,7 +81,7 @@ type Webhooks struct {
 func New(o Options) *Webhooks {
 	h := &Webhooks{
 		inbox: o.Inbox, dispatch: o.Dispatch, spool: o.Spool, client: o.Client, log: o.Log,
-		spooled: make(chan struct{}, 1), backoff: backoff{first: firstPause, most: longestPause},
+		spooled: make(chan struct{}, 1), backoff: backoff{first: firstPause, most: longestPause}, patience: patience,
 	}
 	h.sources.Store(&map[string]*source{})
 	return h

@@ -195,7 +195,7 @@ func (d *drain) mark(seg *segment, offset int64, h head) {
 	if d.n--; d.waiting[line] > 1 {
 		d.waiting[line]--
 	} else {
-		delete(d.waiting, line)
+		d.empty(line)
 	}
 	d.mu.Unlock()
 	if d.marks++; d.marks >= marksASync {
@@ -226,8 +226,11 @@ func (d *drain) leave(seg *segment) bool {
 	}
 	d.marks = 0
 	d.segments = without(d.segments, seg)
-	if len(d.segments) == 0 {
-		clear(d.waiting)
+	if len(d.segments) == 0 { // a name that was damaged is not the one that it was counted under
+		for line := range d.waiting {
+			d.empty(line)
+		}
+		d.n = 0
 	}
 	return true
 }

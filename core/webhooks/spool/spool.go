@@ -45,10 +45,11 @@ type Spool struct {
 	draining chan struct{} // holds one while a Drain runs
 
 	mu       sync.Mutex
-	segments []*segment // in their order
-	active   *segment   // the last one, which is written to; nil: the next Put begins one
-	writing  bool       // a batch is being written to active
-	waiting  map[string]int
+	segments []*segment               // in their order
+	active   *segment                 // the last one, which is written to; nil: the next Put begins one
+	writing  bool                     // a batch is being written to active
+	waiting  map[string]int           // by line; none is not in it
+	emptied  map[string]chan struct{} // closed when nothing of a line waits any more
 	n        int
 	bytes    int64 // of the folder
 	pending  int64 // bytes of batches
@@ -60,7 +61,7 @@ type Spool struct {
 
 // Open opens the spool of a folder, which is made if it is missing. An error says what a person has to do about it.
 func Open(folder string, log *slog.Logger) (*Spool, error) {
-	s := &Spool{folder: folder, log: log, max: maxBytes, draining: make(chan struct{}, 1), waiting: make(map[string]int)}
+	s := &Spool{folder: folder, log: log, max: maxBytes, draining: make(chan struct{}, 1), waiting: make(map[string]int), emptied: make(map[string]chan struct{})}
 	if err := os.MkdirAll(filepath.Join(folder, asideFolder), 0o700); err != nil {
 		return nil, fmt.Errorf("the folder of the spool can't be made: %w", err)
 	}
@@ -105,6 +106,36 @@ func (s *Spool) Holds(line string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.waiting[line] > 0
+}
+
+// Wait returns when no records of a line wait to be drained, or with the context's error.
+func (s *Spool) Wait(ctx context.Context, line string) error {
+	s.mu.Lock()
+	if s.waiting[line] == 0 {
+		s.mu.Unlock()
+		return nil
+	}
+	emptied := s.emptied[line]
+	if emptied == nil {
+		emptied = make(chan struct{})
+		s.emptied[line] = emptied
+	}
+	s.mu.Unlock()
+	select {
+	case <-emptied:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// empty notes that nothing of a line waits any more. s.mu is held.
+func (s *Spool) empty(line string) {
+	delete(s.waiting, line)
+	if emptied := s.emptied[line]; emptied != nil {
+		close(emptied)
+		delete(s.emptied, line)
+	}
 }
 
 // Len returns how many records wait to be drained, and how many bytes of the disk the spool has.

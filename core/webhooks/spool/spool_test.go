@@ -339,3 +339,20 @@ func FuzzAnyBytesAreReadToTheirEnd(f *testing.F) {
 		}
 	})
 }
+
+func TestWhoWaitsForALineGoesOnWhenItIsDrained(t *testing.T) {
+	s := opened(t, t.TempDir())
+	put(t, s, "a", "1", "2")
+	put(t, s, "b", "3")
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if s.Wait(ended, "a") == nil || s.Wait(ended, "c") != nil {
+		t.Error("nothing is waited for, or too much")
+	}
+	waited := make(chan error)
+	go func() { waited <- s.Wait(t.Context(), "a") }()
+	drained(t, s, "3")
+	if err := <-waited; err != nil {
+		t.Error(err)
+	}
+}
