@@ -155,6 +155,8 @@ func (d *Dispatcher) Use(sources map[string]config.Webhook) {
 		d.sources[name] = source
 		if known := d.lines[name]; known != nil {
 			known.slots.Resize(source.Concurrency)
+			known.crew.resize(source.Concurrency)
+			known.poke()
 		} else {
 			d.lines[name] = newLine(d, name, source.Concurrency)
 		}

@@ -30,15 +30,16 @@ type line struct {
 	woken   chan struct{} // holds one when something may be due
 	breaker *pace.Breaker
 	slots   *pace.Slots
+	crew    *crew
 	busy    atomic.Int32
 	reason  atomic.Pointer[string] // why the last attempt came to nothing
-	failing bool                   // whether the store was away the last time
+	failing atomic.Bool            // whether the store was away the last time
 }
 
 func newLine(d *Dispatcher, source string, concurrency int) *line {
 	l := &line{
 		Dispatcher: d, source: source, woken: make(chan struct{}, 1),
-		breaker: pace.NewBreaker(pace.Pauses{Away: lastPause, Failed: lastPause}), slots: pace.NewSlots(concurrency),
+		breaker: pace.NewBreaker(pace.Pauses{Away: lastPause, Failed: lastPause}), slots: pace.NewSlots(concurrency), crew: &crew{size: concurrency},
 	}
 	l.poke() // there may be some of before
 	return l
@@ -60,12 +61,27 @@ func (l *line) lastError() string {
 	return ""
 }
 
-// run begins attempts until ctx ends.
+// run has what is due be tried until ctx ends.
 func (l *line) run(ctx context.Context, now *shift) {
 	for l.wait(ctx) {
-		for l.begin(ctx, now) {
+		if l.crew.wake() {
+			l.start(ctx, now)
 		}
 	}
+}
+
+// start has one more of the crew try what is due.
+func (l *line) start(ctx context.Context, now *shift) {
+	now.under.Go(func() {
+		for goes := true; goes; {
+			wakes := l.crew.looks()
+			if l.next(ctx, now) {
+				goes = l.crew.goesOn()
+			} else {
+				goes = l.crew.foundNothing(wakes)
+			}
+		}
+	})
 }
 
 // wait waits until something is due; it reports false when ctx ended before.
@@ -91,32 +107,31 @@ func (l *line) wait(ctx context.Context) bool {
 // note logs when the store goes away.
 func (l *line) note(ctx context.Context, err error) {
 	failing := err != nil && !errors.Is(err, fault.NotFound)
-	if failing && !l.failing && ctx.Err() == nil {
+	if was := l.failing.Swap(failing); failing && !was && ctx.Err() == nil {
 		l.log.Warn("webhooks: nothing is delivered while the store is away", "source", l.source, "error", err)
 	}
-	l.failing = failing
 }
 
-// begin takes what has been due for longest and tries it beside; it reports whether there may be more.
-func (l *line) begin(ctx context.Context, now *shift) bool {
+// next takes what has been due for longest and tries it; it reports whether there was something. Beside it another of the crew looks for more.
+func (l *line) next(ctx context.Context, now *shift) bool {
 	a := l.admit(ctx)
 	if a == nil {
 		return false
 	}
+	defer a.leave()
 	taken, err := l.inbox.Take(ctx, l.source, a.hold)
 	l.note(ctx, err)
 	if err != nil {
-		a.leave()
 		return false
 	}
 	a.taken = taken
 	if fresh(taken) {
 		l.question(taken.ID)
 	}
-	now.under.Go(func() {
-		defer a.leave()
-		a.run(now)
-	})
+	if l.crew.join() {
+		l.start(ctx, now)
+	}
+	a.run(now)
 	return true
 }
 

@@ -73,6 +73,13 @@ func (p *plugin) of(event string) (all []call) {
 	return all
 }
 
+// atOnce is how many calls were under way at most.
+func (p *plugin) atOnce() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.most
+}
+
 func says(o Outcome, err error) *plugin {
 	return &plugin{handle: func(context.Context, inbox.Delivery, int) (Outcome, error) { return o, err }}
 }
@@ -226,6 +233,13 @@ func (s *stand) are(t *testing.T, state inbox.State) int {
 		t.Fatal(err)
 	}
 	return n
+}
+
+// open are the questions that have not ended.
+func (s *stand) open() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.questions)
 }
 
 func names(n int) []string {

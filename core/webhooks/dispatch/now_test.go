@@ -3,7 +3,6 @@ package dispatch
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -53,8 +52,8 @@ func TestASourceThatWaitsGetsTheHandlersAnswer(t *testing.T) {
 					t.Errorf("%v, %v after %v", answer, err, time.Since(start))
 				}
 				time.Sleep(2 * unasked)
-				if len(s.questions) != 0 && test.err == nil {
-					t.Errorf("%d questions are left", len(s.questions))
+				if s.open() != 0 && test.err == nil {
+					t.Errorf("%d questions are left", s.open())
 				}
 			})
 		})
@@ -120,8 +119,8 @@ func TestASourceThatWaitsWaitsForAPlaceToo(t *testing.T) {
 			t.Errorf("%d answers, %d later", answered.Load(), later.Load())
 		}
 		time.Sleep(time.Minute)
-		if s.are(t, inbox.Done) != 6 || len(p.of("")) != 6 || p.most != 2 {
-			t.Errorf("%d calls, %d at once", len(p.of("")), p.most)
+		if s.are(t, inbox.Done) != 6 || len(p.of("")) != 6 || p.atOnce() != 2 {
+			t.Errorf("%d calls, %d at once", len(p.of("")), p.atOnce())
 		}
 	})
 }
@@ -168,7 +167,7 @@ func TestAnAnswerThatTheQueueGotFirstIsThere(t *testing.T) {
 		kept = s.keep(t, "b", from("slack"))
 		synctest.Wait()
 		time.Sleep(2 * unasked)
-		if len(s.questions) != 0 {
+		if s.open() != 0 {
 			t.Error("nobody asked")
 		}
 		if _, err := s.Now(t.Context(), kept, time.Second); !errors.Is(err, ErrLater) {
@@ -201,8 +200,8 @@ func TestNothingIsAskedOfWhoDoesNotRun(t *testing.T) {
 			}
 		}
 		time.Sleep(2 * unasked)
-		if len(s.questions) != 0 {
-			t.Error(fmt.Sprint(s.questions))
+		if s.open() != 0 {
+			t.Error(s.open())
 		}
 	})
 }

@@ -167,8 +167,8 @@ func TestASourceHasNoMoreUnderWayThanItsConcurrency(t *testing.T) {
 		more["github"] = source
 		s.Use(more)
 		time.Sleep(2500 * time.Millisecond)
-		if p.most != 20+1 {
-			t.Errorf("%d at once after a reload", p.most)
+		if p.atOnce() != 20+1 {
+			t.Errorf("%d at once after a reload", p.atOnce())
 		}
 		source.Concurrency = 3
 		more["github"] = source
@@ -226,8 +226,8 @@ func TestThoseOfAKeyComeOneAfterTheOtherWithoutAPause(t *testing.T) {
 		start := time.Now()
 		s.runs(t)
 		time.Sleep(10*time.Second + time.Millisecond)
-		if n := s.are(t, inbox.Done); n != 20 || p.most != 2 {
-			t.Errorf("%d done after %v, %d at once", n, time.Since(start), p.most)
+		if n := s.are(t, inbox.Done); n != 20 || p.atOnce() != 2 {
+			t.Errorf("%d done after %v, %d at once", n, time.Since(start), p.atOnce())
 		}
 		for i, c := range p.of("") {
 			if want := fmt.Sprint("event ", i); c.event != want && c.event != fmt.Sprint("event ", i^1) {
@@ -273,8 +273,8 @@ func TestWhileAHandlerIsDownNoAttemptIsSpentAndThenAllGoesOnAtOnce(t *testing.T)
 		if s.are(t, inbox.Done) != many+2 || len(p.of(""))-called != many+1 {
 			t.Errorf("%d of %d are done in ten seconds, %d calls", s.are(t, inbox.Done), many+2, len(p.of(""))-called)
 		}
-		if p.most != 8 || s.log.with("the handler is back", "source=github") != 1 || s.Status()[1].Paused || s.Status()[1].Error != "" {
-			t.Errorf("%d at once, %d lines, %+v", p.most, s.log.with("the handler is back"), s.Status()[1])
+		if p.atOnce() != 8 || s.log.with("the handler is back", "source=github") != 1 || s.Status()[1].Paused || s.Status()[1].Error != "" {
+			t.Errorf("%d at once, %d lines, %+v", p.atOnce(), s.log.with("the handler is back"), s.Status()[1])
 		}
 		for _, c := range p.of("") {
 			if c.attempt != 1 {
