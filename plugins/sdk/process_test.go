@@ -149,7 +149,7 @@ func start(t *testing.T) *host {
 
 	config, certificate := credentials(t)
 	h.cmd = exec.Command(os.Args[0])
-	h.cmd.Env = []string{as + "=plugin", "PLUGIN_CLIENT_CERT=" + certificate, "PLUGIN_UNIX_SOCKET_DIR=" + folder, "PATH=" + os.Getenv("PATH")}
+	h.cmd.Env = []string{as + "=plugin", "PLUGIN_CLIENT_CERT=" + certificate, "PLUGIN_UNIX_SOCKET_DIR=" + folder, "PATH=" + os.Getenv("PATH"), "GORACE=atexit_sleep_ms=0"}
 	h.client = goplugin.NewClient(&goplugin.ClientConfig{
 		HandshakeConfig:  goplugin.HandshakeConfig{ProtocolVersion: 1, MagicCookieKey: "EDGE_PLUGIN", MagicCookieValue: "edge.plugin.v1"},
 		Plugins:          goplugin.PluginSet{"plugin": h},
