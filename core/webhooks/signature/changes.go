@@ -73,7 +73,9 @@ func crlf(b []byte) []byte {
 	return bytes.ReplaceAll(bytes.ReplaceAll(b, []byte("\r\n"), []byte("\n")), []byte("\n"), []byte("\r\n"))
 }
 
-func strip(b []byte, pairs ...string) []byte { return []byte(strings.NewReplacer(pairs...).Replace(string(b))) }
+func strip(b []byte, pairs ...string) []byte {
+	return []byte(strings.NewReplacer(pairs...).Replace(string(b)))
+}
 
 func latin1(b []byte) []byte {
 	var out []byte
@@ -148,9 +150,12 @@ func escaped(b []byte) (out []byte) {
 	return out
 }
 
+// jsonEscape is one in JSON, of which two may be one character.
+var jsonEscape = regexp.MustCompile(`\\(\\|(u[dD][89abAB]..\\u[dD][c-fC-F]..|u....))`)
+
 // unescaped writes what is beyond ASCII as it is.
 func unescaped(b []byte) []byte {
-	return regexp.MustCompile(`\\(\\|(u[dD][89abAB]..\\u[dD][c-fC-F]..|u....))`).ReplaceAllFunc(b, func(escape []byte) []byte {
+	return jsonEscape.ReplaceAllFunc(b, func(escape []byte) []byte {
 		var s string
 		if json.Unmarshal([]byte(`"`+string(escape)+`"`), &s) != nil || s < "\u0080" {
 			return escape
@@ -165,6 +170,9 @@ func markup(b []byte) []byte {
 	json.HTMLEscape(&out, b)
 	return out.Bytes()
 }
+
+// longToken is what may be a signature.
+var longToken = regexp.MustCompile(`[0-9A-Za-z+/_-]{26,}={0,2}`)
 
 // resigned returns what the value of a field could be if its signatures were written in another way.
 func resigned(value, prefix string) (all []rewritten) {
@@ -182,7 +190,7 @@ func resigned(value, prefix string) (all []rewritten) {
 		add("with "+prefix+" and not "+before+"= before it", prefix+after)
 	}
 	for _, in := range []string{"hex", "base64"} {
-		add("if it is written in "+in, regexp.MustCompile(`[0-9A-Za-z+/_-]{26,}={0,2}`).ReplaceAllStringFunc(value, func(token string) string {
+		add("if it is written in "+in, longToken.ReplaceAllStringFunc(value, func(token string) string {
 			b, ok := digest(token)
 			switch {
 			case !ok:

@@ -2,7 +2,6 @@ package signature
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -39,7 +38,7 @@ func (c *check) doubt(message string, below ...any) {
 
 func (c *check) source(s config.Webhook) {
 	if h := s.Verify.HMAC; h != nil {
-		c.hmac(s, h)
+		c.hmac(h)
 	}
 	for i, secret := range s.Keys() {
 		at := []any{"secret"}
@@ -73,7 +72,7 @@ func hasAccount(pattern string) bool {
 	return len(parts) == 6 && len(parts[4]) == 12 && strings.Trim(parts[4], "0123456789") == ""
 }
 
-func (c *check) hmac(s config.Webhook, h *config.HMAC) {
+func (c *check) hmac(h *config.HMAC) {
 	at := func(key string) []any { return []any{"verify", "hmac", key} }
 	g := &generic{HMAC: *h}
 	c.wrong(g.parse(), at("signed")...)
@@ -89,7 +88,6 @@ func (c *check) hmac(s config.Webhook, h *config.HMAC) {
 	if strings.Contains(h.Signed, "{id}") && h.ID != "" && !strings.HasPrefix(h.ID, "header:") {
 		c.doubt("the body is signed as a whole already; {id} is for an id in a field", at("signed")...)
 	}
-	_ = s
 }
 
 func (c *check) secret(s config.Webhook, secret string, at []any) {
@@ -100,7 +98,7 @@ func (c *check) secret(s config.Webhook, secret string, at []any) {
 	one.Secret, one.Secrets = secret, nil
 	if _, err := New(one, nil); err != nil {
 		if s.Verify.HMAC == nil || (&generic{HMAC: *s.Verify.HMAC}).parse() == nil { // what signed can't be stands there
-			c.wrong(fmt.Errorf("%w", err), at...)
+			c.wrong(err, at...)
 		}
 		return
 	}

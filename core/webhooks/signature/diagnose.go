@@ -130,7 +130,7 @@ func (c changed) sentence() string {
 // requests are the changes of what came, each on its own.
 func (v *Verifier) requests(r *Request) (all []changed) {
 	for _, w := range rewrites() {
-		if body := w.do(slices.Clip(r.Body)); body != nil && !bytes.Equal(body, r.Body) {
+		if body := w.do(slices.Clone(r.Body)); body != nil && !bytes.Equal(body, r.Body) {
 			c := *r
 			c.Body = body
 			all = append(all, changed{Request: &c, body: true, say: w.say})

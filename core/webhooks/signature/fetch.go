@@ -17,11 +17,11 @@ import (
 )
 
 const (
-	fetchTimeout = 5 * time.Second
-	maxFetched   = 64 << 10 // bytes
+	fetchTimeout = 5 * time.Second // from the name to the last byte
+	maxFetched   = 64 << 10        // bytes
 )
 
-// pinned is a copy of the client that follows no redirects; without one it is a client that connects to public addresses alone, whatever a name resolves to.
+// pinned is a copy of the client that follows no redirects and has a deadline; without one it is a client that connects to public addresses alone, whatever a name resolves to.
 func pinned(client *http.Client) *http.Client {
 	own := http.Client{}
 	if client != nil {
@@ -39,6 +39,9 @@ func pinned(client *http.Client) *http.Client {
 	}
 	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	own.Jar = nil
+	if own.Timeout <= 0 || own.Timeout > fetchTimeout {
+		own.Timeout = fetchTimeout
+	}
 	return &own
 }
 
@@ -68,8 +71,6 @@ func public(addr netip.Addr) bool {
 
 // fetch gets what stands at an address whose host was pinned before. An error is a fault.Unavailable.
 func fetch(ctx context.Context, client *http.Client, address string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
-	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return nil, unavailable("can't be asked", nil)

@@ -63,8 +63,8 @@ func (g *generic) parse() error {
 		if open := strings.IndexByte(rest, '{'); open > 0 {
 			p.text = rest[:open]
 		} else if open == 0 {
-			name, _, ok := strings.Cut(rest[1:], "}")
-			if ok {
+			p.text = "{"
+			if name, _, ok := strings.Cut(rest[1:], "}"); ok && name != "" && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz") == "" {
 				p = piece{text: rest[:len(name)+2], name: name}
 			}
 		}

@@ -121,7 +121,7 @@ func (s *sns) proven(ctx context.Context, m *message, now time.Time) error {
 	if err != nil {
 		return refuse(Malformed, "Signature is not in base64")
 	}
-	if u, ok := parseHTTPS(m.SigningCertURL); !ok || !snsHost(u.Host) || u.RawQuery != "" || !snsCertificate(u.Path) {
+	if u, ok := parseHTTPS(m.SigningCertURL); !ok || !snsHost.MatchString(u.Host) || u.RawQuery != "" || !snsCertificate.MatchString(u.Path) {
 		return refuse(WrongCertificate, "SigningCertURL is no certificate on a host sns.REGION.amazonaws.com")
 	}
 	chain, err := s.certs.get(ctx, m.SigningCertURL)
@@ -157,20 +157,17 @@ func (s *sns) listed(arn string) bool {
 	return false
 }
 
-// snsHost reports whether a host is SNS's own. A bucket of S3 could have the name sns, and a host such as sns.s3-us-west-2.amazonaws.com: what
+// snsHost is a host of SNS. A bucket of S3 could have the name sns, and a host such as sns.s3-us-west-2.amazonaws.com: what
 // follows sns. has to be a region.
-func snsHost(host string) bool {
-	return regexp.MustCompile(`^sns\.[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}\.amazonaws\.com(\.cn)?$`).MatchString(host)
-}
+var snsHost = regexp.MustCompile(`^sns\.[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}\.amazonaws\.com(\.cn)?$`)
 
-func snsCertificate(path string) bool {
-	return regexp.MustCompile(`^/SimpleNotificationService[-0-9A-Za-z]{0,80}\.pem$`).MatchString(path)
-}
+// snsCertificate is the path of a certificate there.
+var snsCertificate = regexp.MustCompile(`^/SimpleNotificationService[-0-9A-Za-z]{0,80}\.pem$`)
 
 // subscribes reports whether a URL confirms the subscription of a topic, and does nothing else.
 func subscribes(address, topic string) bool {
 	u, ok := parseHTTPS(address)
-	if !ok || !snsHost(u.Host) || u.Path != "/" && u.Path != "" {
+	if !ok || !snsHost.MatchString(u.Host) || u.Path != "/" && u.Path != "" {
 		return false
 	}
 	query, err := url.ParseQuery(u.RawQuery)
