@@ -136,7 +136,7 @@ func (i *Inbox) names(ctx context.Context) ([]string, error) {
 	}
 	for last := ""; len(all) < maxSources; {
 		found, err := i.store.Find(ctx, store.Query{
-			Collection: collection, Filter: store.Gt("source", last), Sort: []store.Order{{Field: "source"}}, Limit: 1, Fields: []string{"source"},
+			Collection: collection, Filter: store.Gt("source", last), Sort: []store.Order{{Field: "source"}, {Field: "state"}, {Field: "at"}}, Limit: 1, Fields: []string{"source"},
 		})
 		if err != nil {
 			return nil, err

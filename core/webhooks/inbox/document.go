@@ -17,7 +17,7 @@ const headStart = time.Hour
 //   - next: of what is pending, when it is due; none: it waits in its line. Of what is done or kept, when all but its event id is removed; none: it goes as a whole;
 //   - claimed: since when it is held; next is then until when it may be;
 //   - turn: how often it was taken or handled again by a person's wish;
-//   - line: its source and key, as long as it is pending; held: the same, while it is held and nobody else in the line may be;
+//   - line: its source and key, as long as it is pending; place: where it stands in the line, a text; while it is held it is "0", before all others, which no second one can be;
 //   - expires: when it is removed.
 //
 // Its state may be forgotten as well: then only the event id and the times are left.
@@ -28,8 +28,7 @@ func Collection() store.Collection {
 			{Fields: []string{"source", "event"}, Unique: true},
 			{Fields: []string{"source", "state", "next"}},
 			{Fields: []string{"source", "state", "at"}},
-			{Fields: []string{"line", "at"}},
-			{Fields: []string{"held"}, Unique: true},
+			{Fields: []string{"line", "place"}, Unique: true},
 		},
 		Expire: "expires",
 	}
@@ -98,6 +97,14 @@ func lineOf(source, key string) string {
 		return ""
 	}
 	return source + "\x00" + key
+}
+
+// front is the place of the one in a line that is held.
+const front = "0"
+
+// place is where a delivery stands in its line when it is not held: by when it came.
+func place(at time.Time, id string) string {
+	return at.UTC().Format("2006-01-02T15:04:05.000 ") + id
 }
 
 // mine holds for a delivery as long as nobody has taken it since its turn.

@@ -69,7 +69,7 @@ func (i *Inbox) begun(d Delivery) (Delivery, store.Document) {
 	d.State = Pending
 	doc := encode(d)
 	if line := lineOf(d.Source, d.Key); line != "" {
-		doc["line"] = line
+		doc["line"], doc["place"] = line, place(d.At, d.ID)
 	}
 	return d, doc
 }

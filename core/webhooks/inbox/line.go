@@ -18,10 +18,10 @@ import (
 //
 // What is left undone by a process that died in between is found by [Inbox.mend].
 
-// oldest returns the first that are pending in a line: their ids, and whether and when they are due.
+// oldest returns the first that are pending in a line, the one that is held before all others: their ids, places, and whether and when they are due.
 func (i *Inbox) oldest(ctx context.Context, line string, n int) ([]store.Document, error) {
 	return i.store.Find(ctx, store.Query{
-		Collection: collection, Filter: store.Eq("line", line), Sort: []store.Order{{Field: "at"}}, Limit: n, Fields: []string{"next"},
+		Collection: collection, Filter: store.And{store.Eq("line", line), store.Gt("place", "")}, Sort: []store.Order{{Field: "place"}}, Limit: n, Fields: []string{"next", "place"},
 	})
 }
 
@@ -60,11 +60,11 @@ func (i *Inbox) leads(ctx context.Context, t *Taken, doc store.Document) (bool, 
 		return false, err
 	}
 	if len(oldest) > 0 && oldest[0].ID() == t.ID {
-		if doc.String("held") == t.line { // by who died with it
+		if doc.String("place") == front { // by who died with it
 			return true, nil
 		}
 		_, err = i.store.Apply(ctx, store.Update{
-			Collection: collection, Filter: mine(t.ID, t.turn), Change: store.Change{Set: store.Document{"held": t.line}}, Must: 1,
+			Collection: collection, Filter: mine(t.ID, t.turn), Change: store.Change{Set: store.Document{"place": front}}, Must: 1,
 		})
 		if err == nil {
 			return true, nil
@@ -74,7 +74,8 @@ func (i *Inbox) leads(ctx context.Context, t *Taken, doc store.Document) (bool, 
 		}
 	}
 	_, err = i.store.Apply(ctx, store.Update{
-		Collection: collection, Filter: mine(t.ID, t.turn), Change: store.Change{Unset: []string{"next", "claimed", "held"}}, Must: 1,
+		Collection: collection, Filter: mine(t.ID, t.turn), Must: 1,
+		Change: store.Change{Set: store.Document{"place": place(t.At, t.ID)}, Unset: []string{"next", "claimed"}},
 	})
 	if err == nil {
 		i.advance(ctx, t.Source, t.line)
@@ -104,11 +105,7 @@ func (i *Inbox) advance(ctx context.Context, source, line string) {
 
 func (i *Inbox) tryAdvance(ctx context.Context, line string) (going bool, err error) {
 	oldest, err := i.oldest(ctx, line, 1)
-	if err != nil || len(oldest) == 0 || !oldest[0].Time("next").IsZero() {
-		return false, err
-	}
-	under, err := i.store.Find(ctx, store.Query{Collection: collection, Filter: store.Eq("held", line), Limit: 1, Fields: []string{}})
-	if err != nil || len(under) > 0 {
+	if err != nil || len(oldest) == 0 || !oldest[0].Time("next").IsZero() { // one that is held has a time as well
 		return false, err
 	}
 	_, err = i.store.Apply(ctx, goOn(oldest[0].ID()))
@@ -126,8 +123,8 @@ func (i *Inbox) mend(ctx context.Context, source string) error {
 	end := source + "\x01"
 	for last := source + "\x00"; ; {
 		found, err := i.store.Find(ctx, store.Query{
-			Collection: collection, Filter: store.And{store.Gt("line", last), store.Lt("line", end)},
-			Sort: []store.Order{{Field: "line"}, {Field: "at"}}, Limit: 1, Fields: []string{"line", "next"},
+			Collection: collection, Filter: store.And{store.Gt("line", last), store.Lt("line", end), store.Gt("place", "")},
+			Sort: []store.Order{{Field: "line"}, {Field: "place"}}, Limit: 1, Fields: []string{"line", "next"},
 		})
 		if err != nil || len(found) == 0 {
 			return err

@@ -157,11 +157,11 @@ func (i *Inbox) replay(ctx context.Context, docs []store.Document, dryRun bool) 
 func (i *Inbox) afresh(doc store.Document) store.Write {
 	c := store.Change{
 		Set:   store.Document{"state": string(Pending), "plugin": i.plugin(doc), "next": store.Now(-headStart)},
-		Unset: []string{"ended", "expires", "error", "tries", "deaths", "claimed", "held"},
+		Unset: []string{"ended", "expires", "error", "tries", "deaths", "claimed"},
 		Add:   map[string]int64{"turn": 1, "replays": 1},
 	}
 	if line := lineOf(doc.String("source"), doc.String("key")); line != "" {
-		c.Set["line"], c.Set["next"] = line, nil
+		c.Set["line"], c.Set["place"], c.Set["next"] = line, place(doc.Time("at"), doc.ID()), nil
 	}
 	free := store.Or{store.Null("claimed"), store.Lte("next", store.Now(0))}
 	return store.Update{

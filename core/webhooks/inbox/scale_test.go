@@ -14,17 +14,18 @@ import (
 )
 
 // fill puts many deliveries into a store, as Keep would have: as many behind one key of stripe as are of github, of which half are due and half wait for a later attempt.
-func fill(t testing.TB, i *Inbox, s store.Store, many int) {
+func fill(t testing.TB, i *Inbox, s store.Store, from, many int) {
 	t.Helper()
 	if err := i.Ensure(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	var writes []store.Write
-	for n := range many {
+	for n := from; n < many; n++ {
 		d := sent("github", n)
 		if n%2 == 0 {
 			d = lined("a", n)
 		}
+		d.ID = fmt.Sprintf("%020d", n)
 		d, doc := i.begun(d)
 		switch {
 		case n%4 == 1:
@@ -102,27 +103,22 @@ func TestABacklogCostsNothing(t *testing.T) {
 			t.Parallel()
 			s := opened(t, address(t))
 			i := on(s)
-			fill(t, i, s, 2_000)
+			fill(t, i, s, 0, 2_000)
 			few := costs(t, i, 15)
-			fill2(t, i, s, 200_000)
+			backlog := 200_000
+			if raced {
+				backlog = 20_000 // all but the store takes long
+			}
+			fill(t, i, s, 2_000, backlog)
 			many := costs(t, i, 15)
 			for what, took := range many {
-				t.Logf("%s: %v, with 200,000 %v", what, few[what], took)
+				t.Logf("%s: %v, with %d %v", what, few[what], backlog, took)
 				if took > 5*few[what]+50*time.Millisecond {
-					t.Errorf("%s takes %v with few and %v with 200,000", what, few[what], took)
+					t.Errorf("%s takes %v with few and %v with %d", what, few[what], took, backlog)
 				}
 			}
 		})
 	}
-}
-
-// fill2 fills up what is there already.
-func fill2(t testing.TB, i *Inbox, s store.Store, many int) {
-	t.Helper()
-	before := began
-	began = began.Add(time.Hour)
-	defer func() { began = before }()
-	fill(t, i, s, many)
 }
 
 // BenchmarkBacklog says what things cost with a million deliveries; EDGE_BENCH_BACKLOG has it run.
@@ -134,7 +130,7 @@ func BenchmarkBacklog(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			s := opened(b, address(b))
 			i := on(s)
-			fill(b, i, s, 1_000_000)
+			fill(b, i, s, 0, 1_000_000)
 			for what, took := range costs(b, i, 51) {
 				b.Logf("%s: %v", what, took)
 			}
@@ -205,4 +201,3 @@ func typical() Delivery {
 	}
 	return d
 }
-

@@ -118,11 +118,14 @@ func (i *Inbox) Settle(ctx context.Context, t *Taken, r Result) error {
 
 // becomes is what a result makes of a delivery.
 func (i *Inbox) becomes(t *Taken, r Result) (store.Change, error) {
-	c := store.Change{Set: store.Document{"state": string(r.State)}, Unset: []string{"claimed", "held"}, Add: make(map[string]int64)}
+	c := store.Change{Set: store.Document{"state": string(r.State)}, Unset: []string{"claimed"}, Add: make(map[string]int64)}
 	source, _ := i.source(t.Source)
 	switch r.State {
 	case Pending:
 		c.Set["next"] = store.Now(max(0, r.After))
+		if t.line != "" {
+			c.Set["place"] = place(t.At, t.ID)
+		}
 	case Done, Kept:
 		i.ended(c, source.Retention)
 	case Dead, Quarantined:
@@ -131,7 +134,7 @@ func (i *Inbox) becomes(t *Taken, r Result) (store.Change, error) {
 		return store.Change{}, fmt.Errorf("%q is no state that a delivery can come to: %w", r.State, fault.Invalid)
 	}
 	if r.State != Pending {
-		c.Unset = append(c.Unset, "line")
+		c.Unset = append(c.Unset, "line", "place")
 	}
 	if r.Try {
 		c.Add["tries"] = 1
