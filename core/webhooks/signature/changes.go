@@ -182,20 +182,20 @@ func resigned(value, prefix string) (all []rewritten) {
 		}
 	}
 	add("without the white space and quotes around it", strings.Trim(value, " \t\"'"))
-	if prefix != "" {
+	if prefix != "" && !strings.HasPrefix(value, prefix) {
 		add("with "+prefix+" before it", prefix+value)
 	}
 	if before, after, ok := strings.Cut(value, "="); ok && !strings.ContainsAny(before, ",; ") && after != "" && strings.Trim(after, "=") != "" {
 		add("without "+before+"= before it", after)
 		add("with "+prefix+" and not "+before+"= before it", prefix+after)
 	}
-	for _, in := range []string{"hex", "base64"} {
-		add("if it is written in "+in, longToken.ReplaceAllStringFunc(value, func(token string) string {
+	for in, say := range map[encoding]string{inHex: "in hexadecimal, and not in Base64", inBase64: "in Base64, and not in hexadecimal or base64url"} {
+		add(say, longToken.ReplaceAllStringFunc(value, func(token string) string {
 			b, ok := digest(token)
 			switch {
 			case !ok:
 				return token
-			case in == "hex":
+			case in == inHex:
 				return hex.EncodeToString(b)
 			}
 			return base64.StdEncoding.EncodeToString(b)
@@ -264,7 +264,7 @@ func otherURLs(address string) (all []rewritten) {
 	if has {
 		queries = []string{"?" + query, ""}
 	}
-	bases := slices.Compact([]string{host, bare, bare + ":443", bare + ":80", bare + ":8443", bare + ":8080"})
+	bases := slices.Compact([]string{bare, host, bare + ":443", bare + ":80", bare + ":8443", bare + ":8080"})
 	for _, q := range queries {
 		for _, p := range slices.Compact([]string{path, strings.TrimRight(path, "/"), path + "/"}) {
 			for _, h := range bases {

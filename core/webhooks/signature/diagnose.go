@@ -124,7 +124,7 @@ func (c changed) sentence() string {
 	case c.url:
 		return fmt.Sprintf("The signature fits the URL %s: set the source's url to it, or give the source the one that is asked.", c.say)
 	}
-	return fmt.Sprintf("It fits if %s is read %s: the source writes it in another way than %s has it.", c.name, c.say, "verify")
+	return fmt.Sprintf("It would fit if %s were written %s: what the source sends is not what verify expects.", c.name, c.say)
 }
 
 // requests are the changes of what came, each on its own.
