@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,11 +36,15 @@ type group struct {
 
 var _ runner.Runner = (*group)(nil)
 
-// begin starts the group's process, in a thread that lasts, and waits for its end.
-func (g *group) begin(ctx context.Context, s *starter) error {
+// begin starts the group's process, in a thread that lasts, and its guardian.
+func (g *group) begin(ctx context.Context, s *starter, log *slog.Logger) error {
 	if err := s.do(ctx, g.cmd.Start); err != nil {
 		close(g.ended)
 		return fmt.Errorf("the program could not be started: %w", startError(err, g.cmd))
+	}
+	var err error
+	if g.guardian, err = newGuardian(s, g.pid()); err != nil {
+		log.Warn("if edge is killed, what a plugin has started may be left behind", "err", err)
 	}
 	go g.await()
 	return nil
@@ -50,8 +55,8 @@ func startError(err error, cmd *exec.Cmd) error {
 	switch {
 	case errors.Is(err, unix.ENOENT):
 		return fmt.Errorf("%w: neither the interpreter of a script nor what a program is loaded with (ld.so) may be missing", unwrapped(err))
-	case errors.Is(err, unix.EPERM) && cmd.SysProcAttr.Credential != nil:
-		return fmt.Errorf("%w: another user takes root", unwrapped(err))
+	case errors.Is(err, unix.EACCES) && cmd.SysProcAttr.Credential != nil:
+		return fmt.Errorf("%w: its user has to be able to run it, and to enter its folder %s", unwrapped(err), cmd.Dir)
 	}
 	return unwrapped(err)
 }

@@ -24,7 +24,7 @@ const (
 )
 
 // newGuardian starts the guardian of a group. A nil one guards nothing.
-func newGuardian(ctx context.Context, s *starter, group int) (*guardian, error) {
+func newGuardian(s *starter, group int) (*guardian, error) {
 	read, write, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -34,7 +34,7 @@ func newGuardian(ctx context.Context, s *starter, group int) (*guardian, error) 
 		Path: shell, Args: []string{"edge-plugin-guard", "-c", guard, "edge-plugin-guard", strconv.Itoa(group)}, Env: []string{}, Dir: "/",
 		Stdin: read, SysProcAttr: &syscall.SysProcAttr{Setsid: true},
 	}}
-	if err := s.do(ctx, g.cmd.Start); err != nil {
+	if err := s.do(context.Background(), g.cmd.Start); err != nil {
 		write.Close()
 		return nil, fmt.Errorf("starting %s: %w", shell, unwrapped(err))
 	}

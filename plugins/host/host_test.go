@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -107,12 +108,14 @@ func TestWhatAPluginPrintsIsLoggedWithTheDelivery(t *testing.T) {
 	h := newTestHost(t, nil)
 	h.one("")
 	pid := h.running().PID
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
-	defer cancel()
-	_, _ = h.Handle(ctx, delivery("wait here"), 1)
+	ctx, cancel := context.WithCancel(context.Background())
+	var waiting sync.WaitGroup
+	waiting.Go(func() { _, _ = h.Handle(ctx, delivery("wait here"), 1) })
 	h.do("print to stdout, a secret value")
 	h.logs(`"msg":"plugin printed","plugin":"p","pid":` + strconv.Itoa(pid) + `,"line":"waiting here","delivery":"d1","fields":{"n":"1"}`)
 	h.logs(`"line":"to stdout, [KEY]"`)
+	cancel()
+	waiting.Wait()
 }
 
 func TestADeadPluginIsStartedAnew(t *testing.T) {

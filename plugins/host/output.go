@@ -20,6 +20,7 @@ const (
 	lineMost   = 16 << 10 // bytes of a line that are kept
 	fieldsMost = 32       // fields of a line that is JSON
 	tailMost   = 2 << 10  // bytes that are kept for errors
+	panicMost  = 512      // bytes of a panic, after which no more is kept
 	linesRate  = 100      // lines in a second that are logged, in the long run
 	linesBurst = 2000
 )
@@ -73,18 +74,15 @@ func (o *output) line(line []byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	e := parseLine(text)
-	if e.level > slog.LevelDebug {
-		o.tail = append(append(o.tail, e.text...), '\n')
-		if over := len(o.tail) - tailMost; over > 0 {
-			o.tail = append(o.tail[:0], o.tail[over:]...)
-		}
-	}
 	if !e.json {
-		o.panicks = o.panicks || strings.HasPrefix(text, "panic: ") || strings.HasPrefix(text, "fatal error: ")
+		if !o.panicks && (strings.HasPrefix(text, "panic: ") || strings.HasPrefix(text, "fatal error: ")) {
+			o.panicks, o.tail = true, o.tail[:0]
+		}
 		if o.panicks {
 			e.level = slog.LevelError
 		}
 	}
+	o.keep(e)
 	if !o.allow() {
 		return
 	}
@@ -96,6 +94,17 @@ func (o *output) line(line []byte) {
 		attrs = append(attrs, slog.Attr{Key: "fields", Value: slog.GroupValue(e.fields...)})
 	}
 	o.log.LogAttrs(context.Background(), e.level, "plugin printed", attrs...)
+}
+
+// keep keeps the end of what is printed; of a panic, after which nothing else comes, the beginning. o.mu is held.
+func (o *output) keep(e entry) {
+	if e.level <= slog.LevelDebug || o.panicks && len(o.tail) >= panicMost {
+		return
+	}
+	o.tail = append(append(o.tail, e.text...), '\n')
+	if over := len(o.tail) - tailMost; over > 0 {
+		o.tail = append(o.tail[:0], o.tail[over:]...)
+	}
 }
 
 // allow reports whether a line may be logged now. o.mu is held.

@@ -146,6 +146,7 @@ func (h *handler) HandleWebhook(ctx context.Context, d *proto.Delivery) (*proto.
 		time.Sleep(pause)
 	case "stop":
 		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+		time.Sleep(time.Hour)
 	case "eat":
 		eat()
 	case "print":
@@ -179,8 +180,8 @@ func eat() {
 	var all [][]byte
 	for {
 		piece := make([]byte, 8<<20)
-		for i := range piece {
-			piece[i] = byte(i)
+		for i := 0; i < len(piece); i += 4096 {
+			piece[i] = 1
 		}
 		all = append(all, piece)
 		time.Sleep(time.Millisecond)

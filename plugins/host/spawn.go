@@ -42,7 +42,7 @@ func (p *process) spawn(ctx context.Context, given []string, dir string) (*group
 	shake, shakeWrite := io.Pipe()
 	g := &group{name: p.name, cmd: newCommand(p.program, p.spec.Args, env, p.who), stdout: outRead, stderr: errRead, shake: shake, ended: make(chan struct{})}
 	g.cmd.Stdout, g.cmd.Stderr = outWrite, errWrite
-	if err := g.begin(ctx, p.host.starter); err != nil {
+	if err := g.begin(ctx, p.host.starter, p.log); err != nil {
 		return nil, errors.Join(err, outRead.Close(), errRead.Close())
 	}
 	p.log = p.log.With("pid", g.pid())

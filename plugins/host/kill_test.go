@@ -1,3 +1,0 @@
-package host
-
-func serveHost(string) {}
