@@ -97,7 +97,6 @@ type stand struct {
 	t      testing.TB
 	keeper *keeper
 	log    *bytes.Buffer // of who does not Run it
-	cfg    *config.Config
 }
 
 func newInbox(t testing.TB) *inbox.Inbox {

@@ -88,6 +88,12 @@ func (d *drain) problem(err error) {
 	}
 }
 
+// stays notes why a record is not gone.
+func (d *drain) stays(err error) (gone bool) {
+	d.problem(err)
+	return false
+}
+
 // segment drains one segment, and removes it if nothing stays in it. An error is f's, or the context's.
 func (d *drain) segment(ctx context.Context, seg *segment) error {
 	for offset := seg.first; ; {
@@ -153,10 +159,9 @@ func (d *drain) piece(ctx context.Context, seg *segment, offset int64, p piece) 
 	switch {
 	case errors.Is(err, errDamaged):
 	case err != nil:
-		d.problem(fmt.Errorf("%s: %w", seg.name, err))
-		return false, nil
+		return d.stays(fmt.Errorf("%s: %w", seg.name, err)), nil
 	case d.blocked[line] != nil:
-		return false, nil
+		return d.stays(nil), nil
 	default:
 		err = d.f(ctx, line, data)
 	}
@@ -165,11 +170,10 @@ func (d *drain) piece(ctx context.Context, seg *segment, offset int64, p piece) 
 	case err == nil:
 	case errors.As(err, &blocked):
 		d.blocked[line] = blocked
-		return false, nil
+		return d.stays(nil), nil // Drain says it at its end
 	case errors.As(err, &never) || errors.Is(err, errDamaged):
 		if err := d.aside(seg, offset, p.size, err); err != nil {
-			d.problem(err)
-			return false, nil
+			return d.stays(err), nil
 		}
 	default:
 		return false, err
@@ -268,29 +272,28 @@ func (d *drain) aside(seg *segment, offset, size int64, why error) error {
 	if _, err := seg.file.ReadAt(b, offset); err != nil {
 		return err
 	}
-	folder := filepath.Join(d.folder, asideFolder)
 	name := fmt.Sprintf("%s-%d", seg.name, offset)
 	text := fmt.Sprintf("spool %s\nat %d\nset aside %s\nbecause %s\n\n", seg.name, offset, time.Now().UTC().Format(time.RFC3339), why)
-	if err := writeFile(folder, name, append([]byte(text), b...)); err != nil {
+	if err := d.writeFile(name, append([]byte(text), b...)); err != nil {
 		return fmt.Errorf("a delivery in the spool that can't be kept (%w) can't be set aside either: %w", why, err)
 	}
-	d.log.Error("a delivery in the spool can't be kept, and was set aside", "file", filepath.Join(folder, name), "bytes", size, "err", why)
+	d.log.Error("a delivery in the spool can't be kept, and was set aside", "file", filepath.Join(d.folder, asideFolder, name), "bytes", size, "err", why)
 	return nil
 }
 
-// writeFile makes a file durably, or none.
-func writeFile(folder, name string, data []byte) error {
-	made := filepath.Join(folder, newFiles+name)
-	f, err := os.OpenFile(made, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+// writeFile makes a file in the folder aside durably, or none.
+func (s *Spool) writeFile(name string, data []byte) error {
+	made, path := filepath.Join(asideFolder, newFiles+name), filepath.Join(asideFolder, name)
+	f, err := s.root.OpenFile(made, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(data)
 	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(made, filepath.Join(folder, name))
+		err = s.root.Rename(made, path)
 	}
 	if err != nil {
-		return errors.Join(err, os.Remove(made))
+		return errors.Join(err, s.root.Remove(made))
 	}
-	return syncFolder(folder)
+	return syncFolder(filepath.Join(s.folder, asideFolder))
 }

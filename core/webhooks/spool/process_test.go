@@ -18,10 +18,7 @@ import (
 )
 
 // childOf is the variable that makes this test binary a process of its own, in the role that it names.
-const (
-	childOf     = "EDGE_TEST_SPOOL_ROLE"
-	childFolder = "EDGE_TEST_SPOOL_FOLDER"
-)
+const childOf = "EDGE_TEST_SPOOL_ROLE"
 
 // asChild ends this process with its work, if it is to be another one.
 func asChild() {
@@ -29,7 +26,7 @@ func asChild() {
 	case "":
 		return
 	case "stream":
-		stream(os.Getenv(childFolder))
+		stream("spool")
 	case "full disk":
 		onFullDisk()
 		os.Exit(0)
@@ -40,7 +37,7 @@ func asChild() {
 func process(t *testing.T, role, folder string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), childOf+"="+role, childFolder+"="+folder)
+	cmd.Env = append(os.Environ(), childOf+"="+role)
 	cmd.Stderr = t.Output()
 	cmd.Dir = folder
 	return cmd
@@ -105,6 +102,7 @@ func TestKillingTheProcessLosesNothing(t *testing.T) {
 		}
 		_ = cmd.Wait()
 	}
+	folder = filepath.Join(folder, "spool")
 	s := opened(t, folder)
 	t.Log(len(acknowledged), "acknowledged,", length(s), "left")
 	for _, r := range drained(t, s, "") {

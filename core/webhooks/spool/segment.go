@@ -84,7 +84,7 @@ func (s *Spool) has(name string) bool {
 
 // take locks a segment, counts what is in it, and adds it to the others, unless another process has it.
 func (s *Spool) take(seg *segment) (err error) {
-	f, err := os.OpenFile(filepath.Join(s.folder, seg.name), os.O_RDWR, 0)
+	f, err := s.root.OpenFile(seg.name, os.O_RDWR, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // it was drained meanwhile
 	}
@@ -180,20 +180,19 @@ func (s *Spool) begin() (*segment, error) {
 		}
 	}
 	seg.name = segmentName(seg.seq, seg.salt)
-	made := filepath.Join(s.folder, newFiles+seg.name)
-	seg.file, err = os.OpenFile(made, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	made := newFiles + seg.name
+	seg.file, err = s.root.OpenFile(made, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	if mine, err := lock(seg.file); err != nil || !mine {
-		return nil, errors.Join(errors.New("a new segment can't be locked"), err, seg.file.Close(), os.Remove(made))
+		return nil, errors.Join(errors.New("a new segment can't be locked"), err, seg.file.Close(), s.root.Remove(made))
 	}
-	path := filepath.Join(s.folder, seg.name)
-	if err := os.Rename(made, path); err != nil {
-		return nil, errors.Join(err, seg.file.Close(), os.Remove(made))
+	if err := s.root.Rename(made, seg.name); err != nil {
+		return nil, errors.Join(err, seg.file.Close(), s.root.Remove(made))
 	}
 	if err := syncFolder(s.folder); err != nil {
-		return nil, errors.Join(err, seg.file.Close(), os.Remove(path))
+		return nil, errors.Join(err, seg.file.Close(), s.root.Remove(seg.name))
 	}
 	return seg, nil
 }
@@ -210,25 +209,29 @@ func (s *Spool) clean() {
 	}
 }
 
-// measure reads how many bytes the folder has.
+// measure reads how many bytes the folder has, and how many files were set aside.
 func (s *Spool) measure() {
 	var total int64
+	aside := 0
 	for _, folder := range []string{s.folder, filepath.Join(s.folder, asideFolder)} {
 		entries, _ := os.ReadDir(folder) // what can't be read can't be counted; the disk's own bound holds
 		for _, e := range entries {
 			if info, err := e.Info(); err == nil && !info.IsDir() {
 				total += info.Size()
+				if folder != s.folder {
+					aside++
+				}
 			}
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.bytes = total
+	s.bytes, s.aside = total, aside
 }
 
 // remove removes a segment durably; nobody writes to it any more.
 func (s *Spool) remove(seg *segment) error {
-	if err := os.Remove(filepath.Join(s.folder, seg.name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := s.root.Remove(seg.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	if err := syncFolder(s.folder); err != nil {

@@ -40,6 +40,7 @@ const (
 // A Spool is the queue of one folder. Its methods may be called at the same time.
 type Spool struct {
 	folder   string
+	root     *os.Root // the folder
 	log      *slog.Logger
 	max      int64         // bytes of the folder
 	draining chan struct{} // holds one while a Drain runs
@@ -52,6 +53,7 @@ type Spool struct {
 	emptied  map[string]chan struct{} // closed when nothing of a line waits any more
 	n        int
 	bytes    int64 // of the folder
+	aside    int   // files that a person has not removed yet
 	pending  int64 // bytes of batches
 	batch    *batch
 	trouble  error         // why the last write failed
@@ -67,6 +69,10 @@ func Open(folder string, log *slog.Logger) (*Spool, error) {
 	}
 	if err := syncFolder(filepath.Dir(folder)); err != nil {
 		return nil, err
+	}
+	var err error
+	if s.root, err = os.OpenRoot(folder); err != nil {
+		return nil, fmt.Errorf("the folder of the spool can't be opened: %w", err)
 	}
 	s.clean()
 	if err := s.adopt(); err != nil {
@@ -163,7 +169,7 @@ func (s *Spool) Close() error {
 		err = errors.Join(err, seg.file.Close())
 	}
 	s.segments, s.active = nil, nil
-	return err
+	return errors.Join(err, s.root.Close())
 }
 
 var errClosed = fmt.Errorf("the spool is closed: %w", fault.Unavailable)

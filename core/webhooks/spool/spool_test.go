@@ -88,6 +88,9 @@ func TestARecordThatIsNeverTakenIsSetAside(t *testing.T) {
 	if aside := asideFiles(t, folder); err != nil || len(aside) != 1 || !strings.Contains(aside[0], "poison") || !strings.Contains(aside[0], "too sweet") {
 		t.Error(err, aside)
 	}
+	if !strings.Contains(s.Trouble(), "could not be brought into the inbox") {
+		t.Error("nobody is told", s.Trouble())
+	}
 	if len(segments(t, folder)) != 0 || length(s) != 0 {
 		t.Error("it stays", segments(t, folder), length(s))
 	}

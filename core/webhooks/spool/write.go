@@ -2,6 +2,7 @@ package spool
 
 import (
 	"fmt"
+	"path/filepath"
 
 	"github.com/onehost/edge/core/fault"
 	"golang.org/x/sys/unix"
@@ -149,10 +150,10 @@ func (s *Spool) disk() (free, least int64, err error) {
 	return int64(st.Bavail) * st.Bsize, min(mostFree, size/shareFree), nil
 }
 
-// Trouble says what a person has to do something about: that the spool can't be written to, or is nearly full. "" is nothing.
+// Trouble says what a person has to do something about: that the spool can't be written to, is nearly full, or has set something aside. "" is nothing.
 func (s *Spool) Trouble() string {
 	s.mu.Lock()
-	trouble, n, bytes := s.trouble, s.n, s.bytes
+	trouble, n, bytes, aside := s.trouble, s.n, s.bytes, s.aside
 	s.mu.Unlock()
 	if trouble != nil {
 		return fmt.Sprintf("deliveries that can't be kept are refused, because the spool %s can't be written to: %v", s.folder, trouble)
@@ -163,6 +164,10 @@ func (s *Spool) Trouble() string {
 	}
 	if left <= 0 || bytes > 0 && left*100 < (bytes+left)*(100-nearlyFull) {
 		return fmt.Sprintf("the spool %s is nearly full, which takes deliveries while the store is away: it has %d of them in %d MiB, and there is room for %d MiB more on its disk", s.folder, n, bytes>>20, max(left, 0)>>20)
+	}
+	if aside > 0 {
+		return fmt.Sprintf("of the spool, %d deliveries could not be brought into the inbox, and are in %s: look at why, which stands at the head of each file, and remove them",
+			aside, filepath.Join(s.folder, asideFolder))
 	}
 	return ""
 }
