@@ -9,8 +9,10 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"math/big"
 	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
@@ -202,31 +204,59 @@ func TestThePlannerWorksAsAProcess(t *testing.T) {
 	}
 }
 
-// BenchmarkStart is how long it takes until a plugin can be given its first delivery.
+// BenchmarkStart is how long it takes until a plugin can be given its first delivery, and how much memory it has then.
 func BenchmarkStart(b *testing.B) {
-	h, program := newSmallHost(), build(b)
+	h, program, rss := newSmallHost(), build(b), 0
 	for b.Loop() {
 		client, plugin := h.start(b, program)
 		if _, err := plugin.Start(b.Context(), &proto.StartRequest{Host: "unix:none"}); err != nil {
 			b.Fatal(err)
 		}
 		b.StopTimer()
+		rss = resident(b, client.ReattachConfig().Pid)
 		client.Kill()
 		b.StartTimer()
 	}
+	b.ReportMetric(float64(rss)/(1<<20), "MiB-resident")
 }
 
-// BenchmarkCall is what a delivery costs that is skipped: the call alone.
+// resident is how many bytes of memory a process has.
+func resident(b *testing.B, pid int) int {
+	statm, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	if err != nil {
+		b.Fatal(err)
+	}
+	var size, pages int
+	if _, err := fmt.Sscan(string(statm), &size, &pages); err != nil {
+		b.Fatal(err)
+	}
+	return pages * os.Getpagesize()
+}
+
+// BenchmarkCall is what a delivery costs that is skipped, the call alone, beside gRPC's own health check over the same connection.
 func BenchmarkCall(b *testing.B) {
 	h := newSmallHost()
-	_, plugin := h.start(b, build(b))
+	client, plugin := h.start(b, build(b))
 	if _, err := plugin.Start(b.Context(), &proto.StartRequest{Host: "unix:none"}); err != nil {
 		b.Fatal(err)
 	}
 	ping := onTheWire(sdktest.Load(b, "testdata/github-ping.json"))
+	protocol, err := client.Client()
+	if err != nil {
+		b.Fatal(err)
+	}
+	var call, health time.Duration
 	for b.Loop() {
+		began := time.Now()
 		if out, err := plugin.HandleWebhook(b.Context(), ping); err != nil || out.GetKind() != proto.Outcome_SKIP {
 			b.Fatal(out, err)
 		}
+		called := time.Now()
+		if err := protocol.Ping(); err != nil {
+			b.Fatal(err)
+		}
+		call, health = call+called.Sub(began), health+time.Since(called)
 	}
+	b.ReportMetric(float64(call.Nanoseconds())/float64(b.N), "call-ns")
+	b.ReportMetric(float64(health.Nanoseconds())/float64(b.N), "health-ns")
 }
