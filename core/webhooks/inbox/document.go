@@ -17,7 +17,7 @@ const headStart = time.Hour
 //   - next: of what is pending, when it is due; none: it waits in its line. Of what is done or kept, when all but its event id is removed; none: it goes as a whole;
 //   - claimed: since when it is held; next is then until when it may be;
 //   - turn: how often it was taken or handled again by a person's wish;
-//   - line: its source and key, as long as it is pending; place: where it stands in the line, a text; while it is held it is "0", before all others, which no second one can be;
+//   - line: its source and key, as long as it is pending; place: where it stands in the line, a text; while it is held that is "0", before all others;
 //   - expires: when it is removed.
 //
 // Its state may be forgotten as well: then only the event id and the times are left.
@@ -28,7 +28,7 @@ func Collection() store.Collection {
 			{Fields: []string{"source", "event"}, Unique: true},
 			{Fields: []string{"source", "state", "next"}},
 			{Fields: []string{"source", "state", "at"}},
-			{Fields: []string{"line", "place"}, Unique: true},
+			{Fields: []string{"line", "place"}},
 		},
 		Expire: "expires",
 	}

@@ -3,25 +3,26 @@ package inbox
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/onehost/edge/core/fault"
 	"github.com/onehost/edge/core/store"
 )
 
-// A line is what is pending with the same key. One of it, the oldest, has a time when it is due; the others have none until it is theirs to be the oldest. Three rules keep that so, whatever
+// A line is what is pending with the same key. One of it, the oldest, has a time when it is due; the others have none until it is theirs to be the oldest. Two rules keep that so, whatever
 // several processes do at once:
 //
 //   - Who adds one to the others (keeps it, sends it back, wants it handled again) looks afterwards whether the oldest is due, and makes it so. Who takes the oldest away makes the next one
 //     due with the same write, and looks afterwards too. Both write first and read then, so one of them sees what the other did.
-//   - Who has taken one looks whether it is the oldest, and sends it back if it is not.
-//   - Of a line one is held at most, by a unique index.
+//   - Who takes one puts it in front of its line, and looks then: if another is in front as well, or an older one behind, it is sent back. So two that are taken at the same time may both be
+//     sent back, but never both be held.
 //
 // What is left undone by a process that died in between is found by [Inbox.mend].
 
 // oldest returns the first that are pending in a line, the one that is held before all others: their ids, places, and whether and when they are due.
 func (i *Inbox) oldest(ctx context.Context, line string, n int) ([]store.Document, error) {
 	return i.store.Find(ctx, store.Query{
-		Collection: collection, Filter: store.And{store.Eq("line", line), store.Gt("place", "")}, Sort: []store.Order{{Field: "place"}}, Limit: n, Fields: []string{"next", "place"},
+		Collection: collection, Filter: store.Eq("line", line), Sort: []store.Order{{Field: "place"}}, Limit: n, Fields: []string{"next", "place"},
 	})
 }
 
@@ -55,32 +56,31 @@ func (i *Inbox) leads(ctx context.Context, t *Taken, doc store.Document) (bool, 
 	if t.line == "" {
 		return true, nil
 	}
-	oldest, err := i.oldest(ctx, t.line, 1)
-	if err != nil {
-		return false, err
-	}
-	if len(oldest) > 0 && oldest[0].ID() == t.ID {
-		if doc.String("place") == front { // by who died with it
-			return true, nil
-		}
-		_, err = i.store.Apply(ctx, store.Update{
-			Collection: collection, Filter: mine(t.ID, t.turn), Change: store.Change{Set: store.Document{"place": front}}, Must: 1,
-		})
-		if err == nil {
-			return true, nil
-		}
-		if _, busy := errors.AsType[*store.Duplicate](err); !busy {
+	if doc.String("place") != front {
+		if err := i.put(ctx, t, store.Change{Set: store.Document{"place": front}}); err != nil {
 			return false, notMine(err)
 		}
 	}
-	_, err = i.store.Apply(ctx, store.Update{
-		Collection: collection, Filter: mine(t.ID, t.turn), Must: 1,
-		Change: store.Change{Set: store.Document{"place": place(t.At, t.ID)}, Unset: []string{"next", "claimed"}},
-	})
+	first, err := i.oldest(ctx, t.line, 2)
+	if err != nil {
+		return false, err
+	}
+	if !slices.ContainsFunc(first, func(other store.Document) bool {
+		return other.ID() != t.ID && other.String("place") < place(t.At, t.ID)
+	}) {
+		return true, nil
+	}
+	err = i.put(ctx, t, store.Change{Set: store.Document{"place": t.place()}, Unset: []string{"next", "claimed"}})
 	if err == nil {
 		i.advance(ctx, t.Source, t.line)
 	}
 	return false, notMine(err)
+}
+
+// put changes a delivery that was taken.
+func (i *Inbox) put(ctx context.Context, t *Taken, c store.Change) error {
+	_, err := i.store.Apply(ctx, store.Update{Collection: collection, Filter: mine(t.ID, t.turn), Change: c, Must: 1})
+	return err
 }
 
 // notMine is the error of writing to a delivery that was taken: when another has it now, there is nothing to be done.
@@ -123,7 +123,7 @@ func (i *Inbox) mend(ctx context.Context, source string) error {
 	end := source + "\x01"
 	for last := source + "\x00"; ; {
 		found, err := i.store.Find(ctx, store.Query{
-			Collection: collection, Filter: store.And{store.Gt("line", last), store.Lt("line", end), store.Gt("place", "")},
+			Collection: collection, Filter: store.And{store.Gt("line", last), store.Lt("line", end)},
 			Sort: []store.Order{{Field: "line"}, {Field: "place"}}, Limit: 1, Fields: []string{"line", "next"},
 		})
 		if err != nil || len(found) == 0 {

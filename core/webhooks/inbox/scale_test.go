@@ -109,7 +109,9 @@ func TestABacklogCostsNothing(t *testing.T) {
 			if raced {
 				backlog = 20_000 // all but the store takes long
 			}
+			begin := time.Now()
 			fill(t, i, s, 2_000, backlog)
+			t.Logf("filled in %v", time.Since(begin))
 			many := costs(t, i, 15)
 			for what, took := range many {
 				t.Logf("%s: %v, with %d %v", what, few[what], backlog, took)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/onehost/edge/core/config"
 	"github.com/onehost/edge/core/fault"
 	"github.com/onehost/edge/core/store"
 )
@@ -31,7 +32,7 @@ func (i *Inbox) Take(ctx context.Context, source string, hold time.Duration) (*T
 	}
 	configured, _ := i.source(source)
 	for {
-		doc, err := i.store.Claim(ctx, due(source), held(hold, configured.Plugin))
+		doc, err := i.store.Claim(ctx, due(source), held(hold, configured))
 		if err != nil {
 			return nil, fmt.Errorf("taking a delivery of %s: %w", source, err)
 		}
@@ -53,7 +54,7 @@ func (i *Inbox) TakeID(ctx context.Context, id string, hold time.Duration) (*Tak
 	}
 	free := store.Or{store.Null("claimed"), store.Lte("next", store.Now(0))}
 	q := store.Query{Collection: collection, Filter: store.And{store.ID(id), store.Eq("state", string(Pending)), free}, Limit: 1}
-	doc, err := i.store.Claim(ctx, q, held(hold, ""))
+	doc, err := i.store.Claim(ctx, q, held(hold, config.Webhook{}))
 	if errors.Is(err, fault.NotFound) {
 		if _, err = i.Get(ctx, id); err == nil {
 			err = fmt.Errorf("the delivery %s is not pending, or is held: %w", id, fault.Conflict)
@@ -74,20 +75,31 @@ func (i *Inbox) TakeID(ctx context.Context, id string, hold time.Duration) (*Tak
 	return t, nil
 }
 
-// held is what taking makes of a delivery.
-func held(hold time.Duration, plugin string) store.Change {
+// held is what taking makes of a delivery of a source.
+func held(hold time.Duration, source config.Webhook) store.Change {
 	c := store.Change{
 		Set: store.Document{"claimed": store.Now(0), "next": store.Now(hold)},
 		Add: map[string]int64{"turn": 1},
 	}
-	if plugin != "" {
-		c.Set["plugin"] = plugin
+	if source.Plugin != "" {
+		c.Set["plugin"] = source.Plugin
+	}
+	if source.FIFO != "" { // most are in lines
+		c.Set["place"] = front
 	}
 	return c
 }
 
 func taken(doc store.Document) *Taken {
 	return &Taken{Delivery: decode(doc), turn: doc.Int("turn"), line: doc.String("line")}
+}
+
+// place is where it stands when it is not held; nil in no line.
+func (t *Taken) place() any {
+	if t.line == "" {
+		return nil
+	}
+	return place(t.At, t.ID)
 }
 
 // Settle writes down what came of a delivery, if nobody has taken it since: then it is a conflict, and nothing was done. After unavailable it may have been done: who tries again takes a conflict for that.
@@ -123,9 +135,7 @@ func (i *Inbox) becomes(t *Taken, r Result) (store.Change, error) {
 	switch r.State {
 	case Pending:
 		c.Set["next"] = store.Now(max(0, r.After))
-		if t.line != "" {
-			c.Set["place"] = place(t.At, t.ID)
-		}
+		c.Set["place"] = t.place()
 	case Done, Kept:
 		i.ended(c, source.Retention)
 	case Dead, Quarantined:
