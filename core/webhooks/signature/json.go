@@ -201,22 +201,23 @@ func (l *looker) str() ([]byte, error) {
 	if !l.next('"') {
 		return nil, errNotJSON
 	}
-	for l.at < len(l.text) {
-		switch c := l.text[l.at]; {
-		case c == '"':
+	for {
+		rest := l.text[l.at:]
+		n := 0
+		for n < len(rest) && rest[n] != '"' && rest[n] != '\\' && rest[n] >= ' ' {
+			n++
+		}
+		l.at += n
+		switch {
+		case n == len(rest) || rest[n] < ' ':
+			return nil, errNotJSON
+		case rest[n] == '"':
 			l.at++
 			return l.text[start:l.at], nil
-		case c < ' ':
+		case !l.escape():
 			return nil, errNotJSON
-		case c == '\\':
-			if !l.escape() {
-				return nil, errNotJSON
-			}
-		default:
-			l.at++
 		}
 	}
-	return nil, errNotJSON
 }
 
 func (l *looker) escape() bool {

@@ -16,6 +16,8 @@ import (
 const (
 	maxID   = 256 // bytes of an id, a type or a key
 	maxSpec = 16  // parts of a path
+
+	maxPlaces = 4 // paths of a naming
 )
 
 // Key returns what a delivery has at a place: "header:NAME" is a field of it, anything else a path into its JSON body, with dots between names and with
@@ -123,15 +125,9 @@ func (n *naming) event(r *Request) Event {
 			return e.whole(r.Body)
 		}
 	}
-	var values [maxPaths]string
+	var values [maxPlaces]string
 	if len(n.paths) > 0 && !isForm(r) {
-		err := look(r.Body, n.paths, func(i int, raw []byte) error {
-			values[i], _ = scalar(raw)
-			return nil
-		})
-		if err != nil {
-			values = [maxPaths]string{}
-		}
+		values = n.look(r.Body)
 	}
 	var form url.Values
 	if isForm(r) {
@@ -157,6 +153,19 @@ func (n *naming) event(r *Request) Event {
 		return ""
 	}
 	return Event{ID: first(n.ids), Type: first(n.types)}.whole(r.Body)
+}
+
+// look returns what stands at the paths of a JSON body.
+func (n *naming) look(body []byte) [maxPlaces]string {
+	var values [maxPlaces]string
+	err := look(body, n.paths, func(i int, raw []byte) error {
+		values[i], _ = scalar(raw)
+		return nil
+	})
+	if err != nil {
+		return [maxPlaces]string{}
+	}
+	return values
 }
 
 // whole bounds an event, and gives it an id if it has none.
