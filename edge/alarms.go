@@ -142,15 +142,11 @@ func (s *server) sendAlarm(ctx context.Context, subject, text string) error {
 	if configured == nil || len(configured.Alarms) == 0 {
 		return nil
 	}
-	mailer, err := mail.New(ctx, *configured, s.log)
-	if err != nil {
-		return err
-	}
 	name, err := os.Hostname()
 	if err != nil {
 		name = "a host without a name"
 	}
-	return mailer.Send(ctx, mail.Message{
+	return s.modules.post.Send(ctx, mail.Message{
 		To:      configured.Alarms,
 		Subject: printable("edge on "+name+": "+subject, maxSubject),
 		Text:    "edge on " + name + " writes:\n\n" + text,

@@ -142,7 +142,7 @@ func (a liveActions) Forms() (exchange.Handler, error) {
 }
 
 func (a liveActions) Webhooks() (exchange.Handler, error) {
-	return nil, errors.New("there is nothing that takes them")
+	return exchange.HTTP(a.server.modules.webhooks), nil
 }
 
 func (a liveActions) Function(name string, route *rules.Route) (exchange.Handler, error) {

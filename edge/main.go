@@ -94,7 +94,7 @@ another CA that speaks ACME, from a local CA, or from files of yours.`,
 		command.GroupID = "file"
 		root.AddCommand(command)
 	}
-	for _, command := range []*cobra.Command{c.reloadCommand(), c.statusCommand(), c.certsCommand(), c.targetsCommand(), c.formsCommand(), c.functionsCommand()} {
+	for _, command := range []*cobra.Command{c.reloadCommand(), c.statusCommand(), c.certsCommand(), c.targetsCommand(), c.formsCommand(), c.functionsCommand(), c.webhooksCommand(), c.pluginsCommand()} {
 		command.GroupID = "server"
 		root.AddCommand(command)
 	}

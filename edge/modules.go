@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/onehost/edge/core/config"
@@ -15,18 +17,33 @@ import (
 	"github.com/onehost/edge/core/lambda"
 	"github.com/onehost/edge/core/lambda/gateway"
 	"github.com/onehost/edge/core/store"
+	"github.com/onehost/edge/core/webhooks"
+	"github.com/onehost/edge/core/webhooks/dispatch"
+	"github.com/onehost/edge/core/webhooks/inbox"
+	"github.com/onehost/edge/core/webhooks/spool"
 	"github.com/onehost/edge/edge/internal/admin"
 	"github.com/onehost/edge/edge/internal/exchange"
 	"github.com/onehost/edge/edge/internal/rules"
+	"github.com/onehost/edge/plugins/host"
+	"github.com/onehost/edge/plugins/services"
 	"golang.org/x/sync/errgroup"
 )
 
 // modules answer requests in this process, and work on what they were sent.
 type modules struct {
 	log         *slog.Logger
+	began       time.Time
 	functions   *lambda.Functions
 	submissions *submissions.Submissions
 	forms       *forms.Forms
+	folder      *runFolder
+	post        *post
+	plugins     *host.Host
+	inbox       *inbox.Inbox
+	dispatcher  *dispatch.Dispatcher
+	spool       *spool.Spool
+	webhooks    *webhooks.Webhooks
+	sourcesNow  atomic.Pointer[map[string]config.Webhook] // as they are configured
 }
 
 func newModules(cfg *config.Config, kept store.Store, log *slog.Logger) (*modules, error) {
@@ -34,9 +51,20 @@ func newModules(cfg *config.Config, kept store.Store, log *slog.Logger) (*module
 	if err != nil {
 		return nil, err
 	}
-	m := &modules{log: log, functions: lambda.New(lambda.Options{Log: log})}
+	m := &modules{log: log, began: time.Now(), functions: lambda.New(lambda.Options{Log: log}), post: &post{log: log}}
 	m.submissions = submissions.New(submissions.Options{Store: kept, Invoke: m.functions, Log: log})
 	m.forms = forms.New(forms.Options{Submissions: m.submissions, Invoke: m.functions, Key: key, Log: log})
+	if m.folder, err = newRunFolder(cfg.DataDir); err != nil {
+		return nil, err
+	}
+	offered := services.New(services.Options{Folder: m.folder.services(), Store: kept, Mailer: m.post, Log: log})
+	m.plugins = host.New(host.Options{Folder: m.folder.plugins(), Services: offered, Version: version().Version, Log: log})
+	m.inbox = inbox.New(inbox.Options{Store: kept, Log: log})
+	m.dispatcher = dispatch.New(dispatch.Options{Inbox: m.inbox, Handler: m.plugins, Log: log})
+	if m.spool, err = spool.Open(filepath.Join(cfg.DataDir, "spool"), log); err != nil {
+		return nil, errors.Join(err, m.folder.close())
+	}
+	m.webhooks = webhooks.New(webhooks.Options{Inbox: m.inbox, Dispatch: m.dispatcher, Spool: m.spool, Log: log})
 	return m, nil
 }
 
@@ -46,42 +74,65 @@ type modulesPlan struct {
 	cfg       *config.Config
 	functions *lambda.Plan
 	forms     *forms.Plan
+	plugins   *host.Plan
+	webhooks  *webhooks.Plan
 }
 
-func (m *modules) plan(cfg *config.Config) (*modulesPlan, error) {
-	functions, err := m.functions.Plan(cfg)
-	if err != nil {
-		return nil, fmt.Errorf("functions: %w", err)
-	}
-	planned, err := m.forms.Plan(cfg)
-	if err != nil {
-		functions.Abandon()
+func (m *modules) plan(cfg *config.Config) (_ *modulesPlan, err error) {
+	p := &modulesPlan{modules: m, cfg: cfg}
+	if p.forms, err = m.forms.Plan(cfg); err != nil {
 		return nil, fmt.Errorf("forms: %w", err)
 	}
-	return &modulesPlan{m, cfg, functions, planned}, nil
+	if p.webhooks, err = m.webhooks.Plan(cfg); err != nil {
+		return nil, err
+	}
+	if p.functions, err = m.functions.Plan(cfg); err != nil {
+		return nil, fmt.Errorf("functions: %w", err)
+	}
+	if p.plugins, err = m.plugins.Plan(cfg); err != nil {
+		p.functions.Abandon()
+		return nil, fmt.Errorf("plugins: %w", err)
+	}
+	return p, nil
 }
 
+// commit takes the plan into service: first those who are called, then those who call.
 func (p *modulesPlan) commit() {
+	m := p.modules
 	p.functions.Commit()
-	p.modules.submissions.Use(p.cfg.Forms, p.cfg.Functions)
+	m.submissions.Use(p.cfg.Forms, p.cfg.Functions)
 	p.forms.Commit()
+	m.post.use(p.cfg.Mail)
+	p.plugins.Commit()
+	m.inbox.Use(p.cfg.Webhooks)
+	m.dispatcher.Use(p.cfg.Webhooks)
+	m.sourcesNow.Store(&p.cfg.Webhooks)
+	p.webhooks.Commit()
 }
 
-func (p *modulesPlan) abandon() { p.functions.Abandon() }
+func (p *modulesPlan) abandon() {
+	p.functions.Abandon()
+	p.plugins.Abandon()
+}
 
-// run works until ctx is done. Functions outlive the deliveries that they are invoked by.
+// run works until ctx is done. Functions and plugins outlive the deliveries that they are called by.
 func (m *modules) run(ctx context.Context) error {
 	processes, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	var work errgroup.Group
-	work.Go(func() error { return m.functions.Run(processes) })
-	err := m.submissions.Run(ctx)
+	var called, callers errgroup.Group
+	called.Go(func() error { return m.functions.Run(processes) })
+	called.Go(func() error { return m.plugins.Run(processes) })
+	callers.Go(func() error { return m.submissions.Run(ctx) })
+	callers.Go(func() error { return m.inbox.Run(ctx) })
+	callers.Go(func() error { return m.dispatcher.Run(ctx) })
+	callers.Go(func() error { return m.webhooks.Run(ctx) })
+	err := callers.Wait()
 	stop()
-	if ended := work.Wait(); err == nil {
-		err = ended
-	}
-	return err
+	return errors.Join(err, called.Wait())
 }
+
+// close gives back what newModules took.
+func (m *modules) close() error { return errors.Join(m.spool.Close(), m.folder.close()) }
 
 // invoke invokes a function by hand. What the function itself fails with is in the answer.
 func (m *modules) invoke(ctx context.Context, name string, event []byte) (admin.Invocation, error) {

@@ -27,6 +27,7 @@ func (m *modules) matters() []matter {
 	for _, name := range slices.Sorted(maps.Keys(captchas)) {
 		all = append(all, matter{"captcha of " + name, captchas[name]})
 	}
+	all = append(all, m.webhookMatters()...)
 	ctx, cancel := context.WithTimeout(context.Background(), countPatience)
 	defer cancel()
 	counts, err := m.submissions.Counts(ctx)
@@ -74,6 +75,7 @@ func (m *modules) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{invocations, inFlight, processes, formRequests, submissionsNow, oldestPending} {
 		ch <- d
 	}
+	describeWebhooks(ch)
 }
 
 // Collect reports what functions and forms do. Without the store what it keeps is left out.
@@ -89,6 +91,7 @@ func (m *modules) Collect(ch chan<- prometheus.Metric) {
 	for _, c := range m.forms.Counts() {
 		ch <- prometheus.MustNewConstMetric(formRequests, prometheus.CounterValue, float64(c.N), c.Form, c.Outcome.String())
 	}
+	m.collectWebhooks(ch)
 	ctx, cancel := context.WithTimeout(context.Background(), countPatience)
 	defer cancel()
 	counts, err := m.submissions.Counts(ctx)

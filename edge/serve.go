@@ -138,8 +138,17 @@ func (s *server) close() {
 	if s.certs != nil {
 		s.certs.Close()
 	}
+	if s.modules != nil {
+		s.closeModules()
+	}
 	if s.store != nil {
 		s.closeStore()
+	}
+}
+
+func (s *server) closeModules() {
+	if err := s.modules.close(); err != nil {
+		s.log.Error("modules", "err", err)
 	}
 }
 
@@ -189,6 +198,7 @@ func (s *server) run(ctx context.Context, hangup <-chan os.Signal) error {
 	stop()
 	err := work.Wait()
 	s.certs.Close()
+	s.closeModules()
 	s.closeStore()
 	return err
 }

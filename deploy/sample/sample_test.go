@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 // build builds the programs as `make build` does, once for all tests.
 var build = sync.OnceValue(func() error {
 	for file, pkg := range map[string]string{
-		"edge": "../../edge", "sample-app": "./app", "sample-seed": "./seed",
+		"edge": "../../edge", "sample-app": "./app", "sample-seed": "./seed", "plugins/planner": "../../plugins/samples/planner",
 		"functions/subscribe": "../lambda/subscribe", "functions/contact": "../lambda/contact", "functions/tweet": "../lambda/tweet",
 	} {
 		out, err := exec.Command("go", "build", "-trimpath", "-tags", "lambda.norpc", "-o", filepath.Join(bin, file), pkg).CombinedOutput()

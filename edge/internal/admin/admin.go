@@ -28,6 +28,7 @@ const maxBody = 64 << 10
 // Operations is what the API asks of the server.
 type Operations interface {
 	Modules
+	Webhooks
 	Status() Status
 	Certificates() []cert.Status
 	// RenewCertificate gets a new certificate for a host at once, and returns what became of it.

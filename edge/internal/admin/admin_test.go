@@ -18,9 +18,12 @@ import (
 	"github.com/onehost/edge/core/fault"
 	"github.com/onehost/edge/core/forms/submissions"
 	"github.com/onehost/edge/core/lambda"
+	"github.com/onehost/edge/core/webhooks"
+	"github.com/onehost/edge/core/webhooks/inbox"
 	"github.com/onehost/edge/edge/internal/admin"
 	"github.com/onehost/edge/edge/internal/cert"
 	"github.com/onehost/edge/edge/internal/target"
+	"github.com/onehost/edge/plugins/host"
 	"go.uber.org/goleak"
 )
 
@@ -84,6 +87,29 @@ func (o *operations) MarkSubmission(_ context.Context, id, mark string) error {
 	return o.err
 }
 
+func (o *operations) Sources(context.Context) ([]admin.Source, error) {
+	return []admin.Source{{Count: inbox.Count{Source: "github", Dead: 2}, Plugin: "planner"}}, nil
+}
+func (o *operations) Deliveries(_ context.Context, f inbox.Filter) ([]inbox.Delivery, error) {
+	o.asked = append(o.asked, fmt.Sprint("deliveries ", f))
+	return []inbox.Delivery{{ID: "1"}}, o.err
+}
+func (o *operations) Delivery(_ context.Context, id string) (inbox.Delivery, error) {
+	return inbox.Delivery{ID: id, Body: []byte("\x00raw")}, o.err
+}
+func (o *operations) Redeliver(_ context.Context, s inbox.Selection, dryRun bool) ([]string, error) {
+	o.asked = append(o.asked, fmt.Sprint("redeliver ", s.IDs, s.Filter, dryRun))
+	return s.IDs, o.err
+}
+func (o *operations) Doctor(_ context.Context, source string) (webhooks.Report, error) {
+	return webhooks.Report{Source: source}, o.err
+}
+func (o *operations) Plugins() []host.Status { return []host.Status{{Name: "planner"}} }
+func (o *operations) ReloadPlugin(_ context.Context, name string) error {
+	o.asked = append(o.asked, "reload "+name)
+	return o.err
+}
+
 // start serves o on a socket and returns the socket's path.
 func start(t *testing.T, o *operations) string {
 	t.Helper()
@@ -121,6 +147,31 @@ func TestClientAsksServer(t *testing.T) {
 	want := "++a/b http://127.0.0.1:1, drain app http://127.0.0.1:1, remove app http://127.0.0.1:1, renew *.example.com"
 	if got := strings.Join(o.asked, ", "); got != want {
 		t.Errorf("asked for %s\nwant      %s", got, want)
+	}
+}
+
+func TestClientAsksForWebhooks(t *testing.T) {
+	o := &operations{serving: true}
+	client, ctx := admin.NewClient(start(t, o)), t.Context()
+	if all, err := client.Sources(ctx); err != nil || len(all) != 1 || all[0].Source != "github" || all[0].Dead != 2 || all[0].Plugin != "planner" {
+		t.Error(all, err)
+	}
+	since := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	f := inbox.Filter{Source: "a b", Type: "push", State: inbox.Dead, Since: since, Until: since.Add(time.Hour), After: "0", Limit: 7}
+	if found, err := client.Deliveries(ctx, f); err != nil || len(found) != 1 || o.asked[0] != fmt.Sprint("deliveries ", f) {
+		t.Error(found, err, o.asked)
+	}
+	if d, err := client.Delivery(ctx, "a/b"); err != nil || d.ID != "a/b" || string(d.Body) != "\x00raw" {
+		t.Error(d, err)
+	}
+	if ids, err := client.Redeliver(ctx, inbox.Selection{IDs: []string{"1", "2"}}, true); err != nil || len(ids) != 2 || o.asked[1] != fmt.Sprint("redeliver ", ids, inbox.Filter{}, true) {
+		t.Error(ids, err, o.asked)
+	}
+	if report, err := client.Doctor(ctx, "a/b"); err != nil || report.Source != "a/b" {
+		t.Error(report, err)
+	}
+	if all, err := client.Plugins(ctx); err != nil || len(all) != 1 || client.ReloadPlugin(ctx, "a/b") != nil || o.asked[2] != "reload a/b" {
+		t.Error(all, err, o.asked)
 	}
 }
 
