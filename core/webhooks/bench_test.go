@@ -3,6 +3,7 @@ package webhooks
 import (
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"net/http/httptest"
 	"path/filepath"
@@ -43,9 +44,13 @@ func BenchmarkReceive(b *testing.B) {
 
 	body := `{"padding":"` + strings.Repeat("x", 2<<10) + `"}`
 	var n atomic.Int64
-	receive := func() {
+	once := signed("github", "", body)
+	receive := func() { // the source's own work is not counted
+		r := *once
+		r.Header, r.Body = maps.Clone(once.Header), io.NopCloser(strings.NewReader(body))
+		r.Header["X-Github-Delivery"] = []string{fmt.Sprint(n.Add(1))}
 		w := httptest.NewRecorder()
-		if h.ServeHTTP(w, signed("github", fmt.Sprint(n.Add(1)), body)); w.Code != 200 {
+		if h.ServeHTTP(w, &r); w.Code != 200 {
 			b.Error(w.Code)
 		}
 	}

@@ -160,9 +160,10 @@ func (d *drain) piece(ctx context.Context, seg *segment, offset int64, p piece) 
 	case errors.Is(err, errDamaged):
 	case err != nil:
 		return d.stays(fmt.Errorf("%s: %w", seg.name, err)), nil
-	case d.blocked[line] != nil:
-		return d.stays(nil), nil
 	default:
+		if _, waits := d.blocked[line]; waits {
+			return false, nil
+		}
 		err = d.f(ctx, line, data)
 	}
 	never, blocked := (*Never)(nil), (*Blocked)(nil)
