@@ -75,18 +75,24 @@ func (c *certificates) get(ctx context.Context, address string) ([]*x509.Certifi
 }
 
 func (c *certificates) fetch(ctx context.Context, address string) certified {
-	if !c.may(time.Now()) {
-		return certified{err: fmt.Errorf("the provider's certificate: too many were asked for within a minute: %w", fault.Unavailable)}
+	found := certified{err: fmt.Errorf("the provider's certificate: too many were asked for within a minute: %w", fault.Unavailable)}
+	if c.may(time.Now()) {
+		var body []byte
+		if body, found.err = fetch(ctx, c.client, address); found.err == nil {
+			found.chain, found.err = parseChain(body)
+		}
 	}
-	body, err := fetch(ctx, c.client, address)
-	found := certified{err: err, until: time.Now().Add(failedFor)}
-	if err == nil {
-		found.chain, found.err = parseChain(body)
-		found.until = time.Now().Add(keptFor)
+	found.until = time.Now().Add(keptFor)
+	if found.err != nil {
+		found.until = time.Now().Add(failedFor)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, ok := c.kept[address]; !ok && len(c.kept) >= maxCertified {
+	old, ok := c.kept[address]
+	switch {
+	case found.err != nil && old.chain != nil: // it is as good as it was, until it expires
+		found.chain, found.err = old.chain, nil
+	case !ok && len(c.kept) >= maxCertified:
 		delete(c.kept, c.least())
 	}
 	c.kept[address] = found

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -156,6 +157,55 @@ func TestAHostThatDoesNotAnswerHoldsUpNobodyForLong(t *testing.T) {
 	case <-gone: // by the client's deadline: who waits for the same is not left alone when the first one leaves
 	case <-time.After(time.Minute):
 		t.Error("the fetch goes on without end")
+	}
+}
+
+func TestOneCertificateIsFetchedOnceForAll(t *testing.T) {
+	p := newPayPalProvider(t, &x509.Certificate{DNSNames: []string{"a.paypal.com"}})
+	v := verifier(t, scheme1("paypal", payPalID), p.client)
+	var all sync.WaitGroup
+	for range 16 {
+		all.Go(func() {
+			if _, err := v.Verify(context.Background(), payPalSigned(payPalBody, payPalNow, payPalCert)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if asked := p.requests(); len(asked) != 1 {
+		t.Errorf("it was fetched %d times", len(asked))
+	}
+}
+
+// expire makes what is kept due for another fetch.
+func expire(v *Verifier) {
+	v.certs.mu.Lock()
+	defer v.certs.mu.Unlock()
+	for address, k := range v.certs.kept {
+		k.until = time.Time{}
+		v.certs.kept[address] = k
+	}
+}
+
+func TestACertificateIsGoodWhileItsHostIsAway(t *testing.T) {
+	p := newPayPalProvider(t, &x509.Certificate{DNSNames: []string{"a.paypal.com"}})
+	good := p.answer
+	p.answer = says([]byte("we are moving"))
+	v := verifier(t, scheme1("paypal", payPalID), p.client)
+	for i, step := range []struct {
+		answer http.HandlerFunc
+		want   Reason
+		asked  int
+	}{
+		{says([]byte("we are moving")), WrongCertificate, 1}, {good, "", 2}, {says([]byte("we are moving")), "", 3}, {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }, "", 4}, {good, "", 5},
+	} {
+		p.answer = step.answer
+		for range 2 {
+			if got := reason(t, v, payPalSigned(payPalBody, payPalNow, payPalCert)); got != step.want || len(p.requests()) != step.asked {
+				t.Errorf("step %d: %q after %d fetches, want %q after %d", i, got, len(p.requests()), step.want, step.asked)
+			}
+		}
+		expire(v)
 	}
 }
 

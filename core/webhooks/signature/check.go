@@ -75,7 +75,9 @@ func hasAccount(pattern string) bool {
 func (c *check) hmac(h *config.HMAC) {
 	at := func(key string) []any { return []any{"verify", "hmac", key} }
 	g := &generic{HMAC: *h}
-	c.wrong(g.parse(), at("signed")...)
+	if strings.Contains(h.Signed, "{timestamp}") == (h.Timestamp != "") { // or config says so
+		c.wrong(g.parse(), at("signed")...)
+	}
 	if h.ID != "" {
 		c.wrong(checkSpec(h.ID), at("id")...)
 	}

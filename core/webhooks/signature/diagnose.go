@@ -16,7 +16,12 @@ const maxPaired = 64 << 10
 // Diagnose says, in sentences, why a delivery that was refused is not the source's, and which change would have made it fit; nothing if it is good. It
 // is for the operator alone, and hashes the body some hundred times.
 func (v *Verifier) Diagnose(ctx context.Context, r *Request) []string {
-	err := v.scheme.verify(ctx, r)
+	var err error
+	if r.Method == http.MethodGet { // a look, if anything; it fetches nothing
+		_, err = v.Handshake(ctx, r)
+	} else {
+		err = v.scheme.verify(ctx, r)
+	}
 	if err == nil {
 		return nil
 	}
@@ -30,16 +35,20 @@ func (v *Verifier) Diagnose(ctx context.Context, r *Request) []string {
 		return append(said, "The signature itself is good. If this host's clock is right, the delivery was held up, or sent again by somebody: tolerance says how old one may be.")
 	case TooNew:
 		return append(said, "The signature itself is good. Compare this host's clock with the time of the network (timedatectl); tolerance says how far off it may be.")
-	case WrongTopic, WrongCertificate:
+	case WrongTopic, WrongCertificate, WrongToken:
 		return said
 	case Missing:
 		said = append(said, foreign(r.Header, v.source.Verify.Scheme)...)
+	case Malformed, WrongSignature, WrongSecret:
+	}
+	if r.Method == http.MethodGet {
+		return said
 	}
 	if found := v.search(ctx, r); found != "" {
 		return append(said, found)
 	}
-	if refusal.Reason == WrongSignature && ctx.Err() == nil {
-		said = append(said, "No change of the body or the secret that is known of makes it fit: the secret is most likely another one. Copy it from the source once more.")
+	if (refusal.Reason == WrongSignature || refusal.Reason == WrongSecret) && ctx.Err() == nil {
+		said = append(said, "No change of the body or the secret that is known of makes it fit: the secret is most likely another one, on one side or the other. Copy it from the source once more.")
 	}
 	return said
 }

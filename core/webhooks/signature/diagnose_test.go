@@ -155,6 +155,14 @@ func TestAnotherProvidersFieldsAreFound(t *testing.T) {
 	}
 }
 
+func TestALookThatWasRefusedIsExplained(t *testing.T) {
+	s := scheme1("meta", "s")
+	s.Token = "hunter2"
+	if said := diagnosed(t, s, get("hub.mode=subscribe&hub.verify_token=x&hub.challenge=1")); said != "Hub.verify_token is not the source's token." {
+		t.Error(said)
+	}
+}
+
 // FuzzRewrites: no rewriting panics or spoils what it is given, and one of valid JSON stays valid JSON, unless it says otherwise.
 func FuzzRewrites(f *testing.F) {
 	for _, seed := range []string{`{"a":"\u00e9\ud83d\ude00\\u0041\ud800\/"}`, `[1.0,{"b":"<&>"}]`, "a=b%20c", "\xff", ""} {

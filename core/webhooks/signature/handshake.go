@@ -73,7 +73,7 @@ func (v *Verifier) discordPing(ctx context.Context, r *Request) (*Answer, error)
 		return nil
 	})
 	if err != nil || kind != "0" && (kind != "1" || event) {
-		return nil, nil
+		return nil, nil //nolint:nilerr // what can't be read is no ping
 	}
 	if err := v.scheme.verify(ctx, r); err != nil {
 		return nil, err
@@ -88,7 +88,7 @@ func (v *Verifier) discordPing(ctx context.Context, r *Request) (*Answer, error)
 // https://docs.aws.amazon.com/sns/latest/dg/SendMessageToHttp.prepare.html
 func (v *Verifier) snsConfirmation(ctx context.Context, r *Request) (*Answer, error) {
 	kind, _ := Key("Type", nil, r.Body)
-	if kind != "SubscriptionConfirmation" && kind != "UnsubscribeConfirmation" {
+	if r.Method != http.MethodPost || kind != "SubscriptionConfirmation" && kind != "UnsubscribeConfirmation" {
 		return nil, nil
 	}
 	m, err := readMessage(r.Body)

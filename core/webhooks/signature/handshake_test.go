@@ -154,7 +154,7 @@ func TestEveryNotificationOfGraphHasTheState(t *testing.T) {
 	v := verifier(t, s, nil)
 	for body, want := range map[string]Reason{
 		`{"value":[{"clientState":"new","changeType":"created"},{"clientState":"old"}]}`: "",
-		`{"value":[{"clientState":"new"},{"clientState":"x"}]}`:                          WrongToken,
+		`{"value":[{"clientState":"new"},{"clientState":"x"}]}`:                          WrongSecret,
 		`{"value":[{"clientState":"new"},{}]}`:                                           Missing,
 		`{"value":[{"clientState":"x","clientState":"new"}]}`:                            Malformed,
 		`{"value":[]}`:                            Malformed,

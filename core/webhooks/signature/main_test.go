@@ -30,12 +30,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// verifier makes one with the default tolerance.
+// verifier makes one.
 func verifier(t testing.TB, source config.Webhook, client *http.Client) *Verifier {
 	t.Helper()
-	if source.Tolerance == 0 {
-		source.Tolerance = 5 * time.Minute
-	}
 	v, err := New(source, client)
 	if err != nil {
 		t.Fatal(err)

@@ -19,7 +19,8 @@ const (
 	WrongSignature   Reason = "wrong_signature"   // it fits none of the secrets
 	TooOld           Reason = "too_old"           // it was signed longer ago than tolerance
 	TooNew           Reason = "too_new"           // it was signed for a time further ahead than tolerance
-	WrongToken       Reason = "wrong_token"       // a secret that is sent as it is was another
+	WrongSecret      Reason = "wrong_secret"      // a secret that is sent as it is was another
+	WrongToken       Reason = "wrong_token"       // who looks whether the address is yours has another token
 	WrongTopic       Reason = "wrong_topic"       // topics has no such topic of sns
 	WrongCertificate Reason = "wrong_certificate" // the certificate that is named is not the provider's, or has expired
 )

@@ -23,10 +23,10 @@ func TestASecretThatIsSentAsItIs(t *testing.T) {
 		name, value string
 		want        Reason
 	}{
-		{bearer, "Authorization", "Bearer s3cret", ""}, {bearer, "Authorization", "bearer  s3cret", ""}, {bearer, "Authorization", "Bearer s3cret ", WrongToken},
-		{bearer, "Authorization", "s3cret", Malformed}, {bearer, "Authorization", "Bearer", WrongToken}, {bearer, "X-Api-Key", "s3cret", Missing},
-		{own, "X-Api-Key", "s3cret", ""}, {own, "X-Api-Key", "S3cret", WrongToken}, {own, "Authorization", "Bearer s3cret", Missing}, {own, "X-Api-Key", strings.Repeat("x", 5000), Malformed},
-		{basic, "Authorization", "Basic " + in("ann:a:b"), ""}, {basic, "Authorization", "basic " + in("ann:a:b"), ""}, {basic, "Authorization", "Basic " + in("ann:a"), WrongToken},
+		{bearer, "Authorization", "Bearer s3cret", ""}, {bearer, "Authorization", "bearer  s3cret", ""}, {bearer, "Authorization", "Bearer s3cret ", WrongSecret},
+		{bearer, "Authorization", "s3cret", Malformed}, {bearer, "Authorization", "Bearer", WrongSecret}, {bearer, "X-Api-Key", "s3cret", Missing},
+		{own, "X-Api-Key", "s3cret", ""}, {own, "X-Api-Key", "S3cret", WrongSecret}, {own, "Authorization", "Bearer s3cret", Missing}, {own, "X-Api-Key", strings.Repeat("x", 5000), Malformed},
+		{basic, "Authorization", "Basic " + in("ann:a:b"), ""}, {basic, "Authorization", "basic " + in("ann:a:b"), ""}, {basic, "Authorization", "Basic " + in("ann:a"), WrongSecret},
 		{basic, "Authorization", "Basic %%%", Malformed}, {basic, "Authorization", "Bearer x", Malformed}, {scheme1("none", ""), "X", "y", ""},
 	} {
 		if got := reason(t, verifier(t, c.source, nil), post("{}", c.name, c.value)); got != c.want {
@@ -36,7 +36,7 @@ func TestASecretThatIsSentAsItIs(t *testing.T) {
 }
 
 func TestARefusalIsAFault(t *testing.T) {
-	if fault.CodeOf(refuse(WrongSignature, "x")) != fault.Unauthorized || fault.CodeOf(refuse(WrongToken, "x")) != fault.Forbidden || fault.CodeOf(refuse(WrongTopic, "x")) != fault.Forbidden {
+	if fault.CodeOf(refuse(WrongSecret, "x")) != fault.Unauthorized || fault.CodeOf(refuse(WrongToken, "x")) != fault.Forbidden || fault.CodeOf(refuse(WrongTopic, "x")) != fault.Forbidden {
 		t.Error("a refusal is another fault")
 	}
 }

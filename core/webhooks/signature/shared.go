@@ -68,7 +68,7 @@ func (b *bearer) verify(_ context.Context, r *Request) error {
 		sent = strings.TrimLeft(token, " ")
 	}
 	if !b.has(sent) {
-		return refuse(WrongToken, "%s has another secret", name)
+		return refuse(WrongSecret, "%s has another secret", name)
 	}
 	return nil
 }
@@ -100,7 +100,7 @@ func (b *basic) verify(_ context.Context, r *Request) error {
 		return refuse(Malformed, "what follows Basic in Authorization is not in Base64")
 	}
 	if !b.has(string(pair)) {
-		return refuse(WrongToken, "Authorization has another user or password")
+		return refuse(WrongSecret, "Authorization has another user or password")
 	}
 	return nil
 }
@@ -138,7 +138,7 @@ func (g *graph) verify(_ context.Context, r *Request) error {
 	case notifications == 0:
 		return refuse(Malformed, "the body has no notifications in value")
 	case bad > 0:
-		return refuse(WrongToken, "%d of %d notifications have another clientState", bad, notifications)
+		return refuse(WrongSecret, "%d of %d notifications have another clientState", bad, notifications)
 	case good != notifications:
 		return refuse(Missing, "%d of %d notifications have no clientState", notifications-good, notifications)
 	}

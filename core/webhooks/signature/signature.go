@@ -56,8 +56,11 @@ type Verifier struct {
 
 // New returns the verifier of a source; an error says what its secret can't be, without showing it. client fetches certificates and confirms subscriptions
 // of sns; nil is a client of its own that speaks https to public addresses alone. Whatever it is, it follows no redirects and is asked for
-// addresses of the provider's own hosts only. If its transport has RootCAs, paypal's certificates have to come from these, too.
+// addresses of the provider's own hosts only. Without a tolerance it is 5 minutes. If its transport has RootCAs, paypal's certificates have to come from these, too.
 func New(source config.Webhook, client *http.Client) (*Verifier, error) {
+	if source.Tolerance <= 0 {
+		source.Tolerance = 5 * time.Minute
+	}
 	v := &Verifier{source: source, naming: namingOf(source.Verify), certs: newCertificates(client)}
 	var err error
 	if v.scheme, err = v.build(source.Keys()); err != nil {

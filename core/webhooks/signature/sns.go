@@ -97,6 +97,9 @@ func (m *message) signed() ([]byte, error) {
 }
 
 func (s *sns) verify(ctx context.Context, r *Request) error {
+	if strings.EqualFold(r.Header.Get("X-Amz-Sns-Rawdelivery"), "true") {
+		return refuse(Malformed, "the subscription has raw message delivery, which AWS does not sign: turn that off")
+	}
 	m, err := readMessage(r.Body)
 	if err != nil {
 		return err
