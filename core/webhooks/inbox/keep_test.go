@@ -74,7 +74,7 @@ func TestOddTextIsKeptOrMadeText(t *testing.T) {
 		other := d
 		other.EventID = "\U0010FFFF\xfe\x00\r\n"
 		keep(t, i, other)
-		if again, repeat, err := i.Keep(t.Context(), d); err != nil || !repeat || again.ID != kept.ID {
+		if again, repeat, err := i.Keep(patient(t), d); err != nil || !repeat || again.ID != kept.ID {
 			t.Error(again.ID, repeat, err)
 		}
 	})
@@ -88,7 +88,7 @@ func TestARepeatGetsTheFirst(t *testing.T) {
 		var all sync.WaitGroup
 		for range 30 {
 			all.Go(func() {
-				kept, repeat, err := i.Keep(t.Context(), sent("github", 1))
+				kept, repeat, err := i.Keep(patient(t), sent("github", 1))
 				if err != nil {
 					t.Error(err)
 				}
@@ -114,11 +114,11 @@ func TestKeepingTheSameAgainAfterALostAnswerIsARepeat(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, s store.Store) {
 		i := on(s)
 		d := keep(t, i, sent("github", 1))
-		if again, repeat, err := i.Keep(t.Context(), d); err != nil || !repeat || again.ID != d.ID {
+		if again, repeat, err := i.Keep(patient(t), d); err != nil || !repeat || again.ID != d.ID {
 			t.Error(again, repeat, err)
 		}
 		d.EventID = "another with the same id"
-		if _, _, err := i.Keep(t.Context(), d); !errors.Is(err, fault.Conflict) {
+		if _, _, err := i.Keep(patient(t), d); !errors.Is(err, fault.Conflict) {
 			t.Error(err)
 		}
 	})
@@ -132,7 +132,7 @@ func TestAnEventIsKnownAfterWhatWasSentIsRemoved(t *testing.T) {
 		kept := keep(t, i, d)
 		long := keep(t, i, sent("github", 1))
 		settle(t, i, take(t, i, "github"), Result{State: Done})
-		if err := i.sweep(t.Context(), true); err != nil {
+		if err := i.sweep(patient(t), true); err != nil {
 			t.Fatal(err)
 		}
 		get(t, i, long.ID)
@@ -143,13 +143,13 @@ func TestAnEventIsKnownAfterWhatWasSentIsRemoved(t *testing.T) {
 		if err != nil || doc["body"] != nil || doc["header"] != nil || doc.Time("expires").Before(kept.At.Add(leastKnown)) {
 			t.Errorf("%v, %v", doc, err)
 		}
-		if page, err := i.List(t.Context(), Filter{Source: "notes"}); err != nil || len(page) != 0 {
+		if page, err := i.List(patient(t), Filter{Source: "notes"}); err != nil || len(page) != 0 {
 			t.Errorf("%v, %v", page, err)
 		}
-		if again, repeat, err := i.Keep(t.Context(), sent("notes", 1)); err != nil || !repeat || again.ID != kept.ID || again.State != Done {
+		if again, repeat, err := i.Keep(patient(t), sent("notes", 1)); err != nil || !repeat || again.ID != kept.ID || again.State != Done {
 			t.Errorf("%+v, %v, %v", again, repeat, err)
 		}
-		counts, err := i.Counts(t.Context())
+		counts, err := i.Counts(patient(t))
 		if err != nil || len(counts) != 3 || counts[1].Source != "notes" || counts[1].Kept != 0 || !counts[1].Last.Equal(kept.At) {
 			t.Errorf("%+v, %v", counts, err)
 		}
@@ -162,22 +162,22 @@ func TestAFullSourceTakesNoMoreAndStillKnowsRepeats(t *testing.T) {
 		i.Use(map[string]config.Webhook{"github": {Plugin: "planner", MaxKept: 3}, "stripe": {Plugin: "planner", MaxKept: 3}})
 		first := keep(t, i, sent("github", 0))
 		for n := range 10 {
-			if again, repeat, err := i.Keep(t.Context(), sent("github", 0)); err != nil || !repeat || again.ID != first.ID {
+			if again, repeat, err := i.Keep(patient(t), sent("github", 0)); err != nil || !repeat || again.ID != first.ID {
 				t.Fatal(n, repeat, err)
 			}
 		}
 		keep(t, i, sent("github", 1))
 		keep(t, i, sent("github", 2))
-		_, _, err := i.Keep(t.Context(), sent("github", 3))
+		_, _, err := i.Keep(patient(t), sent("github", 3))
 		full, ok := errors.AsType[*Full](err)
 		if !ok || !errors.Is(err, fault.Unavailable) || full.Source != "github" || full.Kept != 3 || full.Most != 3 {
 			t.Errorf("%v", err)
 		}
-		if again, repeat, err := i.Keep(t.Context(), sent("github", 0)); err != nil || !repeat || again.ID != first.ID {
+		if again, repeat, err := i.Keep(patient(t), sent("github", 0)); err != nil || !repeat || again.ID != first.ID {
 			t.Error(repeat, err)
 		}
 		keep(t, i, sent("stripe", 3))
-		if counts, err := i.Counts(t.Context()); err != nil || !counts[0].Full || counts[1].Full {
+		if counts, err := i.Counts(patient(t)); err != nil || !counts[0].Full || counts[1].Full {
 			t.Errorf("%+v, %v", counts, err)
 		}
 	})
@@ -190,11 +190,11 @@ func TestAWayToTheStoreThatIsBrokenIsNoFullSource(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	_, _, err := i.Keep(t.Context(), sent("github", 2))
+	_, _, err := i.Keep(patient(t), sent("github", 2))
 	if _, full := errors.AsType[*Full](err); full || !errors.Is(err, fault.Unavailable) {
 		t.Error(err)
 	}
-	if _, err := i.Take(t.Context(), "github", hold); !errors.Is(err, fault.Unavailable) {
+	if _, err := i.Take(patient(t), "github", hold); !errors.Is(err, fault.Unavailable) {
 		t.Error(err)
 	}
 }
@@ -231,13 +231,13 @@ func TestWhatIsNoDeliveryIsInvalid(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, s store.Store) {
 		i := on(s)
 		for _, d := range []Delivery{{EventID: "a"}, {Source: "github"}, {Source: "\xff", EventID: "a"}} {
-			if _, _, err := i.Keep(t.Context(), d); !errors.Is(err, fault.Invalid) {
+			if _, _, err := i.Keep(patient(t), d); !errors.Is(err, fault.Invalid) {
 				t.Errorf("%+v: %v", d, err)
 			}
 		}
 		d := sent("github", 1)
 		d.Body = make([]byte, store.MaxDocument)
-		if _, _, err := i.Keep(t.Context(), d); !errors.Is(err, fault.TooLarge) {
+		if _, _, err := i.Keep(patient(t), d); !errors.Is(err, fault.TooLarge) {
 			t.Error(err)
 		}
 	})

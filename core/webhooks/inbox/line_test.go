@@ -30,10 +30,10 @@ func TestOfALineOnlyTheOldestIsTakenAndOthersDoNotWait(t *testing.T) {
 
 		settle(t, i, a, Result{State: Pending, After: time.Hour})
 		wantNone(t, i, "stripe") // the line waits for the next attempt
-		if _, err := i.TakeID(t.Context(), idOf(t, i, 1), hold); !errors.Is(err, fault.Conflict) {
+		if _, err := i.TakeID(patient(t), idOf(t, i, 1), hold); !errors.Is(err, fault.Conflict) {
 			t.Errorf("the second of a line is taken by its id: %v", err)
 		}
-		again, err := i.TakeID(t.Context(), a.ID, hold)
+		again, err := i.TakeID(patient(t), a.ID, hold)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -49,7 +49,7 @@ func TestOfALineOnlyTheOldestIsTakenAndOthersDoNotWait(t *testing.T) {
 // idOf is the id of the n-th delivery of stripe.
 func idOf(t *testing.T, i *Inbox, n int) string {
 	t.Helper()
-	d, repeat, err := i.Keep(t.Context(), lined("", n))
+	d, repeat, err := i.Keep(patient(t), lined("", n))
 	if err != nil || !repeat {
 		t.Fatal(repeat, err)
 	}
@@ -61,7 +61,7 @@ func TestALineGoesOnAfterWhoHeldItDied(t *testing.T) {
 		i := on(s)
 		keep(t, i, lined("a", 1))
 		keep(t, i, lined("a", 2))
-		if _, err := i.Take(t.Context(), "stripe", 0); err != nil {
+		if _, err := i.Take(patient(t), "stripe", 0); err != nil {
 			t.Fatal(err)
 		}
 		settle(t, i, wantEvent(t, i, "stripe", 1), Result{State: Done})
@@ -76,7 +76,7 @@ func TestAnOlderOneThatComesLateWaitsUntilNoneOfItsLineIsHeld(t *testing.T) {
 		second := wantEvent(t, i, "stripe", 2)
 		keep(t, i, lined("a", 1)) // by a host whose clock is behind
 		wantNone(t, i, "stripe")
-		if _, err := i.TakeID(t.Context(), idOf(t, i, 1), hold); !errors.Is(err, fault.Conflict) {
+		if _, err := i.TakeID(patient(t), idOf(t, i, 1), hold); !errors.Is(err, fault.Conflict) {
 			t.Error(err)
 		}
 		settle(t, i, second, Result{State: Pending}) // it is due, and not the oldest any more
@@ -111,7 +111,7 @@ func TestALineThatWasLeftStandingGoesOn(t *testing.T) {
 			change(t, s, idOf(t, i, n), store.Change{Unset: []string{"next"}})
 		}
 		wantNone(t, i, "stripe")
-		if err := i.sweep(t.Context(), true); err != nil {
+		if err := i.sweep(patient(t), true); err != nil {
 			t.Fatal(err)
 		}
 		for n := range 3 {
@@ -154,7 +154,7 @@ func TestOneThatIsHandledAgainIsTheOldestOfItsLine(t *testing.T) {
 		first := wantEvent(t, i, "stripe", 0)
 		settle(t, i, first, Result{State: Dead})
 		second := wantEvent(t, i, "stripe", 1)
-		if ids, err := i.Redeliver(t.Context(), Selection{IDs: []string{first.ID}}, false); err != nil || len(ids) != 1 {
+		if ids, err := i.Redeliver(patient(t), Selection{IDs: []string{first.ID}}, false); err != nil || len(ids) != 1 {
 			t.Fatal(ids, err)
 		}
 		wantNone(t, i, "stripe")
@@ -177,7 +177,7 @@ func TestLinesAreHandledInOrderByTwoInboxes(t *testing.T) {
 				all.Go(func() {
 					for n := range each { // by either host, one after the other
 						d := Delivery{Source: "stripe", Key: strconv.Itoa(key), EventID: fmt.Sprintf("%d-%02d", key, n), At: began.Add(time.Duration(n) * time.Millisecond)}
-						if _, _, err := inboxes[rand.N(2)].Keep(t.Context(), d); err != nil {
+						if _, _, err := inboxes[rand.N(2)].Keep(patient(t), d); err != nil {
 							t.Error(err)
 						}
 					}

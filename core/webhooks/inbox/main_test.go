@@ -100,9 +100,17 @@ func lined(key string, n int) Delivery {
 	return d
 }
 
+// patient is a context that gives a call the time that a busy machine takes.
+func patient(t testing.TB) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
+
 func keep(t *testing.T, i *Inbox, d Delivery) Delivery {
 	t.Helper()
-	kept, repeat, err := i.Keep(t.Context(), d)
+	kept, repeat, err := i.Keep(patient(t), d)
 	if err != nil || repeat {
 		t.Fatal(repeat, err)
 	}
@@ -111,7 +119,7 @@ func keep(t *testing.T, i *Inbox, d Delivery) Delivery {
 
 func get(t *testing.T, i *Inbox, id string) Delivery {
 	t.Helper()
-	d, err := i.Get(t.Context(), id)
+	d, err := i.Get(patient(t), id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +128,7 @@ func get(t *testing.T, i *Inbox, id string) Delivery {
 
 func take(t *testing.T, i *Inbox, source string) *Taken {
 	t.Helper()
-	taken, err := i.Take(t.Context(), source, hold)
+	taken, err := i.Take(patient(t), source, hold)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +137,7 @@ func take(t *testing.T, i *Inbox, source string) *Taken {
 
 func settle(t *testing.T, i *Inbox, taken *Taken, r Result) {
 	t.Helper()
-	if err := i.Settle(t.Context(), taken, r); err != nil {
+	if err := i.Settle(patient(t), taken, r); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -137,7 +145,7 @@ func settle(t *testing.T, i *Inbox, taken *Taken, r Result) {
 // wantNone wants that nothing of a source is taken.
 func wantNone(t *testing.T, i *Inbox, source string) {
 	t.Helper()
-	if taken, err := i.Take(t.Context(), source, hold); !errors.Is(err, fault.NotFound) {
+	if taken, err := i.Take(patient(t), source, hold); !errors.Is(err, fault.NotFound) {
 		t.Errorf("%+v was taken: %v", taken, err)
 	}
 }
@@ -155,7 +163,7 @@ func wantEvent(t *testing.T, i *Inbox, source string, n int) *Taken {
 // change does something to a document that no method would.
 func change(t *testing.T, s store.Store, id string, c store.Change) {
 	t.Helper()
-	if _, err := s.Apply(t.Context(), store.Update{Collection: collection, Filter: store.ID(id), Change: c, Must: 1}); err != nil {
+	if _, err := s.Apply(patient(t), store.Update{Collection: collection, Filter: store.ID(id), Change: c, Must: 1}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -89,12 +89,12 @@ func allThere(t *testing.T, i *Inbox, acknowledged map[string]bool) {
 	if len(acknowledged) < 500 {
 		t.Fatalf("only %d were acknowledged", len(acknowledged))
 	}
-	if err := i.sweep(t.Context(), true); err != nil {
+	if err := i.sweep(patient(t), true); err != nil {
 		t.Fatal(err)
 	}
 	handled := make(map[string]int)
 	for {
-		due, err := i.Due(t.Context(), "stripe")
+		due, err := i.Due(patient(t), "stripe")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -115,7 +115,7 @@ func allThere(t *testing.T, i *Inbox, acknowledged map[string]bool) {
 			t.Errorf("%s was kept %d times", event, n)
 		}
 	}
-	if counts, err := i.Counts(t.Context()); err != nil || counts[2].Pending != 0 || counts[2].Done != len(handled) {
+	if counts, err := i.Counts(patient(t)); err != nil || counts[2].Pending != 0 || counts[2].Done != len(handled) {
 		t.Errorf("%+v, %v", counts, err)
 	}
 }

@@ -21,7 +21,7 @@ func mixed(t *testing.T, i *Inbox) (ids []string) {
 		kept := keep(t, i, d)
 		ids = append(ids, kept.ID)
 		if n%3 != 2 && n%4 != 0 {
-			taken, err := i.TakeID(t.Context(), kept.ID, hold)
+			taken, err := i.TakeID(patient(t), kept.ID, hold)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -46,7 +46,7 @@ func TestDeliveriesAreListedInPagesTheNewestFirst(t *testing.T) {
 		var got []string
 		f := Filter{Limit: 7}
 		for {
-			page, err := i.List(t.Context(), f)
+			page, err := i.List(patient(t), f)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -70,12 +70,12 @@ func TestAListHasWhatItsFilterLetsThrough(t *testing.T) {
 		mixed(t, i)
 		at := func(n int) time.Time { return began.Add(time.Duration(n)*time.Minute - 2*time.Hour) }
 		for _, f := range []Filter{{}, {Source: "github"}, {State: Dead}, {Type: "pull"}, {Since: at(10)}, {Until: at(10)}, {Source: "stripe", State: Done, Type: "pull", Since: at(5), Until: at(40)}} {
-			all, err := i.List(t.Context(), f)
+			all, err := i.List(patient(t), f)
 			if err != nil {
 				t.Fatal(err)
 			}
 			n := 0
-			every, err := i.List(t.Context(), Filter{})
+			every, err := i.List(patient(t), Filter{})
 			for _, d := range every {
 				meets := (f.Source == "" || d.Source == f.Source) && (f.State == "" || d.State == f.State) && (f.Type == "" || d.Type == f.Type) &&
 					!d.At.Before(f.Since) && (f.Until.IsZero() || d.At.Before(f.Until))
@@ -91,11 +91,11 @@ func TestAListHasWhatItsFilterLetsThrough(t *testing.T) {
 			}
 		}
 		for _, f := range []Filter{{State: "lost"}, {State: forgotten}, {Limit: -1}, {Limit: maxLimit + 1}} {
-			if _, err := i.List(t.Context(), f); !errors.Is(err, fault.Invalid) {
+			if _, err := i.List(patient(t), f); !errors.Is(err, fault.Invalid) {
 				t.Errorf("%+v: %v", f, err)
 			}
 		}
-		if _, err := i.List(t.Context(), Filter{After: "gone"}); !errors.Is(err, fault.NotFound) {
+		if _, err := i.List(patient(t), Filter{After: "gone"}); !errors.Is(err, fault.NotFound) {
 			t.Error(err)
 		}
 	})
@@ -105,7 +105,7 @@ func TestCountsSayWhatThereIs(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, s store.Store) {
 		i := on(s)
 		mixed(t, i)
-		counts, err := i.Counts(t.Context())
+		counts, err := i.Counts(patient(t))
 		if err != nil || len(counts) != 3 {
 			t.Fatal(counts, err)
 		}
@@ -126,19 +126,19 @@ func TestADryRunSaysWhatWouldBeHandledAgainAndChangesNothing(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, s store.Store) {
 		i := on(s)
 		mixed(t, i)
-		before, err := i.Counts(t.Context())
+		before, err := i.Counts(patient(t))
 		if err != nil {
 			t.Fatal(err)
 		}
 		which := Selection{Filter: Filter{Source: "github", Since: began.Add(-100 * time.Minute)}}
-		would, err := i.Redeliver(t.Context(), which, true)
+		would, err := i.Redeliver(patient(t), which, true)
 		if err != nil || len(would) == 0 {
 			t.Fatal(would, err)
 		}
-		if after, err := i.Counts(t.Context()); err != nil || !slices.Equal(before, after) {
+		if after, err := i.Counts(patient(t)); err != nil || !slices.Equal(before, after) {
 			t.Errorf("%+v, %v", after, err)
 		}
-		did, err := i.Redeliver(t.Context(), which, false)
+		did, err := i.Redeliver(patient(t), which, false)
 		if err != nil || !slices.Equal(did, would) {
 			t.Errorf("%v, want %v, %v", did, would, err)
 		}
@@ -169,15 +169,15 @@ func TestOnlyWhatIsMeantIsHandledAgain(t *testing.T) {
 			{Selection{Filter: Filter{Source: "notes"}}, 0},
 			{Selection{IDs: []string{all[1], all[3], all[1]}}, 2},
 		} {
-			if ids, err := i.Redeliver(t.Context(), c.which, true); err != nil || len(ids) != c.n {
+			if ids, err := i.Redeliver(patient(t), c.which, true); err != nil || len(ids) != c.n {
 				t.Errorf("%+v: %d, want %d, %v", c.which, len(ids), c.n, err)
 			}
 		}
-		if ids, err := i.Redeliver(t.Context(), Selection{}, false); !errors.Is(err, fault.Invalid) {
+		if ids, err := i.Redeliver(patient(t), Selection{}, false); !errors.Is(err, fault.Invalid) {
 			t.Error(ids, err)
 		}
 		for want, id := range map[fault.Code]string{fault.NotFound: "gone", fault.Conflict: all[2]} {
-			if ids, err := i.Redeliver(t.Context(), Selection{IDs: []string{all[1], id}}, false); !errors.Is(err, want) || len(ids) != 0 {
+			if ids, err := i.Redeliver(patient(t), Selection{IDs: []string{all[1], id}}, false); !errors.Is(err, want) || len(ids) != 0 {
 				t.Errorf("%v: %v", ids, err)
 			}
 		}
@@ -192,12 +192,12 @@ func TestWhatIsHeldIsNotHandledAgain(t *testing.T) {
 		i := on(s)
 		keep(t, i, sent("github", 1))
 		taken := take(t, i, "github")
-		if _, err := i.Redeliver(t.Context(), Selection{IDs: []string{taken.ID}}, false); !errors.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "being handled") {
+		if _, err := i.Redeliver(patient(t), Selection{IDs: []string{taken.ID}}, false); !errors.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "being handled") {
 			t.Error(err)
 		}
 		settle(t, i, taken, Result{State: Pending, After: time.Hour, Try: true, Attempt: Attempt{Outcome: "retry"}})
 		wantNone(t, i, "github")
-		if ids, err := i.Redeliver(t.Context(), Selection{IDs: []string{taken.ID}}, false); err != nil || len(ids) != 1 {
+		if ids, err := i.Redeliver(patient(t), Selection{IDs: []string{taken.ID}}, false); err != nil || len(ids) != 1 {
 			t.Error(ids, err)
 		}
 		if d := wantEvent(t, i, "github", 1); d.Tries != 0 || d.Replays != 1 {
@@ -214,7 +214,7 @@ func TestWhatWasKeptIsHandledWhenItsSourceHasAPlugin(t *testing.T) {
 			keep(t, i, sent("notes", n))
 		}
 		i.Use(map[string]config.Webhook{"notes": {Plugin: "planner"}})
-		ids, err := i.Redeliver(t.Context(), Selection{Filter: Filter{Source: "notes"}}, false)
+		ids, err := i.Redeliver(patient(t), Selection{Filter: Filter{Source: "notes"}}, false)
 		if err != nil || len(ids) != many {
 			t.Fatal(len(ids), err)
 		}

@@ -34,7 +34,7 @@ func fill(t testing.TB, i *Inbox, s store.Store, from, many int) {
 			doc["next"] = d.At.Add(-headStart)
 		}
 		if writes = append(writes, store.Insert{Collection: collection, Document: doc}); len(writes) == store.MaxWrites || n == many-1 {
-			if _, err := s.Apply(t.Context(), writes...); err != nil {
+			if _, err := s.Apply(patient(t), writes...); err != nil {
 				t.Fatal(err)
 			}
 			writes = nil
@@ -65,33 +65,33 @@ func costs(t testing.TB, i *Inbox, times int) map[string]time.Duration {
 	}
 	return map[string]time.Duration{
 		"take and settle": median(t, times, func(int) {
-			taken, err := i.Take(t.Context(), "github", hold)
+			taken, err := i.Take(patient(t), "github", hold)
 			must(err)
-			must(i.Settle(t.Context(), taken, Result{State: Done}))
+			must(i.Settle(patient(t), taken, Result{State: Done}))
 		}),
 		"take and settle in a line": median(t, times, func(int) {
-			taken, err := i.Take(t.Context(), "stripe", hold)
+			taken, err := i.Take(patient(t), "stripe", hold)
 			must(err)
-			must(i.Settle(t.Context(), taken, Result{State: Done}))
+			must(i.Settle(patient(t), taken, Result{State: Done}))
 		}),
 		"keep": median(t, times, func(n int) {
-			_, _, err := i.Keep(t.Context(), Delivery{Source: "github", EventID: fmt.Sprint("more", n, time.Now())})
+			_, _, err := i.Keep(patient(t), Delivery{Source: "github", EventID: fmt.Sprint("more", n, time.Now())})
 			must(err)
 		}),
 		"keep in a line": median(t, times, func(n int) {
-			_, _, err := i.Keep(t.Context(), Delivery{Source: "stripe", Key: "a", EventID: fmt.Sprint("more", n, time.Now())})
+			_, _, err := i.Keep(patient(t), Delivery{Source: "stripe", Key: "a", EventID: fmt.Sprint("more", n, time.Now())})
 			must(err)
 		}),
 		"look": median(t, times, func(int) {
-			_, err := i.Due(t.Context(), "github")
+			_, err := i.Due(patient(t), "github")
 			must(err)
 		}),
 		"list": median(t, times, func(int) {
-			_, err := i.List(t.Context(), Filter{Limit: 20})
+			_, err := i.List(patient(t), Filter{Limit: 20})
 			must(err)
 		}),
 		"count": median(t, times, func(int) {
-			_, err := i.Counts(t.Context())
+			_, err := i.Counts(patient(t))
 			must(err)
 		}),
 	}

@@ -22,7 +22,7 @@ func TestTheOneThatIsDueForLongestIsTakenAndHeld(t *testing.T) {
 			keep(t, i, sent("github", n))
 		}
 		for n := 1; n <= 3; n++ {
-			if due, err := i.Due(t.Context(), "github"); err != nil || !due {
+			if due, err := i.Due(patient(t), "github"); err != nil || !due {
 				t.Fatal(due, err)
 			}
 			taken := wantEvent(t, i, "github", n)
@@ -31,7 +31,7 @@ func TestTheOneThatIsDueForLongestIsTakenAndHeld(t *testing.T) {
 			}
 		}
 		wantNone(t, i, "github")
-		if due, err := i.Due(t.Context(), "github"); err != nil || due {
+		if due, err := i.Due(patient(t), "github"); err != nil || due {
 			t.Error(due, err)
 		}
 	})
@@ -71,7 +71,7 @@ func TestEveryOutcomeIsWrittenDown(t *testing.T) {
 		if d = get(t, i, id); time.Until(d.Next) < 50*time.Minute || len(d.Error) > 4000 {
 			t.Errorf("it is due at %v: %s", d.Next, d.Error)
 		}
-		taken, err := i.TakeID(t.Context(), id, hold) // before its time
+		taken, err := i.TakeID(patient(t), id, hold) // before its time
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -79,7 +79,7 @@ func TestEveryOutcomeIsWrittenDown(t *testing.T) {
 		if d = get(t, i, id); d.State != Done || d.Error != "" || !d.Next.IsZero() || time.Since(d.Ended) > time.Minute {
 			t.Errorf("%+v", d)
 		}
-		if err := i.Settle(t.Context(), taken, Result{State: "lost"}); !errors.Is(err, fault.Invalid) {
+		if err := i.Settle(patient(t), taken, Result{State: "lost"}); !errors.Is(err, fault.Invalid) {
 			t.Error(err)
 		}
 	})
@@ -109,14 +109,14 @@ func TestWhoHeldItForTooLongChangesNothing(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, s store.Store) {
 		i := on(s)
 		keep(t, i, lined("a", 1))
-		late, err := i.Take(t.Context(), "stripe", 0)
+		late, err := i.Take(patient(t), "stripe", 0)
 		if err != nil {
 			t.Fatal(err)
 		}
 		now := wantEvent(t, i, "stripe", 1)
 		want := get(t, i, now.ID)
 		for _, state := range []State{Done, Pending, Dead} {
-			if err := i.Settle(t.Context(), late, Result{State: state, Attempt: Attempt{Outcome: "ok"}}); !errors.Is(err, fault.Conflict) {
+			if err := i.Settle(patient(t), late, Result{State: state, Attempt: Attempt{Outcome: "ok"}}); !errors.Is(err, fault.Conflict) {
 				t.Errorf("%s: %v", state, err)
 			}
 		}
@@ -124,7 +124,7 @@ func TestWhoHeldItForTooLongChangesNothing(t *testing.T) {
 			t.Errorf("%+v, want %+v", got, want)
 		}
 		settle(t, i, now, Result{State: Done})
-		if err := i.Settle(t.Context(), now, Result{State: Done}); !errors.Is(err, fault.Conflict) {
+		if err := i.Settle(patient(t), now, Result{State: Done}); !errors.Is(err, fault.Conflict) {
 			t.Error(err)
 		}
 	})
@@ -134,18 +134,18 @@ func TestOneIsTakenByItsID(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, s store.Store) {
 		i := on(s)
 		one, two := keep(t, i, sent("github", 1)), keep(t, i, sent("github", 2))
-		taken, err := i.TakeID(t.Context(), two.ID, hold)
+		taken, err := i.TakeID(patient(t), two.ID, hold)
 		if err != nil || taken.ID != two.ID || taken.Plugin != "planner" {
 			t.Fatalf("%+v, %v", taken, err)
 		}
-		if _, err := i.TakeID(t.Context(), two.ID, hold); !errors.Is(err, fault.Conflict) {
+		if _, err := i.TakeID(patient(t), two.ID, hold); !errors.Is(err, fault.Conflict) {
 			t.Errorf("it is held: %v", err)
 		}
 		settle(t, i, taken, Result{State: Done})
-		if _, err := i.TakeID(t.Context(), two.ID, hold); !errors.Is(err, fault.Conflict) {
+		if _, err := i.TakeID(patient(t), two.ID, hold); !errors.Is(err, fault.Conflict) {
 			t.Errorf("it is done: %v", err)
 		}
-		if _, err := i.TakeID(t.Context(), "none", hold); !errors.Is(err, fault.NotFound) {
+		if _, err := i.TakeID(patient(t), "none", hold); !errors.Is(err, fault.NotFound) {
 			t.Error(err)
 		}
 		if got := take(t, i, "github"); got.ID != one.ID {
@@ -230,7 +230,7 @@ func TestTwoInboxesNeverHoldTheSame(t *testing.T) {
 				i := inboxes[n%2]
 				all.Go(func() {
 					for m := n; m < many; m += 10 {
-						if _, _, err := i.Keep(t.Context(), sent("github", m)); err != nil {
+						if _, _, err := i.Keep(patient(t), sent("github", m)); err != nil {
 							t.Error(err)
 						}
 					}
@@ -243,7 +243,7 @@ func TestTwoInboxesNeverHoldTheSame(t *testing.T) {
 					t.Errorf("%s was handled %d times", event, n)
 				}
 			}
-			if counts, err := inboxes[0].Counts(t.Context()); err != nil || counts[0].Done != many {
+			if counts, err := inboxes[0].Counts(patient(t)); err != nil || counts[0].Done != many {
 				t.Errorf("%+v, %v", counts, err)
 			}
 		})
