@@ -38,6 +38,7 @@ func goTool(t *testing.T, folder string, args ...string) (output string, err err
 }
 
 func TestAPluginInGoBuildsAndPassesItsTest(t *testing.T) {
+	t.Parallel()
 	if *update {
 		makeAnew(t)
 	}
@@ -57,9 +58,31 @@ func TestAPluginInGoBuildsAndPassesItsTest(t *testing.T) {
 	if err == nil || !strings.Contains(string(out), "plugin of edge") {
 		t.Errorf("started by hand it says %s, %v", out, err)
 	}
+	running(t, filepath.Join(folder, "hello"), "go ").countsOnce(t)
+	if err := os.WriteFile(filepath.Join(folder, "main.go"), []byte(inGuide(t, "go")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := goTool(t, folder, "build", "-o", "guide", "."); err != nil {
+		t.Errorf("the guide's plugin: %v\n%s", err, out)
+	}
 	if out, err := goTool(t, folder, "mod", "tidy", "-diff"); err != nil {
 		t.Errorf("go.mod and go.sum are not what the SDK needs, run this test with -update: %v\n%s", err, out)
 	}
+}
+
+// inGuide is the program in a language that plugins/README.md shows.
+func inGuide(t *testing.T, lang string) string {
+	t.Helper()
+	text, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(text), "```"+lang+"\n")
+	program, _, closed := strings.Cut(rest, "```\n")
+	if !found || !closed {
+		t.Fatalf("it shows no program in %s", lang)
+	}
+	return program
 }
 
 // makeAnew writes the files that pin what a plugin in Go stands on: this module's versions, as far as the SDK needs them.

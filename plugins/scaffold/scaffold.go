@@ -59,27 +59,26 @@ func New(folder, name, lang string) (created []string, err error) {
 
 // Next says what to do with a plugin that New has made.
 func Next(folder, name, lang string) string {
-	steps := []string{"cd " + folder, "go test", "go build -o " + name + " .", "cd -"}
-	command := filepath.Join(folder, name)
+	build, command := "go test && go build -o "+name+" .", filepath.Join(folder, name)
 	if lang == Python {
-		steps = []string{"cd " + folder, "python3 -m venv .venv && .venv/bin/pip install --require-hashes -r requirements.txt", ".venv/bin/python -m unittest", "cd -"}
+		build = "python3 -m venv .venv && .venv/bin/pip install --require-hashes -r requirements.txt && .venv/bin/python -m unittest"
 		command = filepath.Join(folder, "run")
 	}
-	return fmt.Sprintf(`It builds, and passes its own test:
+	if path := command; !filepath.IsAbs(path) {
+		command = "." + string(filepath.Separator) + path // a path, and no plugin's name
+	}
+	return fmt.Sprintf(`Build it, and try it with a webhook from a file:
 
-  %s
+  (cd %[1]s && %[2]s)
+  edge plugins test %[3]s %[4]s
 
-Name it in edge.yaml, and a source that it handles:
+Then name it in edge.yaml, with a source that it handles:
 
   plugins:
-    %s: {command: %s}
+    %[5]s: {command: %[3]s}
   webhooks:
-    github: {verify: github, secret: "${GITHUB_SECRET}", plugin: %[2]s}
-
-Then try it with a webhook from a file:
-
-  edge plugins test %[2]s %[4]s
-`, strings.Join(steps, "\n  "), name, command, filepath.Join(folder, filepath.FromSlash(event)))
+    github: {verify: github, secret: "${GITHUB_SECRET}", plugin: %[5]s}
+`, folder, build, command, filepath.Join(folder, filepath.FromSlash(event)), name)
 }
 
 // filesOf are the files of a plugin.
@@ -168,7 +167,7 @@ func write(folder string, files map[string][]byte) (created []string, err error)
 
 // makeFolders makes a folder and those above it that are missing, and adds them to what was made.
 func makeFolders(made []string, folder string) ([]string, error) {
-	err := os.Mkdir(folder, 0o755) //nolint:gosec // a plugin's sources are nobody's secret
+	err := os.Mkdir(folder, 0o755)
 	switch {
 	case err == nil:
 		return append(made, folder), nil

@@ -109,8 +109,7 @@ func TestAfterAnErrorNothingIsLeft(t *testing.T) {
 func TestWhatToDoNextIsAConfigurationThatIsTaken(t *testing.T) {
 	for _, lang := range []string{Go, Python} {
 		next := Next("/srv/hello", "hello", lang)
-		_, rest, _ := strings.Cut(next, "edge.yaml, and a source that it handles:\n")
-		text, _, _ := strings.Cut(rest, "Then try")
+		_, text, _ := strings.Cut(next, "edge.yaml, with a source that it handles:\n")
 		file := filepath.Join(t.TempDir(), "edge.yaml")
 		if err := os.WriteFile(file, []byte(strings.ReplaceAll(text, "\n  ", "\n")), 0o600); err != nil {
 			t.Fatal(err)

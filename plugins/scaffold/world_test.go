@@ -27,26 +27,27 @@ import (
 	"google.golang.org/grpc"
 )
 
-// world is a process of a plugin in Python, and edge as far as the process knows it.
+// world is a process of a plugin, and edge as far as the process knows it.
 type world struct {
 	proto.PluginClient
 	client *plugin.Client
 	store  *storetest.Memory
 	log    buffer
 	sent   chan mail.Message
+	free   chan struct{} // closed when mail has waited
 }
 
-// running is a process of the plugin in a folder, started as edge does: with nothing in its environment, and mutual TLS.
-func running(t *testing.T, folder string) *world {
+// running is a process of a plugin, started as edge does: with nothing in its environment, and mutual TLS.
+func running(t *testing.T, program, sdk string) *world {
 	t.Helper()
 	sockets, err := os.MkdirTemp("", "") // t.TempDir's paths are too long for sockets
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(sockets) })
-	w := &world{store: storetest.NewMemory(), sent: make(chan mail.Message, 16)}
+	w := &world{store: storetest.NewMemory(), sent: make(chan mail.Message, 16), free: make(chan struct{})}
 	own, text := identity(t)
-	cmd := exec.Command(filepath.Join(folder, "run")) //nolint:gosec // the plugin that was made
+	cmd := exec.Command(program)
 	cmd.Env = []string{"PLUGIN_CLIENT_CERT=" + text}
 	w.client = plugin.NewClient(&plugin.ClientConfig{
 		HandshakeConfig:  plugin.HandshakeConfig{ProtocolVersion: 1, MagicCookieKey: "EDGE_PLUGIN", MagicCookieValue: "edge.plugin.v1"},
@@ -76,7 +77,7 @@ func running(t *testing.T, folder string) *world {
 	}
 	t.Cleanup(stop)
 	started, err := w.Start(w.within(t), &proto.StartRequest{Plugin: "hello", Edge: "1", Secrets: map[string]string{"S": "secret"}, May: []string{"mail"}, Host: target, Token: token})
-	if err != nil || !started.GetWebhooks() || !strings.HasPrefix(started.GetSdk(), "python 3.") {
+	if err != nil || !started.GetWebhooks() || !strings.HasPrefix(started.GetSdk(), sdk) {
 		t.Fatalf("it starts with %v, %v\n%s", started, err, w.log.String())
 	}
 	return w
@@ -90,10 +91,17 @@ func (w *world) within(t *testing.T) context.Context {
 	return ctx
 }
 
-// Send passes the mail on to the test.
-func (w *world) Send(_ context.Context, m mail.Message) error {
+// Send passes the mail on to the test, which may have it wait.
+func (w *world) Send(ctx context.Context, m mail.Message) error {
 	w.sent <- m
-	return nil
+	if m.Subject != "Wait" {
+		return nil
+	}
+	select {
+	case <-w.free:
+	case <-ctx.Done():
+	}
+	return ctx.Err()
 }
 
 // client is the plugin as go-plugin wants it.

@@ -73,7 +73,7 @@ func TestASocketCanBeGivenToExactlyOneOtherUser(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer os.RemoveAll(folder)
-	if err := os.Chmod(folder, 0o711); err != nil { //nolint:gosec // as the folders above the one of a service are
+	if err := os.Chmod(folder, 0o711); err != nil {
 		t.Fatal(err)
 	}
 	s := New(Options{Folder: filepath.Join(folder, "edge"), Store: storetest.NewMemory(), Log: quiet})

@@ -219,19 +219,19 @@ def seconds(n):
 
 
 class Lines(logging.Formatter):
-    """Writes a line of the log as edge reads it: JSON in go-hclog's form, 64 KiB at most."""
+    """Writes a line of the log as edge reads it: JSON in go-hclog's form, of less than the 16 KiB that edge keeps of a line."""
 
     LEVELS = ((logging.ERROR, "error"), (logging.WARNING, "warn"), (logging.INFO, "info"), (0, "debug"))
 
     def format(self, record):
-        text = record.getMessage()
+        text = record.getMessage()[:2000]
         if record.exc_info:
-            text += "\n" + self.formatException(record.exc_info)
+            text += "\n" + self.formatException(record.exc_info)[-4000:]
         at = datetime.datetime.fromtimestamp(record.created, datetime.timezone.utc)
         return json.dumps({
-            "@level": next(name for least, name in self.LEVELS if record.levelno >= least), "@message": text[:8000],
+            "@level": next(name for least, name in self.LEVELS if record.levelno >= least), "@message": text,
             "@timestamp": at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"), **getattr(record, "about", {}),
-        })
+        }, ensure_ascii=False)
 
 
 class Server:
