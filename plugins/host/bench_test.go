@@ -39,7 +39,9 @@ func BenchmarkCall(b *testing.B) {
 	b.ReportMetric(float64(calls)/float64(empties), "ratio")
 }
 
-type nothing struct{ proto.UnimplementedPluginServer }
+type nothing struct {
+	proto.UnimplementedPluginServer
+}
 
 func (nothing) RunJob(context.Context, *proto.Run) (*proto.Outcome, error) {
 	return &proto.Outcome{}, nil

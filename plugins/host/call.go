@@ -51,7 +51,7 @@ func (h *Host) RunJob(ctx context.Context, plugin string, r Run) (dispatch.Outco
 			reason := fmt.Sprintf("the plugin %s has no job %q: it has %s", u.name, r.Job, listed(p.said.GetJobs()))
 			return &proto.Outcome{Kind: proto.Outcome_FAIL, Reason: reason}, nil
 		}
-		return p.api.RunJob(ctx, &proto.Run{Id: r.ID, Job: r.Job, Due: timestamppb.New(r.Due), Attempt: int32(r.Attempt)}) //nolint:gosec // attempts are few
+		return p.api.RunJob(ctx, &proto.Run{Id: r.ID, Job: r.Job, Due: timestamppb.New(r.Due), Attempt: int32(r.Attempt)})
 	})
 }
 
@@ -112,7 +112,7 @@ func (p *process) replaced() bool {
 func message(d inbox.Delivery, attempt int) *proto.Delivery {
 	m := &proto.Delivery{
 		Id: d.ID, Source: d.Source, EventId: d.EventID, Type: d.Type, Received: timestamppb.New(d.At),
-		Method: d.Method, Path: d.Path, Body: d.Body, Attempt: int32(attempt), Sync: d.Sync, //nolint:gosec // attempts are few
+		Method: d.Method, Path: d.Path, Body: d.Body, Attempt: int32(attempt), Sync: d.Sync,
 	}
 	for _, f := range d.Header {
 		if !credentials(f.Name) {

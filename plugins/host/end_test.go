@@ -89,7 +89,7 @@ func TestNothingIsLeftOfAHostThatIsKilled(t *testing.T) {
 	defer os.RemoveAll(folder)
 	command, _ := os.Executable()
 	host := exec.Command(command)
-	host.Env = append(os.Environ(), "HOST_TO_KILL="+folder)
+	host.Env = append(os.Environ(), "HOST_TO_KILL="+folder, "PLUGIN_TO_RUN="+pluginFile)
 	host.Stderr = os.Stderr
 	out, err := host.StdoutPipe()
 	if err != nil {

@@ -20,7 +20,7 @@ type guardian struct {
 
 const (
 	shell = "/bin/sh"
-	guard = `read -r line; kill -s KILL -- "-$1"`
+	guard = `trap "" TERM INT HUP; read -r line; kill -s KILL -- "-$1"`
 )
 
 // newGuardian starts the guardian of a group. A nil one guards nothing.

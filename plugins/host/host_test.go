@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -27,6 +26,15 @@ func TestAPluginGetsADeliveryAsItWasKept(t *testing.T) {
 	}
 	if strings.Contains(strings.ToLower(got), "cookie") || strings.Contains(got, "authorization") {
 		t.Errorf("it got credentials: %s", got)
+	}
+}
+
+func TestALargeDeliveryGetsThrough(t *testing.T) {
+	h := newTestHost(t, nil)
+	h.one("")
+	h.running()
+	if out, err := h.do("ok " + strings.Repeat("x", 10<<20)); err != nil || out.Kind != dispatch.OK {
+		t.Errorf("%+v, %v", out, err)
 	}
 }
 
@@ -74,8 +82,7 @@ func TestAPluginGetsItsOwnEnvironmentAndNothingElse(t *testing.T) {
 	if err := json.Unmarshal([]byte(h.says("self")), &self); err != nil {
 		t.Fatal(err)
 	}
-	command, _ := os.Executable()
-	if self.Stdin != "/dev/null" || self.Exe == command || !self.Leader || self.Privileges || self.Sockets != "drwx------" || fmt.Sprint(self.Args) != "["+command+" -x]" || !strings.HasPrefix(command, self.Folder+"/") {
+	if self.Stdin != "/dev/null" || self.Exe == pluginFile || !self.Leader || self.Privileges || self.Sockets != "drwx------" || fmt.Sprint(self.Args) != "["+pluginFile+" -x]" || !strings.HasPrefix(pluginFile, self.Folder+"/") {
 		t.Errorf("it was started as %+v", self)
 	}
 	said := h.says("start")

@@ -4,9 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
+	"fmt"
 	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -19,17 +20,25 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain is a plugin when it is started as one, and a host to be killed when it is started as that.
+// TestMain makes the plugin. It is a host to be killed when it is started as that.
 func TestMain(m *testing.M) {
-	switch {
-	case os.Getenv(cookieKey) != "":
-		servePlugin()
-	case os.Getenv("HOST_TO_KILL") != "":
-		serveHost(os.Getenv("HOST_TO_KILL"))
-	default:
-		goleak.VerifyTestMain(m)
+	pluginFile = os.Getenv("PLUGIN_TO_RUN")
+	if folder := os.Getenv("HOST_TO_KILL"); folder != "" {
+		serveHost(folder)
 	}
+	folder, err := os.MkdirTemp("", "h")
+	if err != nil {
+		panic(err)
+	}
+	pluginFile = filepath.Join(folder, "plugin")
+	if out, err := exec.Command("go", "build", "-o", pluginFile, "./testdata/plugin").CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "building the plugin: %v\n%s", err, out)
+		os.Exit(1)
+	}
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) { os.RemoveAll(folder); os.Exit(code) }))
 }
+
+var pluginFile string // the plugin of testdata
 
 const within = 30 * time.Second // for what has to happen on a busy machine
 
@@ -130,13 +139,9 @@ func (h *testHost) one(mode string, adjust ...func(*config.Plugin)) {
 	h.use(map[string]config.Plugin{"p": p})
 }
 
-// spec is this test binary as a plugin.
+// spec is a plugin of a mode.
 func spec(mode string) config.Plugin {
-	command, err := os.Executable()
-	if err != nil {
-		panic(err)
-	}
-	return config.Plugin{Command: command, Env: map[string]string{"MODE": mode}, Secrets: map[string]string{"KEY": "a secret value"}, May: []string{"mail"}}
+	return config.Plugin{Command: pluginFile, Env: map[string]string{"MODE": mode}, Secrets: map[string]string{"KEY": "a secret value"}, May: []string{"mail"}}
 }
 
 // until waits for the plugin to be in a state.
@@ -158,12 +163,13 @@ func (h *testHost) until(what string, is func(Status) bool) Status {
 	}
 }
 
+// status is how the plugin is, but for its memory, for which all of the machine's processes are looked at.
 func (h *testHost) status() Status {
-	all := h.Status()
+	all := h.units()
 	if len(all) == 0 {
 		return Status{}
 	}
-	return all[0]
+	return all[0].status(nil)
 }
 
 func (h *testHost) running() Status {
@@ -229,25 +235,14 @@ func alive(pid string) bool {
 	return !strings.HasPrefix(rest, "Z") && !strings.HasPrefix(rest, "X")
 }
 
-// build makes a program of this test binary, which differs from others in its last bytes (mark).
+// build makes a program of the plugin, which differs from others in its last bytes (mark).
 func build(t testing.TB, path, mark string) {
 	t.Helper()
-	command, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
+	text, err := os.ReadFile(pluginFile)
+	if err == nil {
+		err = os.WriteFile(path, append(text, mark...), 0o755)
 	}
-	from, err := os.Open(command)
 	if err != nil {
-		t.Fatal(err)
-	}
-	defer from.Close()
-	to, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o755)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = io.Copy(to, from)
-	_, err2 := to.WriteString(mark)
-	if err := errors.Join(err, err2, to.Close()); err != nil {
 		t.Fatal(err)
 	}
 }

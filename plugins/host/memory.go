@@ -12,7 +12,7 @@ import (
 
 // hardLimit is the data (RLIMIT_DATA, setrlimit(2)) that each process of a plugin with a bound may have: a stop for what grows by more between two looks than the machine has. It
 // counts what is mapped, much of which is never used (Go's heap arenas, the stacks of threads), so that it is far above the bound.
-func hardLimit(memory int64) uint64 { return 2*uint64(memory) + 1<<30 } //nolint:gosec // it is positive
+func hardLimit(memory int64) uint64 { return 2*uint64(memory) + 1<<30 }
 
 // limitData sets the hard limit of a process that has just been started.
 func limitData(pid int, memory int64) error {

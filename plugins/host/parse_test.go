@@ -1,11 +1,14 @@
 package host
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
 	"fmt"
 	"log/slog"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"unicode/utf8"
 
@@ -132,4 +135,32 @@ func TestAnswersOfOthersAreNotTaken(t *testing.T) {
 			t.Errorf("%s is taken", name)
 		}
 	}
+}
+
+func TestOnlyTheCertificateOfTheHandshakeIsTalkedTo(t *testing.T) {
+	edge, plugin, other := identityOf(t), identityOf(t), identityOf(t)
+	var shaken atomic.Pointer[handshake]
+	verify := edge.tls(&shaken).VerifyConnection
+	state := func(i *identity) tls.ConnectionState {
+		c, err := x509.ParseCertificate(i.certificate.Certificate[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tls.ConnectionState{PeerCertificates: []*x509.Certificate{c}}
+	}
+	if verify(state(plugin)) == nil {
+		t.Error("one is talked to before it has said anything")
+	}
+	shaken.Store(&handshake{certificate: plugin.certificate.Certificate[0]})
+	if verify(state(other)) == nil || verify(tls.ConnectionState{}) == nil || verify(state(plugin)) != nil {
+		t.Error("it is not the certificate that counts")
+	}
+}
+
+func identityOf(t *testing.T) *identity {
+	i, err := newIdentity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return i
 }

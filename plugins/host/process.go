@@ -90,7 +90,7 @@ func (h *Host) start(ctx context.Context, name string, spec config.Plugin, prog 
 		<-p.ended
 		return nil, fmt.Errorf("%w%s", err, p.out.printed())
 	}
-	go p.attend()
+	go p.attend(context.WithoutCancel(ctx))
 	return p, nil
 }
 
@@ -273,7 +273,7 @@ func (p *process) well(ctx context.Context) error {
 const missedMost = 2 // pings in a row that may come to nothing
 
 // attend pings the process until it has ended. One that answers calls is well, whether or not it finds the time for pings.
-func (p *process) attend() {
+func (p *process) attend(ctx context.Context) {
 	tick := time.NewTicker(p.host.times.ping)
 	defer tick.Stop()
 	missed, answered := 0, p.answered.Load()
@@ -283,8 +283,8 @@ func (p *process) attend() {
 		case <-p.ended:
 			return
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), p.host.times.answer)
-		err := p.well(ctx)
+		ping, cancel := context.WithTimeout(ctx, p.host.times.answer)
+		err := p.well(ping)
 		cancel()
 		now := p.answered.Load()
 		if err == nil || now != answered {
@@ -339,7 +339,7 @@ const noticeTime = 500 * time.Millisecond
 func (p *process) acquire() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed || p.cause != nil {
+	if p.closed || p.cause != nil || closed(p.group.ended) {
 		return false
 	}
 	p.held++

@@ -126,7 +126,7 @@ func copyable(path string, checked bool) (bool, error) {
 	}
 	file, err := elf.NewFile(f)
 	if err != nil {
-		return false, nil //nolint:nilerr // the kernel knows what is wrong with it
+		return false, nil // the kernel will say what is wrong with it
 	}
 	for _, tag := range []elf.DynTag{elf.DT_RPATH, elf.DT_RUNPATH} {
 		paths, err := file.DynString(tag)
@@ -152,7 +152,7 @@ func copyProgram(folder, command string) (string, error) {
 		return "", err
 	}
 	_, err = io.Copy(to, from)
-	if err = errors.Join(err, to.Chmod(0o555), to.Close()); err != nil { //nolint:gosec // a program is there to be run, by the plugin's user too
+	if err = errors.Join(err, to.Chmod(0o555), to.Close()); err != nil {
 		return "", errors.Join(err, os.Remove(to.Name()))
 	}
 	return to.Name(), nil

@@ -134,7 +134,7 @@ func credential(name string) (*syscall.Credential, error) {
 		return nil, fmt.Errorf("the user %s has the group %s: %w", name, u.Gid, err)
 	}
 	switch euid := os.Geteuid(); {
-	case uint64(euid) == uid: //nolint:gosec // ids have 32 bits
+	case uint64(euid) == uid:
 		return nil, nil
 	case euid != 0:
 		return nil, fmt.Errorf("edge runs as the user with the id %d, and only root can start a plugin as another one (user: %s): run edge as root, or remove user", euid, name)

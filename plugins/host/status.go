@@ -40,9 +40,9 @@ func (h *Host) Status() []Status {
 }
 
 func (u *unit) status(used map[int]int64) Status {
-	p := u.current.Load()
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	p := u.current.Load()
 	s := Status{Name: u.name, State: u.state, Since: u.since, Restarts: u.restarts}
 	if p != nil {
 		s.PID, s.RSS, s.InFlight = p.group.pid(), used[p.group.pid()], p.inFlight()

@@ -146,14 +146,15 @@ func (u *unit) adapt(ctx context.Context) {
 	}
 }
 
-// replace starts a process and puts it in the place of the one there is: from the program that was of service last, or from the file as it is now (fresh). If it is not well, all is as it was.
-func (u *unit) replace(ctx context.Context, fresh bool) error {
+// replace starts a process and puts it in the place of the one there is. If it is not well, all is as it was. It is started from the program that was of service last; when somebody has asked
+// for it, when it is not to go on with what fails, or when there is none, from the file as it is now.
+func (u *unit) replace(ctx context.Context, asked bool) error {
 	u.mu.Lock()
 	spec := u.spec
 	starting, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	u.giveUp = cancel
-	fresh = fresh || u.program == nil || u.failures >= crashLoop || u.program.command != spec.Command || u.program.sha256 != spec.SHA256
+	fresh := asked || u.program == nil || u.failures >= crashLoop || u.program.command != spec.Command || u.program.sha256 != spec.SHA256
 	if u.current.Load() == nil {
 		switch {
 		case u.failures >= crashLoop: // it stays one
@@ -177,7 +178,7 @@ func (u *unit) replace(ctx context.Context, fresh bool) error {
 		}
 		return fmt.Errorf("the plugin %s: %w", u.name, err)
 	}
-	u.serve(p, fresh)
+	u.serve(p, asked)
 	return nil
 }
 
@@ -198,16 +199,16 @@ func (u *unit) start(ctx context.Context, spec config.Plugin, fresh bool) (*proc
 }
 
 // serve takes a process into service. The one before it ends what it is at.
-func (u *unit) serve(p *process, fresh bool) {
+func (u *unit) serve(p *process, asked bool) {
 	if u.program != p.program {
 		if u.program != nil {
 			u.program.release()
 		}
 		u.program = p.program.hold()
 	}
-	old := u.current.Swap(p)
 	u.mu.Lock()
-	if fresh && (old != nil || u.failures < crashLoop) {
+	old := u.current.Swap(p)
+	if asked {
 		u.failures, u.last = 0, nil
 	}
 	u.enter(Running)
@@ -220,8 +221,11 @@ func (u *unit) serve(p *process, fresh bool) {
 
 // fell notes that the process of service has ended by itself.
 func (u *unit) fell(p *process) {
+	u.mu.Lock()
 	u.current.CompareAndSwap(p, nil)
-	<-p.ended
+	u.enter(Restarting)
+	u.mu.Unlock()
+	<-p.ended // what it printed is read
 	u.mu.Lock()
 	if time.Since(p.since) >= u.host.times.stable {
 		u.failures = 0
@@ -302,9 +306,10 @@ func (u *unit) renewed() bool {
 // close ends all processes.
 func (u *unit) close() {
 	u.mu.Lock()
+	p := u.current.Swap(nil)
 	u.enter(Stopped)
 	u.mu.Unlock()
-	if p := u.current.Swap(nil); p != nil {
+	if p != nil {
 		p.retire(u.host.times.drain)
 	}
 	u.ending.Wait()

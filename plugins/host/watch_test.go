@@ -39,16 +39,16 @@ func TestABusyPluginIsNotTakenForAHungOne(t *testing.T) {
 
 func TestAPluginWithTooMuchMemoryIsKilled(t *testing.T) {
 	h := newTestHost(t, func(t *times) { t.backoff = time.Millisecond })
-	h.one("", func(p *config.Plugin) { p.Memory = 256 << 20 })
+	h.one("", func(p *config.Plugin) { p.Memory = 128 << 20 })
 	first := h.running()
-	if first.RSS < 1<<20 || first.RSS > 256<<20 {
-		t.Errorf("it has %d bytes", first.RSS)
+	if rss := h.Status()[0].RSS; rss < 1<<20 || rss > 128<<20 {
+		t.Errorf("it has %d bytes", rss)
 	}
-	if _, err := h.do("eat"); !died(err) || !strings.Contains(err.Error(), "may have 256 MiB (memory)") {
+	if _, err := h.do("eat"); !died(err) || !strings.Contains(err.Error(), "may have 128 MiB (memory)") {
 		t.Errorf("who was handled when it ate: %v", err)
 	}
 	s := h.until("started anew", func(s Status) bool { return s.State == Running && s.PID != first.PID })
-	if !strings.Contains(s.Error, "may have 256 MiB") || !strings.Contains(h.log.String(), "may have 256 MiB") {
+	if !strings.Contains(s.Error, "may have 128 MiB") || !strings.Contains(h.log.String(), "may have 128 MiB") {
 		t.Errorf("nobody is told: %+v", s)
 	}
 }
@@ -141,7 +141,8 @@ func TestAPlanKeepsTheProcessOfWhatDidNotChange(t *testing.T) {
 		found := map[string]int{}
 		h.until("all running", func(Status) bool {
 			well := true
-			for _, s := range h.Status() {
+			for _, u := range h.units() {
+				s := u.status(nil)
 				found[s.Name] = s.PID
 				well = well && s.State == Running && s.Error == ""
 			}

@@ -1,9 +1,11 @@
-package host
+// Command plugin is a plugin by go-plugin for the host's tests, good or bad as MODE says, that does what deliveries tell it to.
+package main
 
 import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -24,9 +26,8 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 )
 
-// servePlugin is a plugin by go-plugin, good or bad as MODE says.
-func servePlugin() {
-	version := uint(protocolVersion)
+func main() {
+	version := uint(1)
 	switch os.Getenv("MODE") {
 	case "noisy":
 		fmt.Println("hello from an import | with bars")
@@ -46,7 +47,7 @@ func servePlugin() {
 		impostor()
 	}
 	goplugin.Serve(&goplugin.ServeConfig{
-		HandshakeConfig: goplugin.HandshakeConfig{ProtocolVersion: version, MagicCookieKey: cookieKey, MagicCookieValue: cookieValue},
+		HandshakeConfig: goplugin.HandshakeConfig{ProtocolVersion: version, MagicCookieKey: "EDGE_PLUGIN", MagicCookieValue: "edge.plugin.v1"},
 		Plugins:         goplugin.PluginSet{"plugin": served{}},
 		GRPCServer: func(o []grpc.ServerOption) *grpc.Server {
 			return grpc.NewServer(append(o, grpc.MaxRecvMsgSize(16<<20))...)
@@ -67,11 +68,8 @@ func impostor() {
 		line := make([]byte, 4096)
 		n, _ := read.Read(line)
 		parts := strings.Split(strings.TrimSpace(string(line[:n])), "|")
-		id, err := newIdentity()
-		if err != nil {
-			panic(err)
-		}
-		parts[5] = base64.RawStdEncoding.EncodeToString(id.certificate.Certificate[0])
+		other, _ := pem.Decode([]byte(os.Getenv("PLUGIN_CLIENT_CERT"))) // any but its own
+		parts[5] = base64.RawStdEncoding.EncodeToString(other.Bytes)
 		fmt.Fprintln(stdout, strings.Join(parts, "|"))
 	}()
 }
