@@ -1,6 +1,7 @@
 package inbox
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -43,6 +44,62 @@ func TestOfALineOnlyTheOldestIsTakenAndOthersDoNotWait(t *testing.T) {
 		settle(t, i, a, Result{State: Quarantined})
 		settle(t, i, wantEvent(t, i, "stripe", 3), Result{State: Done})
 		wantNone(t, i, "stripe")
+	})
+}
+
+// hooked is a store in which something happens right before, or after, the next write.
+type hooked struct {
+	store.Store
+	before, after func()
+	away          bool // reading fails
+}
+
+func (h *hooked) Apply(ctx context.Context, writes ...store.Write) ([]int, error) {
+	before, after := h.before, h.after
+	h.before, h.after = nil, nil
+	if before != nil {
+		before()
+	}
+	touched, err := h.Store.Apply(ctx, writes...)
+	if after != nil {
+		after()
+	}
+	return touched, err
+}
+
+func (h *hooked) Find(ctx context.Context, q store.Query) ([]store.Document, error) {
+	if h.away {
+		return nil, fault.Unavailable
+	}
+	return h.Store.Find(ctx, q)
+}
+
+func TestOneThatIsKeptWhileTheLastOfItsLineEndsIsTaken(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, s store.Store) {
+		h := &hooked{Store: s}
+		i, other := on(h), on(s)
+		keep(t, i, lined("a", 1))
+		first := wantEvent(t, i, "stripe", 1)
+		h.before = func() { settle(t, other, first, Result{State: Done}) }
+		keep(t, i, lined("a", 2)) // it has seen the first one
+
+		second := wantEvent(t, i, "stripe", 2)
+		h.before = func() { keep(t, other, lined("a", 3)) }
+		settle(t, i, second, Result{State: Done}) // it has not seen the third one
+		wantEvent(t, i, "stripe", 3)
+	})
+}
+
+func TestAProcessThatDiesRightAfterAnOutcomeLeavesNoLineStanding(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, s store.Store) {
+		h := &hooked{Store: s}
+		i := on(h)
+		keep(t, i, lined("a", 1))
+		keep(t, i, lined("a", 2))
+		first := wantEvent(t, i, "stripe", 1)
+		h.after = func() { h.away = true }
+		settle(t, i, first, Result{State: Done})
+		wantEvent(t, on(s), "stripe", 2)
 	})
 }
 

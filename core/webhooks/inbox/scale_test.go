@@ -136,8 +136,7 @@ func BenchmarkBacklog(b *testing.B) {
 			for what, took := range costs(b, i, 51) {
 				b.Logf("%s: %v", what, took)
 			}
-			for b.Loop() { //nolint:revive // the figures are in the log
-			}
+			b.ReportMetric(0, "ns/op") // the figures are in the log
 		})
 	}
 }
