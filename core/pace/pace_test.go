@@ -72,10 +72,10 @@ func TestSlotsBecomeMoreAtOnceAndFewerAsTheyAreGivenBack(t *testing.T) {
 		}
 		s.Resize(2)
 		s.Release()
-		if short, cancel := context.WithTimeout(t.Context(), time.Second); s.Acquire(short) {
+		short, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if s.Acquire(short) {
 			t.Error("a third")
-		} else {
-			cancel()
 		}
 	})
 }

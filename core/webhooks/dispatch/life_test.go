@@ -81,13 +81,14 @@ func TestTheStoreMayBeAway(t *testing.T) {
 			return Outcome{Kind: OK}, nil
 		}}
 		s := on(memory, p)
+		s.Use(map[string]config.Webhook{"github": sources["github"]})
 		s.poll = 20 * time.Millisecond // it looks for what is due before what came of it is written down
 		s.runs(t)
 		time.Sleep(time.Minute)
 		memory.SetUnavailable(false)
 		time.Sleep(time.Minute)
 		s.keep(t, "a")
-		time.Sleep(10 * time.Minute) // far longer than it is held
+		time.Sleep(2*time.Minute + 100*time.Millisecond) // far longer than it is held, and between two tries to write it down
 		memory.SetUnavailable(false)
 		time.Sleep(time.Minute)
 		if len(p.of("a")) != 1 || s.are(t, inbox.Done) != 1 {

@@ -144,7 +144,7 @@ func TestTheQueueAndWhoAsksNeverHandleTheSameTwiceAndTheAnswerIsNotLost(t *testi
 			t.Errorf("%d calls", n)
 		}
 	}
-	t.Run("memory", func(t *testing.T) { test(t, storetest.NewMemory(), 500) })
+	t.Run("memory", func(t *testing.T) { test(t, storetest.NewMemory(), 200) })
 	for name, open := range engines {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
