@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -125,24 +124,39 @@ func TestAValueIsGoneAfterItsTime(t *testing.T) {
 	}
 }
 
-func TestUpdatesOfManyAtOnceAllCount(t *testing.T) {
-	const many = 20
+func TestAnUpdateBeginsAnewWithWhatOthersHavePutMeanwhile(t *testing.T) {
 	host := sdktest.New(t)
-	var all sync.WaitGroup
-	for range many {
-		all.Go(func() {
-			got := in(host, func(ctx sdk.Context) sdk.Result {
-				return sdk.From(ctx.KV().Update("k", 0, func(old []byte) ([]byte, error) { return append(old, 'x'), nil }))
-			})
-			if got.Kind != sdk.KindOK {
-				t.Error(got)
+	var seen []string
+	got := in(host, func(ctx sdk.Context) sdk.Result {
+		return sdk.From(ctx.KV().Update("k", 0, func(old []byte) ([]byte, error) {
+			seen = append(seen, string(old))
+			if len(seen) <= 3 {
+				host.Put("k", []byte("theirs"))
 			}
+			return append(old, " and ours"...), nil
+		}))
+	})
+	if v, _ := host.Get("k"); got.Kind != sdk.KindOK || string(v) != "theirs and ours" || len(seen) != 4 {
+		t.Errorf("got %v, %q, having seen %q", got, v, seen)
+	}
+}
+
+func TestAnUpdateEndsWithTheAttemptsTime(t *testing.T) {
+	host := sdktest.New(t)
+	in(host, func(ctx sdk.Context) sdk.Result {
+		ended, cancel := context.WithCancel(ctx)
+		defer cancel()
+		ctx.Context = ended
+		err := ctx.KV().Update("k", 0, func([]byte) ([]byte, error) {
+			host.Put("k", nil)
+			cancel()
+			return nil, nil
 		})
-	}
-	all.Wait()
-	if v, _ := host.Get("k"); len(v) != many {
-		t.Errorf("%d of %d counted", len(v), many)
-	}
+		if !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		return sdk.OK()
+	})
 }
 
 func TestAnUpdateThatFailsPutsNothing(t *testing.T) {
@@ -201,11 +215,15 @@ func TestOnceIsNotedThoughTheAttemptsTimeIsOver(t *testing.T) {
 	host := sdktest.New(t)
 	done := 0
 	for range 2 {
-		in(host, func(ctx sdk.Context) sdk.Result {
+		got := in(host, func(ctx sdk.Context) sdk.Result {
 			short, cancel := context.WithCancel(ctx)
+			defer cancel()
 			ctx.Context = short
 			return sdk.From(ctx.Once("k", func() error { cancel(); done++; return nil }))
 		})
+		if got.Kind != sdk.KindOK {
+			t.Error(got)
+		}
 	}
 	if done != 1 {
 		t.Errorf("done %d times", done)

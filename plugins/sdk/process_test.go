@@ -17,6 +17,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -315,6 +316,9 @@ func TestWhatIsUnderWayIsAnsweredBeforeThePluginEnds(t *testing.T) {
 }
 
 func TestAnInterruptMeantForEdgeDoesNotEndAPlugin(t *testing.T) {
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, os.Interrupt) // or the plugin might inherit that it is ignored
+	defer signal.Stop(caught)
 	h := start(t)
 	h.cmd.Process.Signal(os.Interrupt)
 	if out, err := h.deliver(t.Context(), "ok"); err != nil || out.GetKind() != proto.Outcome_OK {
@@ -333,7 +337,9 @@ func TestAMessageIsTakenUpToSixteenMebibytes(t *testing.T) {
 
 func TestThereIsNoReflection(t *testing.T) {
 	h := start(t)
-	stream, err := grpc_reflection_v1.NewServerReflectionClient(h.conn).ServerReflectionInfo(t.Context())
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	stream, err := grpc_reflection_v1.NewServerReflectionClient(h.conn).ServerReflectionInfo(ctx)
 	if err == nil {
 		_, err = stream.Recv()
 	}

@@ -171,7 +171,10 @@ func checkValue(data []byte) error {
 }
 
 // Get is what is under a key.
-func (s services) Get(_ context.Context, r *proto.GetRequest, _ ...grpc.CallOption) (*proto.GetResponse, error) {
+func (s services) Get(ctx context.Context, r *proto.GetRequest, _ ...grpc.CallOption) (*proto.GetResponse, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, status.FromContextError(err).Err()
+	}
 	if err := checkKey(r.GetKey()); err != nil {
 		return nil, err
 	}
@@ -182,7 +185,10 @@ func (s services) Get(_ context.Context, r *proto.GetRequest, _ ...grpc.CallOpti
 }
 
 // Put puts.
-func (s services) Put(_ context.Context, r *proto.PutRequest, _ ...grpc.CallOption) (*proto.PutResponse, error) {
+func (s services) Put(ctx context.Context, r *proto.PutRequest, _ ...grpc.CallOption) (*proto.PutResponse, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, status.FromContextError(err).Err()
+	}
 	if err := checkKey(r.GetKey()); err != nil {
 		return nil, err
 	}
@@ -202,7 +208,10 @@ func (s services) Put(_ context.Context, r *proto.PutRequest, _ ...grpc.CallOpti
 }
 
 // Delete removes.
-func (s services) Delete(_ context.Context, r *proto.DeleteRequest, _ ...grpc.CallOption) (*proto.DeleteResponse, error) {
+func (s services) Delete(ctx context.Context, r *proto.DeleteRequest, _ ...grpc.CallOption) (*proto.DeleteResponse, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, status.FromContextError(err).Err()
+	}
 	if err := checkKey(r.GetKey()); err != nil {
 		return nil, err
 	}
@@ -213,7 +222,10 @@ func (s services) Delete(_ context.Context, r *proto.DeleteRequest, _ ...grpc.Ca
 }
 
 // Begin says whose turn it is.
-func (s services) Begin(_ context.Context, r *proto.BeginRequest, _ ...grpc.CallOption) (*proto.BeginResponse, error) {
+func (s services) Begin(ctx context.Context, r *proto.BeginRequest, _ ...grpc.CallOption) (*proto.BeginResponse, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, status.FromContextError(err).Err()
+	}
 	if err := checkKey(r.GetKey()); err != nil {
 		return nil, err
 	}
@@ -231,7 +243,10 @@ func (s services) Begin(_ context.Context, r *proto.BeginRequest, _ ...grpc.Call
 }
 
 // Finish ends a turn.
-func (s services) Finish(_ context.Context, r *proto.FinishRequest, _ ...grpc.CallOption) (*proto.FinishResponse, error) {
+func (s services) Finish(ctx context.Context, r *proto.FinishRequest, _ ...grpc.CallOption) (*proto.FinishResponse, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, status.FromContextError(err).Err()
+	}
 	if err := checkValue(r.GetResult()); err != nil {
 		return nil, err
 	}
@@ -254,7 +269,10 @@ func (s services) Finish(_ context.Context, r *proto.FinishRequest, _ ...grpc.Ca
 }
 
 // SendMail keeps the mail for Mails.
-func (s services) SendMail(_ context.Context, m *proto.Mail, _ ...grpc.CallOption) (*proto.SendMailResponse, error) {
+func (s services) SendMail(ctx context.Context, m *proto.Mail, _ ...grpc.CallOption) (*proto.SendMailResponse, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, status.FromContextError(err).Err()
+	}
 	switch {
 	case !slices.Contains(s.h.May, "mail"):
 		return nil, status.Error(codes.PermissionDenied, "the plugin's configuration has no may: [mail]")
