@@ -79,7 +79,7 @@ func told(what string, err error) error {
 		return nil
 	}
 	said := status.Convert(err)
-	kind := ErrUnavailable
+	var kind error
 	switch said.Code() {
 	case codes.PermissionDenied, codes.Unauthenticated:
 		kind = ErrDenied
@@ -93,6 +93,8 @@ func told(what string, err error) error {
 		kind = context.DeadlineExceeded
 	case codes.Canceled:
 		kind = context.Canceled
+	default: // all else is edge's own trouble, or a limit that is free again some time
+		kind = ErrUnavailable
 	}
 	return fmt.Errorf("%s: %w: %s", what, kind, said.Message())
 }

@@ -70,7 +70,7 @@ func (kv KV) Update(key string, ttl time.Duration, change func(old []byte) ([]by
 		select {
 		case <-kv.ctx.Done():
 			return fmt.Errorf("update %s: others changed it all the time: %w", key, kv.ctx.Err())
-		case <-time.After(rand.N(pause) + 1): //nolint:gosec // those who collided are to part, nothing is secret
+		case <-time.After(rand.N(pause) + 1): // those who collided are to part
 		}
 	}
 }

@@ -257,8 +257,9 @@ func TestAHandlersContextEndsWithTheAttemptsTime(t *testing.T) {
 	h := start(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if _, err := h.deliver(ctx, "deadline"); status.Code(err) != codes.DeadlineExceeded {
-		t.Fatal(err)
+	// Both sides' clocks end it; the handler's answer may be the faster.
+	if out, err := h.deliver(ctx, "deadline"); status.Code(err) != codes.DeadlineExceeded && out.GetReason() != context.DeadlineExceeded.Error() {
+		t.Fatal(out, err)
 	}
 	h.client.Kill() // does not end before the handler has
 	if !h.ended(t) {
