@@ -226,7 +226,7 @@ func TestForgedDeliveriesFetchOnlySoMuch(t *testing.T) {
 func TestOnlyPublicAddressesAreDialled(t *testing.T) {
 	for addr, want := range map[string]bool{
 		"52.94.5.1": true, "2600:1f18::1": true, "127.0.0.1": false, "10.0.0.1": false, "172.16.0.1": false, "192.168.1.1": false, "169.254.169.254": false, "100.64.0.1": false, "0.0.0.0": false,
-		"::1": false, "fe80::1": false, "fd00:ec2::254": false, "::ffff:127.0.0.1": false, "::ffff:169.254.169.254": false, "64:ff9b::7f00:1": false, "2002:7f00:1::": false, "224.0.0.1": false,
+		"::1": false, "fe80::1": false, "fd00:ec2::254": false, "::ffff:127.0.0.1": false, "::ffff:100.64.0.1": false, "::ffff:169.254.169.254": false, "64:ff9b::7f00:1": false, "2002:7f00:1::": false, "224.0.0.1": false,
 		"255.255.255.255": false, "::": false, "fe80::1%eth0": false, "198.18.0.1": false, "192.0.2.1": false, "2001:db8::1": false,
 	} {
 		if got := public(netip.MustParseAddr(addr)); got != want {

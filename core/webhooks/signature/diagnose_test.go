@@ -52,7 +52,7 @@ func TestABodyThatWasWrittenAnewIsFound(t *testing.T) {
 		`where it has \r\n`:  {"a\nb", "a\r\nb"},
 		"with + for %20":     {"a=b+c", "a=b%20c"},
 		"ISO 8859-1":         {"caf\xe9", "café"},
-		"an empty body":      {"", "{}"},
+		"an empty body":      {"", "{}\n\n"}, // whose end is tried in other ways before
 	} {
 		said := diagnosed(t, scheme1("github", "hunter2"), post(c[1], "X-Hub-Signature-256", "sha256="+macHex("hunter2", c[0])))
 		if !strings.Contains(said, name) || !strings.Contains(said, "between the source and edge") {
