@@ -57,7 +57,7 @@ func TestReadmeConfigurationsAreValid(t *testing.T) {
 	}
 	for _, block := range shown {
 		folder := t.TempDir()
-		for _, name := range []string{"root.pem", "partners.pem", "dist", "smtp_url", "turnstile"} {
+		for _, name := range []string{"root.pem", "partners.pem", "dist", "smtp_url", "turnstile", "github", "stripe", "stripe_old", "slack", "own"} {
 			writeIn(t, folder, name, "something")
 		}
 		text := strings.ReplaceAll(block[1], "you@example.com", myAddress)
