@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/onehost/edge/core/fault"
 	"github.com/onehost/edge/core/mail"
@@ -137,6 +138,7 @@ func TestStopEndsCallsUnderWayAndTheSocket(t *testing.T) {
 		defer close(ended)
 		close(begun)
 		<-ctx.Done()
+		<-time.After(50 * time.Millisecond) // it takes a while to end
 		return ctx.Err()
 	})
 	target, token, stop, err := s.Serve("a", []string{"mail"}, SameUser)
