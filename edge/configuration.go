@@ -17,11 +17,13 @@ import (
 	"github.com/onehost/edge/core/lambda"
 	"github.com/onehost/edge/core/mail"
 	"github.com/onehost/edge/core/store/mongodb"
+	"github.com/onehost/edge/core/webhooks"
 	"github.com/onehost/edge/edge/internal/admin"
 	"github.com/onehost/edge/edge/internal/cert"
 	"github.com/onehost/edge/edge/internal/rules"
 	"github.com/onehost/edge/edge/internal/site"
 	"github.com/onehost/edge/edge/internal/target"
+	"github.com/onehost/edge/plugins/host"
 	"golang.org/x/sys/unix"
 )
 
@@ -69,7 +71,7 @@ func processEnv() config.Env {
 
 // load reads a configuration and has every room judge it. Warnings come with a configuration; errors come without.
 func load(path string) (*config.Config, []config.Problem, error) {
-	cfg, problems := config.Load(path, processEnv(), cert.Check, rules.Check, site.Check, target.Check, lambda.Check, forms.Check, checkStore, checkMail, checkFolders)
+	cfg, problems := config.Load(path, processEnv(), cert.Check, rules.Check, site.Check, target.Check, lambda.Check, forms.Check, webhooks.Check, host.Check, checkStore, checkMail, checkFolders)
 	if config.Failed(problems) {
 		return nil, problems, &invalidConfig{problems}
 	}

@@ -59,6 +59,11 @@ func (k *checker) verify(w Webhook, at path) {
 	if v.Header != "" && v.Scheme != "bearer" {
 		k.fail(at.to("verify", "header"), "header belongs to bearer")
 	}
+	for _, key := range []string{"id", "type"} {
+		if k.given(at.to("verify", key)) && !v.Anonymous() {
+			k.fail(at.to("verify", key), "%s belongs to bearer, basic and none; a provider says it in its own way, and hmac has one of its own", key)
+		}
+	}
 	k.verifySecrets(w, at)
 	if v.Scheme == "sns" && len(w.Topics) == 0 && !k.bad(at.to("topics")) {
 		k.fail(at, "sns needs topics: what AWS signs says only that it came from a topic, and anybody could have one")
@@ -108,6 +113,11 @@ func (k *checker) plugins() {
 			k.fail(at.to("may"), "mail says how mail is sent, and is missing")
 		}
 	}
+}
+
+// Anonymous reports whether nothing in a delivery is known to say which event it is, unless ID does.
+func (v Verify) Anonymous() bool {
+	return v.Scheme == "bearer" || v.Scheme == "basic" || v.Scheme == "none"
 }
 
 // Keys returns the secrets that a delivery of the source may be verified with.

@@ -27,6 +27,8 @@ type Webhook struct {
 type Verify struct {
 	Scheme string `yaml:"scheme,scalar" is:"standard|stripe|github|slack|shopify|twilio|paypal|linear|paddle|sendgrid|discord|x|meta|sns|graph|bearer|basic|none" doc:"The provider, or the way."` // or HMAC
 	Header string `yaml:"header" is:"field" doc:"Where bearer looks for the secret, when it is not Authorization: Bearer SECRET: X-Api-Key."`
+	ID     string `yaml:"id" is:"line" doc:"What tells deliveries of bearer, basic and none apart: header:NAME, or a path into a JSON body such as event.id. Default: nothing, each is another one."`
+	Type   string `yaml:"type" is:"line" doc:"What kind of event a delivery of bearer, basic and none is: header:NAME, or a path into a JSON body."`
 	HMAC   *HMAC  `yaml:"hmac" doc:"A keyed hash, as most sources sign."`
 }
 

@@ -57,6 +57,7 @@ func (h *Host) RunJob(ctx context.Context, plugin string, r Run) (dispatch.Outco
 
 // call makes a call of the process that is of service, and says what came of it.
 func (u *unit) call(ctx context.Context, do func(context.Context, *process) (*proto.Outcome, error)) (dispatch.Outcome, error) {
+	u.awaitFirst(ctx)
 	p, err := u.hold()
 	if err != nil {
 		return dispatch.Outcome{}, &dispatch.Down{Err: err}

@@ -56,6 +56,7 @@ type Host struct {
 
 // times are how long things take, and may take.
 type times struct {
+	first    time.Duration // that a call waits for a plugin's first start
 	start    time.Duration // from a process's start until it is of service
 	ping     time.Duration // between two
 	answer   time.Duration // to a ping
@@ -73,7 +74,7 @@ type times struct {
 // standard is what holds outside of tests.
 func standard() times {
 	return times{
-		start: 10 * time.Second, ping: 10 * time.Second, answer: 5 * time.Second, backoff: 100 * time.Millisecond, longest: 30 * time.Second, stable: time.Minute,
+		first: 2 * time.Second, start: 10 * time.Second, ping: 10 * time.Second, answer: 5 * time.Second, backoff: 100 * time.Millisecond, longest: 30 * time.Second, stable: time.Minute,
 		drain: 30 * time.Second, grace: 2 * time.Second, memory: 250 * time.Millisecond, watch: time.Second, settle: 300 * time.Millisecond, deadline: 15 * time.Minute,
 	}
 }

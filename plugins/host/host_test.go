@@ -161,6 +161,14 @@ func TestAPluginThatIsNotThereIsDownAtOnce(t *testing.T) {
 	}
 }
 
+func TestACallWaitsForAPluginThatIsStartedForTheFirstTime(t *testing.T) {
+	h := newTestHost(t, func(t *times) { t.first = within })
+	h.one("")
+	if out, err := h.do("ok"); err != nil || out.Kind != dispatch.OK {
+		t.Errorf("%+v %v", out, err)
+	}
+}
+
 func TestJobsAreRunByTheirName(t *testing.T) {
 	h := newTestHost(t, nil)
 	h.one("")

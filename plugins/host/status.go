@@ -32,7 +32,7 @@ type Status struct {
 // Status returns how the plugins are, by name.
 func (h *Host) Status() []Status {
 	used := resident()
-	var all []Status
+	all := []Status{}
 	for _, u := range h.units() {
 		all = append(all, u.status(used))
 	}

@@ -18,6 +18,8 @@ type unit struct {
 	name    string
 	changed chan struct{} // holds one when spec is another
 	reloads chan chan error
+	first   chan struct{}           // closed when the first start has ended, well or not
+	started sync.Once               // closes first
 	over    chan struct{}           // closed when run has returned
 	cancel  context.CancelFunc      // of run; guarded by host.mu
 	current atomic.Pointer[process] // of service; nil: none
@@ -44,7 +46,7 @@ type unit struct {
 func newUnit(h *Host, name string, spec config.Plugin) *unit {
 	return &unit{
 		host: h, name: name, spec: spec, state: Stopped, since: time.Now(),
-		changed: make(chan struct{}, 1), reloads: make(chan chan error), over: make(chan struct{}), cancel: func() {},
+		changed: make(chan struct{}, 1), reloads: make(chan chan error), first: make(chan struct{}), over: make(chan struct{}), cancel: func() {},
 	}
 }
 
@@ -175,11 +177,31 @@ func (u *unit) replace(ctx context.Context, asked bool) error {
 	if err != nil {
 		if starting.Err() == nil {
 			u.failed(err)
+			u.tried()
 		}
 		return fmt.Errorf("the plugin %s: %w", u.name, err)
 	}
 	u.serve(p, asked)
+	u.tried()
 	return nil
+}
+
+// tried says that there was a start.
+func (u *unit) tried() { u.started.Do(func() { close(u.first) }) }
+
+// awaitFirst waits for the first start to end, if that does not take long: nobody has to hear that a plugin is away because edge itself has just started.
+func (u *unit) awaitFirst(ctx context.Context) {
+	select {
+	case <-u.first:
+		return
+	default:
+	}
+	select {
+	case <-u.first:
+	case <-u.over:
+	case <-ctx.Done():
+	case <-time.After(u.host.times.first):
+	}
 }
 
 func (u *unit) start(ctx context.Context, spec config.Plugin, fresh bool) (*process, error) {

@@ -295,7 +295,7 @@ func (s *Submissions) forms(ctx context.Context) ([]string, error) {
 	}
 	for last := ""; len(all) < maxForms; {
 		found, err := s.store.Find(ctx, store.Query{
-			Collection: collection, Filter: store.Gt("form", last), Sort: []store.Order{{Field: "form"}}, Limit: 1, Fields: []string{"form"},
+			Collection: collection, Filter: store.Gt("form", last), Sort: []store.Order{{Field: "form"}, {Field: "state"}, {Field: "next"}}, Limit: 1, Fields: []string{"form"},
 		})
 		if err != nil {
 			return nil, err

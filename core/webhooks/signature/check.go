@@ -40,6 +40,11 @@ func (c *check) source(s config.Webhook) {
 	if h := s.Verify.HMAC; h != nil {
 		c.hmac(h)
 	}
+	for key, spec := range map[string]string{"id": s.Verify.ID, "type": s.Verify.Type} {
+		if spec != "" {
+			c.wrong(checkSpec(spec), "verify", key)
+		}
+	}
 	for i, secret := range s.Keys() {
 		at := []any{"secret"}
 		if s.Secret == "" {

@@ -8,10 +8,16 @@ import (
 )
 
 // namingOf returns where a provider says which event a delivery is. Where there is no id that stays the same when a delivery is sent again,
-// it is the hash of the body, which does.
+// it is the hash of the body, which does. What has no provider and nothing configured is another event each time: the same bytes may well be
+// said twice, and losing one would be worse than handling a repeat.
 func namingOf(v config.Verify) *naming {
 	if v.HMAC != nil {
 		return newNaming(given(v.HMAC.ID), given(v.HMAC.Type))
+	}
+	if v.Anonymous() {
+		n := newNaming(given(v.ID), given(v.Type))
+		n.each = v.ID == ""
+		return n
 	}
 	switch v.Scheme {
 	case "standard":

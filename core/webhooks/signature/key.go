@@ -2,6 +2,7 @@ package signature
 
 import (
 	"bytes"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -95,6 +96,7 @@ type naming struct {
 	ids, types []place
 	paths      [][]string
 	special    func(*Request) (Event, bool) // what places can't say
+	each       bool                         // every request is another event
 }
 
 // A namer makes a naming of specs: those of Key, and form:NAME.
@@ -126,7 +128,7 @@ func (n *naming) event(r *Request) Event {
 		}
 	}
 	var values [maxPlaces]string
-	if len(n.paths) > 0 && !isForm(r) {
+	if len(n.paths) > 0 {
 		values = n.look(r.Body)
 	}
 	var form url.Values
@@ -152,7 +154,11 @@ func (n *naming) event(r *Request) Event {
 		}
 		return ""
 	}
-	return Event{ID: first(n.ids), Type: first(n.types)}.whole(r.Body)
+	e := Event{ID: first(n.ids), Type: first(n.types)}
+	if n.each {
+		e.ID = rand.Text()
+	}
+	return e.whole(r.Body)
 }
 
 // look returns what stands at the paths of a JSON body.

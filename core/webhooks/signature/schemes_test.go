@@ -35,6 +35,27 @@ func TestASecretThatIsSentAsItIs(t *testing.T) {
 	}
 }
 
+func TestWhatNothingTellsApartIsAnotherEventEachTime(t *testing.T) {
+	named := scheme1("none", "")
+	named.Verify.ID, named.Verify.Type = "header:X-Id", "kind"
+	for _, c := range []struct {
+		source config.Webhook
+		same   bool
+	}{{scheme1("none", ""), false}, {scheme1("bearer", "s3cret"), false}, {named, true}, {generic1(config.HMAC{Header: "X-Sig"}), true}} {
+		v, sum := verifier(t, c.source, nil), sumOf(newMACKey(sha256.New, []byte("secret")), `{"kind":"tick"}`)
+		ask := func() Event {
+			e, err := v.Verify(t.Context(), post(`{"kind":"tick"}`, "Authorization", "Bearer s3cret", "X-Id", "a", "X-Sig", hex.EncodeToString(sum)))
+			if err != nil || e.ID == "" {
+				t.Fatal(c.source.Verify, e, err)
+			}
+			return e
+		}
+		if one, two := ask(), ask(); (one == two) != c.same || c.source.Verify.Type != "" && one != (Event{ID: "a", Type: "tick"}) {
+			t.Errorf("%+v: %v %v", c.source.Verify, one, two)
+		}
+	}
+}
+
 func TestARefusalIsAFault(t *testing.T) {
 	if fault.CodeOf(refuse(WrongSecret, "x")) != fault.Unauthorized || fault.CodeOf(refuse(WrongToken, "x")) != fault.Forbidden || fault.CodeOf(refuse(WrongTopic, "x")) != fault.Forbidden {
 		t.Error("a refusal is another fault")
