@@ -17,7 +17,7 @@ type checker struct {
 	conditions []field         // of a rule
 	used       map[string]bool // path keys of the sites and target groups that a rule refers to
 
-	siteNames, groupNames, functionNames, formNames, webhookNames, pluginNames []string // sorted
+	siteNames, groupNames, functionNames, formNames, webhookNames, pluginNames, jobNames []string // sorted
 }
 
 // check returns what is wrong between settings. Parts of the Config that could not be decoded are left out of it.
@@ -27,6 +27,7 @@ func check(c *Config, partial bool) []Problem {
 		siteNames: slices.Sorted(maps.Keys(c.Sites)), groupNames: slices.Sorted(maps.Keys(c.TargetGroups)),
 		functionNames: slices.Sorted(maps.Keys(c.Functions)), formNames: slices.Sorted(maps.Keys(c.Forms)),
 		webhookNames: slices.Sorted(maps.Keys(c.Webhooks)), pluginNames: slices.Sorted(maps.Keys(c.Plugins)),
+		jobNames: slices.Sorted(maps.Keys(c.Jobs)),
 	}
 	for _, f := range shapeOf(reflect.TypeFor[Rule]()).fields {
 		if f.condition {
@@ -44,6 +45,7 @@ func check(c *Config, partial bool) []Problem {
 	k.forms()
 	k.webhooks()
 	k.plugins()
+	k.jobs()
 	k.mail()
 	k.names()
 	for _, name := range slices.Sorted(maps.Keys(c.Hosts)) {

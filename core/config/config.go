@@ -36,6 +36,7 @@ type Config struct {
 	Forms        map[string]Form        `yaml:"forms" keys:"name" doc:"Public forms, by name."`
 	Webhooks     map[string]Webhook     `yaml:"webhooks" keys:"name" doc:"Sources of webhooks, by name, which is the last segment of the address that they send to."`
 	Plugins      map[string]Plugin      `yaml:"plugins" keys:"name" doc:"Processes that handle webhooks and jobs, by name."`
+	Jobs         map[string]Job         `yaml:"jobs" keys:"name" doc:"What is done on a schedule, by name."`
 	Mail         *Mail                  `yaml:"mail" doc:"How mail is sent. Default: not at all."` // nil: not at all
 	Hosts        map[string]Host        `yaml:"hosts" keys:"host" doc:"What is served, by NAME, *.NAME, IP address, or \"*\" for all others."`
 
