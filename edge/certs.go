@@ -59,13 +59,7 @@ func (c *cli) renew(ctx context.Context, host string) error {
 }
 
 func (c *cli) certs(ctx context.Context) error {
-	client, err := c.client()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	all, err := client.Certificates(ctx)
+	all, err := ask(ctx, c, (*admin.Client).Certificates)
 	if err != nil {
 		return err
 	}

@@ -142,6 +142,22 @@ func canMake(folder string) error {
 	}
 }
 
+// ask asks the running server for something, and waits no longer than that may take.
+func ask[T any](ctx context.Context, c *cli, question func(*admin.Client, context.Context) (T, error)) (answer T, err error) {
+	client, err := c.client()
+	if err != nil {
+		return answer, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	return question(client, ctx)
+}
+
+// askFor is ask with what the question is about.
+func askFor[About, T any](ctx context.Context, c *cli, question func(*admin.Client, context.Context, About) (T, error), about About) (T, error) {
+	return ask(ctx, c, func(client *admin.Client, ctx context.Context) (T, error) { return question(client, ctx, about) })
+}
+
 // client returns a client for the running server's admin socket.
 func (c *cli) client() (*admin.Client, error) {
 	if c.admin != "" {

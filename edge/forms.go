@@ -123,13 +123,7 @@ func (c *cli) formsMarkCommand(mark, short, done string) *cobra.Command {
 }
 
 func (c *cli) forms(ctx context.Context) error {
-	client, err := c.client()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	all, err := client.Forms(ctx)
+	all, err := ask(ctx, c, (*admin.Client).Forms)
 	if err != nil {
 		return err
 	}
@@ -153,13 +147,7 @@ func (c *cli) forms(ctx context.Context) error {
 }
 
 func (c *cli) listForm(ctx context.Context, f submissions.Filter) error {
-	client, err := c.client()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	found, err := client.Submissions(ctx, f)
+	found, err := askFor(ctx, c, (*admin.Client).Submissions, f)
 	if err != nil {
 		return err
 	}
@@ -212,13 +200,7 @@ func printable(text string, most int) string {
 }
 
 func (c *cli) showSubmission(ctx context.Context, id string) error {
-	client, err := c.client()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	s, err := client.Submission(ctx, id)
+	s, err := askFor(ctx, c, (*admin.Client).Submission, id)
 	if err != nil {
 		return err
 	}

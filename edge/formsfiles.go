@@ -17,13 +17,7 @@ import (
 
 // writeFiles writes the files of a submission into a folder, each under its number and field: what visitors call them is shown, and names nothing here.
 func (c *cli) writeFiles(ctx context.Context, id, folder string) error {
-	client, err := c.client()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	event, err := client.SubmissionEvent(ctx, id)
+	event, err := askFor(ctx, c, (*admin.Client).SubmissionEvent, id)
 	if err != nil {
 		return err
 	}

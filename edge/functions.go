@@ -48,13 +48,7 @@ the function fails.`,
 }
 
 func (c *cli) functions(ctx context.Context) error {
-	client, err := c.client()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	all, err := client.Functions(ctx)
+	all, err := ask(ctx, c, (*admin.Client).Functions)
 	if err != nil {
 		return err
 	}

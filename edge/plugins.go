@@ -67,13 +67,7 @@ func (c *cli) newPlugin(name, lang string) error {
 }
 
 func (c *cli) plugins(ctx context.Context) error {
-	client, err := c.client()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	all, err := client.Plugins(ctx)
+	all, err := ask(ctx, c, (*admin.Client).Plugins)
 	if err != nil {
 		return err
 	}

@@ -194,7 +194,7 @@ func reloadsUnderLoad(t *testing.T, reloads int) {
 			visitors.Go(func() {
 				for ctx.Err() == nil {
 					asked.Add(1)
-					if err := ask(t, client); err != nil {
+					if err := asks(t, client); err != nil {
 						failed.Add(1)
 						t.Errorf("%s: %v", protocol, err)
 						return
@@ -226,7 +226,7 @@ func reloadsUnderLoad(t *testing.T, reloads int) {
 }
 
 // ask sends a POST, which may not be sent twice, and a GET.
-func ask(t *testing.T, client *http.Client) error {
+func asks(t *testing.T, client *http.Client) error {
 	for _, method := range []string{http.MethodPost, http.MethodGet} {
 		var body io.Reader // strict fronts refuse a GET with one
 		if method == http.MethodPost {

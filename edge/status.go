@@ -26,13 +26,7 @@ ready. In JSON, red is true then. It exits with 0 as long as the server answers.
 }
 
 func (c *cli) status(ctx context.Context) error {
-	client, err := c.client()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	st, err := client.Status(ctx)
+	st, err := ask(ctx, c, (*admin.Client).Status)
 	if err != nil {
 		return err
 	}

@@ -63,13 +63,7 @@ func (c *cli) targetChange(verb, short, done string, change func(ctx context.Con
 }
 
 func (c *cli) targets(ctx context.Context) error {
-	client, err := c.client()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	groups, err := client.Targets(ctx)
+	groups, err := ask(ctx, c, (*admin.Client).Targets)
 	if err != nil {
 		return err
 	}

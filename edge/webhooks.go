@@ -168,13 +168,7 @@ has changed, an encoding, a clock, an address.`,
 }
 
 func (c *cli) webhooks(ctx context.Context) error {
-	client, err := c.client()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	all, err := client.Sources(ctx)
+	all, err := ask(ctx, c, (*admin.Client).Sources)
 	if err != nil {
 		return err
 	}
@@ -215,13 +209,7 @@ func alarming(n int) cell {
 }
 
 func (c *cli) listDeliveries(ctx context.Context, f inbox.Filter) error {
-	client, err := c.client()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	found, err := client.Deliveries(ctx, f)
+	found, err := askFor(ctx, c, (*admin.Client).Deliveries, f)
 	if err != nil {
 		return err
 	}
@@ -247,13 +235,7 @@ func deliveryCell(d inbox.Delivery) cell {
 const maxShown = 4000
 
 func (c *cli) showDelivery(ctx context.Context, id string) error {
-	client, err := c.client()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	d, err := client.Delivery(ctx, id)
+	d, err := askFor(ctx, c, (*admin.Client).Delivery, id)
 	if err != nil {
 		return err
 	}
@@ -325,13 +307,7 @@ func deliveries(n int) string {
 }
 
 func (c *cli) doctor(ctx context.Context, source string) error {
-	client, err := c.client()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	report, err := client.Doctor(ctx, source)
+	report, err := askFor(ctx, c, (*admin.Client).Doctor, source)
 	if err != nil {
 		return err
 	}
@@ -402,13 +378,7 @@ func (s *server) Doctor(ctx context.Context, source string) (webhooks.Report, er
 
 // exportDelivery prints a delivery as a fixture.
 func (c *cli) exportDelivery(ctx context.Context, id string) error {
-	client, err := c.client()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	d, err := client.Delivery(ctx, id)
+	d, err := askFor(ctx, c, (*admin.Client).Delivery, id)
 	if err != nil {
 		return err
 	}
