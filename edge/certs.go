@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/onehost/edge/edge/internal/admin"
 	"github.com/onehost/edge/edge/internal/cert"
 	"github.com/spf13/cobra"
 )

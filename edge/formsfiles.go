@@ -13,6 +13,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/onehost/edge/edge/internal/admin"
 )
 
 // writeFiles writes the files of a submission into a folder, each under its number and field: what visitors call them is shown, and names nothing here.

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/onehost/edge/edge/internal/admin"
 	"github.com/onehost/edge/plugins/host"
 	"github.com/onehost/edge/plugins/scaffold"
 	"github.com/spf13/cobra"

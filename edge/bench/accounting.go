@@ -133,20 +133,30 @@ func memoryOf(pid int) (memory, error) {
 	}
 	var sum memory
 	for _, p := range processes {
-		data, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", p.pid))
+		one, err := memoryOfProcess(p.pid)
 		if err != nil {
 			return memory{}, err
 		}
-		for line := range strings.Lines(string(data)) {
-			var kib float64
-			if _, err := fmt.Sscanf(line, "Rss: %f kB", &kib); err == nil {
-				sum.rss += kib
-			} else if _, err := fmt.Sscanf(line, "Pss: %f kB", &kib); err == nil {
-				sum.pss += kib
-			}
-		}
+		sum.rss, sum.pss = sum.rss+one.rss, sum.pss+one.pss
 	}
 	return sum, nil
+}
+
+// memoryOfProcess is what one process holds.
+func memoryOfProcess(pid int) (m memory, err error) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+	if err != nil {
+		return m, err
+	}
+	for line := range strings.Lines(string(data)) {
+		var kib float64
+		if _, err := fmt.Sscanf(line, "Rss: %f kB", &kib); err == nil {
+			m.rss = kib
+		} else if _, err := fmt.Sscanf(line, "Pss: %f kB", &kib); err == nil {
+			m.pss = kib
+		}
+	}
+	return m, nil
 }
 
 // waitedForCore is how long the threads of a process have had something to do and no core.

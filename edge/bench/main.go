@@ -22,12 +22,14 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if len(os.Args) > 1 && os.Args[1] == floodWord {
-		if err := flood(ctx, os.Args[1:]); err != nil {
-			fmt.Fprintln(os.Stderr, "flood:", err)
-			os.Exit(1)
+	if len(os.Args) > 1 {
+		if help := helper(os.Args[1]); help != nil {
+			if err := help(ctx, os.Args[1:]); err != nil {
+				fmt.Fprintln(os.Stderr, os.Args[1]+":", err)
+				os.Exit(1)
+			}
+			return
 		}
-		return
 	}
 	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -35,11 +37,29 @@ func main() {
 	}
 }
 
+// helper is what a process does that bench has started with one of its own words; nil: it is none of them.
+func helper(word string) func(context.Context, []string) error {
+	switch word {
+	case floodWord:
+		return flood
+	case storeWord:
+		return useStore
+	case callsWord:
+		return measureCalls
+	case bareWord:
+		return serveBare
+	case pluginWord:
+		return servePlugin
+	}
+	return nil
+}
+
 type options struct {
 	names []string // of rows
 	peers []string
 	reps  int
 	secs  int
+	many  int    // deliveries of a backlog
 	edge  string // program
 	caddy string // program; "": the one in bin/, built if need be
 	json  string // file; "": none
@@ -55,6 +75,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&peers, "peers", "nginx,haproxy,caddy", "`servers` to measure edge beside")
 	flags.IntVar(&o.reps, "reps", 5, "rounds; the median counts")
 	flags.IntVar(&o.secs, "secs", 3, "seconds of one measurement")
+	flags.IntVar(&o.many, "backlog", 1_000_000, "deliveries that wait in webhooks-backlog")
 	flags.StringVar(&o.edge, "edge", "bin/edge", "`program` to measure")
 	flags.StringVar(&o.caddy, "caddy", "", "`program` to use as Caddy (default: "+caddyVersion+", built into bin/ once)")
 	flags.StringVar(&o.json, "json", "", "`file` for all samples")
@@ -74,6 +95,9 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	}
 	if o.reps < 1 || o.reps > 100 || o.secs < 1 || o.secs > 60 {
 		return o, errors.New("-reps is 1 to 100, -secs 1 to 60")
+	}
+	if o.many < 1000 || o.many > 10_000_000 {
+		return o, errors.New("-backlog is 1000 to 10000000")
 	}
 	return o, nil
 }
@@ -123,6 +147,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 		return err
 	}
 	b.reportIsolation()
+	b.reportWebhooks()
 	if slices.Contains(o.names, goBenchmarks) {
 		b.failed(b.goBenchmarks(ctx))
 	}

@@ -158,7 +158,7 @@ func leavesNothingBehind(t *testing.T, program string) {
 }
 
 func TestFlagsThatMeanNothingAreRefused(t *testing.T) {
-	for _, args := range [][]string{{"-rows", "h3"}, {"-peers", "iis"}, {"-reps", "0"}, {"-secs", "61"}, {"h1-proxy"}, {"-fast"}} {
+	for _, args := range [][]string{{"-rows", "h3"}, {"-peers", "iis"}, {"-reps", "0"}, {"-secs", "61"}, {"-backlog", "10"}, {"h1-proxy"}, {"-fast"}} {
 		var log strings.Builder
 		if _, err := parseOptions(args, &log); err == nil {
 			t.Errorf("%v is taken", args)

@@ -28,6 +28,7 @@ type bench struct {
 	versions []string
 	samples  []sample
 	looks    []look
+	findings []*finding
 	failures []string
 	missed   []string // of what must not be missed
 }
@@ -74,6 +75,7 @@ func (b *bench) measure(ctx context.Context) error {
 		b.measureLoads(ctx)
 	}
 	b.measureIsolation(ctx)
+	b.measureWebhooks(ctx)
 	return ctx.Err()
 }
 
@@ -110,6 +112,11 @@ func (b *bench) startServer(ctx context.Context, p *product, logged bool) (*serv
 	if err != nil {
 		return nil, err
 	}
+	return b.startIn(ctx, folder, p, logged)
+}
+
+// startIn starts p with what is in folder, as startServer does.
+func (b *bench) startIn(ctx context.Context, folder string, p *product, logged bool) (*server, error) {
 	ports, err := freePorts(2)
 	if err != nil {
 		return nil, err

@@ -21,8 +21,9 @@ type probe struct {
 	address string
 	host    string
 	terms   *tls.Config
-	lines   int // connections
-	each    int // requests a second on each of them
+	lines   int           // connections
+	each    int           // requests a second on each of them
+	request func() string // nil: GET /
 }
 
 // A quality is what a probe's visitors saw.
@@ -120,7 +121,11 @@ func (v *visitor) exchange(ctx context.Context, end time.Time) error {
 	if err := v.conn.SetDeadline(end); err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintf(v.conn, "GET / HTTP/1.1\r\nHost: %s\r\nUser-Agent: bench\r\n\r\n", v.host); err != nil {
+	request := fmt.Sprintf("GET / HTTP/1.1\r\nHost: %s\r\nUser-Agent: bench\r\n\r\n", v.host)
+	if v.request != nil {
+		request = v.request()
+	}
+	if _, err := io.WriteString(v.conn, request); err != nil {
 		return err
 	}
 	answer, err := http.ReadResponse(v.in, nil)

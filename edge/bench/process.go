@@ -77,6 +77,7 @@ type program struct {
 	args   []string
 	folder string // working folder
 	env    []string
+	in     *os.File  // nil: nothing to read
 	out    io.Writer // both streams
 	cores  *unix.CPUSet
 }
@@ -95,6 +96,9 @@ func start(ctx context.Context, p program) (*child, error) {
 	command := exec.CommandContext(ctx, p.args[0], p.args[1:]...) //nolint:gosec // to start what the user named is its purpose
 	command.Dir, command.Env = p.folder, append(os.Environ(), p.env...)
 	command.Stdout, command.Stderr = p.out, p.out
+	if p.in != nil {
+		command.Stdin = p.in
+	}
 	// TERM, not KILL, when this process dies: nginx's master must be able to end its workers.
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	command.Cancel = func() error { return syscall.Kill(-command.Process.Pid, syscall.SIGTERM) }

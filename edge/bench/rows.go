@@ -123,7 +123,7 @@ func rowNames() []string {
 	for _, r := range rows(loads{}, 1) {
 		names = append(names, r.name)
 	}
-	return append(names, isolationForms, isolationHandshakes, goBenchmarks)
+	return append(names, isolationForms, isolationHandshakes, webhooksSQLite, webhooksMongoDB, webhooksPlugin, webhooksBacklog, goBenchmarks)
 }
 
 // needs says whether the row is measured for p.
