@@ -21,7 +21,12 @@ func namingOf(v config.Verify) *naming {
 	}
 	switch v.Scheme {
 	case "standard":
-		return newNaming([]string{"header:Webhook-Id", "header:Svix-Id"}, []string{"type", "event_type", "eventType"})
+		n := newNaming(nil, []string{"type", "event_type", "eventType"})
+		n.id = func(r *Request) string { // the one that is signed: beside it anybody could write another
+			name, _, _ := standardFields(r.Header)
+			return r.Header.Get(name)
+		}
+		return n
 	case "stripe":
 		return newNaming([]string{"id"}, []string{"type"})
 	case "github":
@@ -68,7 +73,7 @@ func given(spec string) []string {
 // slackPayload names an interaction.
 // https://api.slack.com/reference/interaction-payloads
 func slackPayload(r *Request) (Event, bool) {
-	if !isForm(r) {
+	if !maybeForm(r.Body) {
 		return Event{}, false
 	}
 	payload := readForm(r.Body).Get("payload")

@@ -40,7 +40,7 @@ func (v *Verifier) Handshake(ctx context.Context, r *Request) (*Answer, error) {
 // slackChallenge answers url_verification.
 // https://docs.slack.dev/reference/events/url_verification
 func (v *Verifier) slackChallenge(ctx context.Context, r *Request) (*Answer, error) {
-	if isForm(r) {
+	if maybeForm(r.Body) {
 		return nil, nil
 	}
 	if kind, _ := Key("type", nil, r.Body); kind != "url_verification" {

@@ -96,6 +96,7 @@ type naming struct {
 	ids, types []place
 	paths      [][]string
 	special    func(*Request) (Event, bool) // what places can't say
+	id         func(*Request) string        // of an id alone
 	each       bool                         // every request is another event
 }
 
@@ -132,9 +133,6 @@ func (n *naming) event(r *Request) Event {
 		values = n.look(r.Body)
 	}
 	var form url.Values
-	if isForm(r) {
-		form = readForm(r.Body)
-	}
 	first := func(places []place) string {
 		for _, p := range places {
 			value := ""
@@ -144,6 +142,9 @@ func (n *naming) event(r *Request) Event {
 					value = all[0]
 				}
 			case p.form != "":
+				if form == nil && maybeForm(r.Body) {
+					form = readForm(r.Body)
+				}
 				value = form.Get(p.form)
 			default:
 				value = values[p.path]
@@ -155,8 +156,11 @@ func (n *naming) event(r *Request) Event {
 		return ""
 	}
 	e := Event{ID: first(n.ids), Type: first(n.types)}
-	if n.each {
+	switch {
+	case n.each:
 		e.ID = rand.Text()
+	case n.id != nil:
+		e.ID = n.id(r)
 	}
 	return e.whole(r.Body)
 }
@@ -180,6 +184,13 @@ func (e Event) whole(body []byte) Event {
 		e.ID = hashed(body)
 	}
 	return Event{ID: short(e.ID), Type: short(e.Type)}
+}
+
+// maybeForm reports whether a body is no JSON object. Which of both it is the signed bytes say, and not Content-Type, which nobody signs: with another one a delivery
+// would be sent again under another id.
+func maybeForm(body []byte) bool {
+	body = bytes.TrimLeft(body, " \t\r\n")
+	return len(body) > 0 && body[0] != '{'
 }
 
 func isForm(r *Request) bool {

@@ -73,11 +73,11 @@ func unix(s, name string) (time.Time, error) {
 
 // near refuses what was signed at another time than now: longer ago than past, or further ahead than future.
 func near(signed, now time.Time, past, future time.Duration) error {
-	switch skew := now.Sub(signed); {
-	case skew > past:
-		return refuse(TooOld, "it was signed %s before it came, and %s is allowed", round(skew), past)
-	case -skew > future:
-		return refuse(TooNew, "it was signed for a time %s after it came, and %s is allowed", round(-skew), future)
+	switch { // by times: a difference of more than 292 years is no Duration
+	case signed.Before(now.Add(-past)):
+		return refuse(TooOld, "it was signed %s before it came, and %s is allowed", round(now.Sub(signed)), past)
+	case signed.After(now.Add(future)):
+		return refuse(TooNew, "it was signed for a time %s after it came, and %s is allowed", round(signed.Sub(now)), future)
 	}
 	return nil
 }

@@ -5,7 +5,7 @@
 // a time that is too far away in either direction. Certificates and confirmations are fetched from the providers' own hosts only, and only there.
 //
 // Some providers sign less than one would think, and nobody can mend that here: github, shopify, meta and x sign no time and no id, twilio runs the names
-// and values of a form together, and paypal signs the CRC-32 of a body. Who has read a delivery of theirs on its way may send it again.
+// and values of a form together, linear signs no id, and paypal signs the CRC-32 of a body. Who has read a delivery of theirs on its way may send it again.
 package signature
 
 import (

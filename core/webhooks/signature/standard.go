@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"net/http"
 	"strings"
 	"time"
 )
@@ -46,12 +47,17 @@ func standardKey(secret string) (key, error) {
 	return newMACKey(sha256.New, b), nil
 }
 
+// standardFields are the fields of a delivery: those of Standard Webhooks, or Svix's own names where only these have a signature.
+func standardFields(h http.Header) (id, stamp, signature string) {
+	if len(h["Webhook-Signature"]) == 0 && len(h["Svix-Signature"]) > 0 {
+		return "Svix-Id", "Svix-Timestamp", "Svix-Signature"
+	}
+	return "Webhook-Id", "Webhook-Timestamp", "Webhook-Signature"
+}
+
 // readStandard takes v1,… and v1a,… with spaces between, over ID.TIME.BODY.
 func readStandard(r *Request, c *claim) error {
-	idName, timeName, signatureName := "Webhook-Id", "Webhook-Timestamp", "Webhook-Signature"
-	if len(r.Header[signatureName]) == 0 && len(r.Header["Svix-Signature"]) > 0 {
-		idName, timeName, signatureName = "Svix-Id", "Svix-Timestamp", "Svix-Signature"
-	}
+	idName, timeName, signatureName := standardFields(r.Header)
 	id, err := field(r.Header, idName)
 	if err != nil {
 		return err
