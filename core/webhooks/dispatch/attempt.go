@@ -42,6 +42,7 @@ type attempt struct {
 	stay       *stay         // nil: it is not in the room
 	longest    time.Duration // that others may be in the room
 	hold       time.Duration
+	passed     time.Time // the breaker: what was heard since is no news for who came before
 	taken      *inbox.Taken
 	began      time.Time
 }
@@ -159,7 +160,7 @@ func (a *attempt) again(outcome, reason string, after time.Duration) inbox.Resul
 
 // there notes that the handler is.
 func (a *attempt) there(outcome Kind) {
-	if a.breaker.Took(a.began) {
+	if a.breaker.Took(a.passed) {
 		a.log.Info("webhooks: the handler is back; what waited goes on", "source", a.source, "plugin", a.configured.Plugin, "outcome", string(outcome))
 	}
 }
@@ -168,7 +169,7 @@ func (a *attempt) there(outcome Kind) {
 func (a *attempt) down(err *Down) inbox.Result {
 	reason := clip(err.Error())
 	a.reason.Store(&reason)
-	if _, news := a.breaker.Away(a.began, 0, false); news {
+	if _, news := a.breaker.Away(a.passed, 0, false); news {
 		a.log.Error("webhooks: the handler is not there; its deliveries wait, and go on when it is back (edge plugins says how it does)",
 			"source", a.source, "plugin", a.configured.Plugin, "error", reason)
 	}

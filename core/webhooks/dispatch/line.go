@@ -143,12 +143,13 @@ func (l *line) admit(ctx context.Context) *attempt {
 	if !l.breaker.Pass(ctx) {
 		return nil
 	}
+	passed := time.Now()
 	if !l.slots.Acquire(ctx) {
 		l.breaker.Leave()
 		return nil
 	}
 	l.busy.Add(1)
-	a := &attempt{line: l}
+	a := &attempt{line: l, passed: passed}
 	if l.turn(a) {
 		a.stay = a.room.enter(ctx)
 	}

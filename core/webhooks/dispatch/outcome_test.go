@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/onehost/edge/core/config"
+	"github.com/onehost/edge/core/store"
 	"github.com/onehost/edge/core/store/storetest"
 	"github.com/onehost/edge/core/webhooks/inbox"
 )
@@ -280,6 +281,36 @@ func TestWhileAHandlerIsDownNoAttemptIsSpentAndThenAllGoesOnAtOnce(t *testing.T)
 			if c.attempt != 1 {
 				t.Fatalf("%+v", c)
 			}
+		}
+	})
+}
+
+// slow is a store that takes its time to say what was claimed.
+type slow struct{ store.Store }
+
+func (s *slow) Claim(ctx context.Context, q store.Query, c store.Change) (store.Document, error) {
+	doc, err := s.Store.Claim(ctx, q, c)
+	time.Sleep(30 * time.Millisecond)
+	return doc, err
+}
+
+func TestOnesAbsenceIsOnePauseHoweverManyFindHimAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		s := on(&slow{storetest.NewMemory()}, &plugin{handle: func(context.Context, inbox.Delivery, int) (Outcome, error) {
+			time.Sleep(time.Millisecond)
+			if time.Since(began) < 200*time.Millisecond {
+				return Outcome{}, &Down{errGone}
+			}
+			return Outcome{Kind: OK}, nil
+		}})
+		for _, name := range names(8) {
+			s.keep(t, name)
+		}
+		s.runs(t)
+		time.Sleep(1500 * time.Millisecond)
+		if n := s.are(t, inbox.Done); n != 8 {
+			t.Errorf("%d of 8 are done, more than a second after their handler is back", n)
 		}
 	})
 }
