@@ -2,6 +2,7 @@ package host
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -42,11 +43,14 @@ func newOutput(log *slog.Logger, secrets map[string]string) *output {
 	return &output{log: log, hidden: hiding(secrets), tokens: linesBurst, filled: time.Now()}
 }
 
-// hiding replaces secrets by their names. Short ones are words.
+// hiding replaces secrets by their names, the longest first: one may be the beginning of another. Short ones are words.
 func hiding(secrets map[string]string) *strings.Replacer {
 	const short = 6
+	names := slices.SortedFunc(maps.Keys(secrets), func(a, b string) int {
+		return cmp.Or(cmp.Compare(len(secrets[b]), len(secrets[a])), cmp.Compare(a, b))
+	})
 	var pairs []string
-	for _, name := range slices.Sorted(maps.Keys(secrets)) {
+	for _, name := range names {
 		if value := secrets[name]; len(value) >= short {
 			pairs = append(pairs, value, "["+name+"]")
 		}
@@ -73,7 +77,7 @@ func (o *output) line(line []byte) {
 	text := o.hidden.Replace(strings.ToValidUTF8(string(line), "�"))
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	e := parseLine(text)
+	e := parseLine(text, o.hidden)
 	if !e.json {
 		if !o.panicks && (strings.HasPrefix(text, "panic: ") || strings.HasPrefix(text, "fatal error: ")) {
 			o.panicks, o.tail = true, o.tail[:0]
@@ -134,9 +138,9 @@ type entry struct {
 }
 
 // parseLine reads a line: a JSON object of hclog (@message, @level), slog (msg, level) or another with these names, else plain text that may begin with [LEVEL].
-func parseLine(line string) entry {
+func parseLine(line string, hidden *strings.Replacer) entry {
 	if strings.HasPrefix(line, "{") {
-		if e, ok := parseJSON(line); ok {
+		if e, ok := parseJSON(line, hidden); ok {
 			return e
 		}
 	}
@@ -150,13 +154,14 @@ func parseLine(line string) entry {
 	return entry{level: slog.LevelInfo, text: line}
 }
 
-func parseJSON(line string) (entry, bool) {
+func parseJSON(line string, hidden *strings.Replacer) (entry, bool) {
 	var object map[string]any
 	decoder := json.NewDecoder(strings.NewReader(line))
 	decoder.UseNumber()
 	if decoder.Decode(&object) != nil || decoder.More() {
 		return entry{}, false
 	}
+	object, _ = without(hidden, object).(map[string]any)
 	e := entry{level: slog.LevelInfo, json: true}
 	found := false
 	for _, key := range []string{"@message", "msg", "message"} {
@@ -190,6 +195,25 @@ func parseJSON(line string) (entry, bool) {
 		e.fields = append(e.fields, slog.Any(strings.TrimPrefix(key, "@"), plain(object[key])))
 	}
 	return e, true
+}
+
+// without is a value of JSON without what is hidden: a secret may have been written with escapes, and is only seen now.
+func without(hidden *strings.Replacer, v any) any {
+	switch v := v.(type) {
+	case string:
+		return hidden.Replace(v)
+	case []any:
+		for i := range v {
+			v[i] = without(hidden, v[i])
+		}
+	case map[string]any:
+		same := make(map[string]any, len(v))
+		for key, value := range v {
+			same[hidden.Replace(key)] = without(hidden, value)
+		}
+		return same
+	}
+	return v
 }
 
 // plain is a value of JSON as one that every handler of slog writes well.

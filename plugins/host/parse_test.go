@@ -26,7 +26,7 @@ func TestLinesAreReadAsTheyAreMeant(t *testing.T) {
 		`{"time":"t","level":"DEBUG","msg":"x","n":12345678901234567890,"o":{"a":[1]}}`:    `DEBUG x  [n=12345678901234567890 o={"a":[1]}]`,
 		`{"message":"x","levelname":"INFO","delivery":7}`:                                  "INFO x  [delivery=7 levelname=INFO]",
 	} {
-		e := parseLine(line)
+		e := parseLine(line, hiding(nil))
 		if got := fmt.Sprint(e.level, " ", e.text, " ", e.delivery, " ", e.fields); got != want {
 			t.Errorf("%s\n got %s\nwant %s", line, got, want)
 		}
@@ -47,6 +47,22 @@ func TestLongLinesAndFloodsAreCutShort(t *testing.T) {
 	}
 	if n := strings.Count(log.String(), "flood"); n < linesBurst/2 || n > linesBurst+linesBurst/2 {
 		t.Errorf("%d lines were logged", n)
+	}
+}
+
+func TestASecretIsHiddenHoweverItIsWritten(t *testing.T) {
+	log := &logged{}
+	o := newOutput(slog.New(slog.NewJSONHandler(log, nil)), map[string]string{"QUOTED": `pa"ss\word<&>`, "A": "abcdef", "LONGER": "abcdefTAIL"})
+	l := &lines{take: o.line}
+	slog.New(slog.NewJSONHandler(l, nil)).Info(`text pa"ss\word<&>`, "delivery", `pa"ss\word<&>`, "f", `pa"ss\word<&>`, "in", map[string]any{"list": []string{`pa"ss\word<&>`}}, `pa"ss\word<&>`, 1)
+	fmt.Fprintln(l, "plain abcdefTAIL")
+	for _, part := range []string{`word`, "TAIL"} {
+		if strings.Contains(log.String(), part) || strings.Contains(o.printed(), part) {
+			t.Errorf("%s is shown: %s %s", part, log, o.printed())
+		}
+	}
+	if n := strings.Count(log.String(), "[QUOTED]"); n != 5 || !strings.Contains(log.String(), "plain [LONGER]") {
+		t.Errorf("%d: %s", n, log)
 	}
 }
 
