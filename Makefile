@@ -86,7 +86,7 @@ soak: ## run the long tests: reloads under load, slow clients by the thousand, s
 	EDGE_SOAK=1 go test $(RACE) -count=1 -timeout 60m ./core/store/...
 
 .PHONY: bench
-bench: build ## edge beside nginx, HAProxy and Caddy (20 min); BENCH="-rows h1-proxy -reps 3" for less
+bench: build ## edge beside nginx, HAProxy and Caddy, floods, webhooks (30 min); BENCH="-rows h1-proxy -reps 3" for less
 	go run ./edge/bench $(BENCH)
 
 .PHONY: clean

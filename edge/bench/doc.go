@@ -25,6 +25,15 @@
 // of which begin anew when they are refused something. The p99 must be within twice the quiet one, and no request lost: else
 // bench fails.
 //
+// # Webhooks
+//
+// The rows webhooks-… are about what it costs that no delivery is lost. webhooks-sqlite and webhooks-mongodb have signed deliveries come over 128 connections as
+// fast as they are acknowledged, and beside that insert the same documents straight into the same store, by as many writers: no server can be quicker than that. Then
+// they come half as fast, in an open loop. webhooks-plugin has a plugin that does nothing handle deliveries, beside calls of gRPC that do nothing, with the same
+// TLS and as many bytes. webhooks-backlog has -backlog deliveries wait, and takes and settles the oldest of them beside a store where nothing waits; then a server
+// works on them while others come. A mongod is got as tests get it, and runs on the core of servers, too: an ack has to pay for it as an insert does. Where
+// there is none to be had, that is said, and bench fails at its end.
+//
 // # Pitfalls
 //
 //   - A load generator costs as much CPU as a server: it must never share the server's core.

@@ -1,0 +1,62 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"strconv"
+)
+
+// reportWebhooks prints what was found of webhooks.
+func (b *bench) reportWebhooks() {
+	if len(b.findings) == 0 {
+		return
+	}
+	table := [][]string{{"row", "figure", "is", "beside", "×", "target", "verdict"}}
+	for _, f := range b.findings {
+		table = append(table, f.line())
+	}
+	fmt.Fprintf(b.out, "\nWebhooks: deliveries of %d bytes, signed as GitHub's, over TLS connections that stay. Medians of %d × %d s. Server and mongod have one core together, as has who inserts.\n\n%s\n",
+		webhookBody, b.reps, b.secs, markdown(table))
+}
+
+func (f *finding) line() []string {
+	value, beside, ratio := f.medians()
+	figure := func(v float64) string { return strconv.FormatFloat(v, 'f', f.decimals, 64) + " " + f.Unit }
+	cells := []string{f.Row, f.What, figure(value), "–", "–"}
+	if f.Beside != "" {
+		cells[3], cells[4] = figure(beside)+" "+f.Beside, fmt.Sprintf("%.2f", ratio)
+	}
+	target := "–"
+	switch a := f.Aim; {
+	case a.Least > 0:
+		target = fmt.Sprintf("≥ %.2f ×", a.Least)
+	case a.Most > 0:
+		target = fmt.Sprintf("≤ %g ×", a.Most)
+	case a.More > 0:
+		target = fmt.Sprintf("≤ %g %s more", a.More, f.Unit)
+	}
+	return append(cells, target, f.verdict().String())
+}
+
+// medians are the figure, what it is beside, and the ratio of the two within a round.
+func (f *finding) medians() (value, beside, ratio float64) {
+	var values, besides, ratios []float64
+	for _, p := range f.Pairs {
+		values, besides, ratios = append(values, p.Value), append(besides, p.Beside), append(ratios, p.Value/p.Beside)
+	}
+	return median(values), median(besides), median(ratios)
+}
+
+func (f *finding) verdict() verdict {
+	value, beside, ratio := f.medians()
+	switch a := f.Aim; {
+	case a.Least > 0:
+		return target{most: 1 / a.Least}.verdict(1 / ratio)
+	case a.Most > 0:
+		return target{most: a.Most}.verdict(ratio)
+	case a.More > 0:
+		return target{most: a.More}.verdict(value - beside)
+	}
+	return untold
+}
