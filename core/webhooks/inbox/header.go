@@ -41,6 +41,9 @@ func encodeHeader(fields []Field) any {
 
 // oneLine has no ends of lines, which no field has that came over HTTP.
 func oneLine(s string) string {
+	if !strings.ContainsAny(s, "\r\n") {
+		return s
+	}
 	return strings.NewReplacer("\n", " ", "\r", " ").Replace(s)
 }
 
