@@ -3,24 +3,28 @@ package webhooks
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
+	"github.com/onehost/edge/core/fault"
 	"github.com/onehost/edge/core/webhooks/inbox"
 )
 
 var (
 	errTooLarge = errors.New("a delivery is too large")
 	errCut      = errors.New("a delivery did not arrive whole")
+	errCrowded  = fmt.Errorf("too many bytes of deliveries are in memory: %w", fault.Unavailable)
 	errMethod   = errors.New("deliveries are sent by POST")
 )
 
-// readBody reads a body of at most limit bytes as it came. What says that it has more is not read.
-func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+// readBody reads a body of at most limit bytes as it came. What says that it has more is not read. Memory is taken for what has come, and not for what a head promises.
+func readBody(w http.ResponseWriter, r *http.Request, limit int64, room *bodyRoom) ([]byte, error) {
 	if r.ContentLength > limit {
 		return nil, errTooLarge
 	}
@@ -28,19 +32,55 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	if control.SetReadDeadline(time.Now().Add(readTimeout)) == nil {
 		defer func() { _ = control.SetReadDeadline(time.Time{}) }() // a connection that is gone needs none
 	}
-	var b bytes.Buffer
-	if r.ContentLength > 0 {
-		b.Grow(int(r.ContentLength) + bytes.MinRead)
+	b := make([]byte, 0, min(max(r.ContentLength, 0), smallBody)+bytes.MinRead)
+	for {
+		if len(b) == cap(b) {
+			more := min(2*int64(cap(b)), limit+bytes.MinRead)
+			if !room.take(more - int64(cap(b))) {
+				return nil, errCrowded
+			}
+			b = append(make([]byte, 0, more), b...)
+		}
+		n, err := r.Body.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		if _, cut := errors.AsType[*http.MaxBytesError](err); cut || int64(len(b)) > limit {
+			return nil, errTooLarge
+		}
+		if err == io.EOF { //nolint:errorlint // readers return it as it is
+			return b, nil
+		}
+		if err != nil {
+			return nil, errCut
+		}
 	}
-	n, err := b.ReadFrom(io.LimitReader(r.Body, limit+1))
-	if _, cut := errors.AsType[*http.MaxBytesError](err); cut || n > limit {
-		return nil, errTooLarge
-	}
-	if err != nil {
-		return nil, errCut
-	}
-	return b.Bytes(), nil
 }
+
+const (
+	smallBody = 64 << 10  // bytes for which there is always room
+	maxBodies = 128 << 20 // bytes of larger bodies in memory together
+)
+
+// bodies are the larger bodies in memory. Anybody may send them: until they are verified they are a stranger's.
+type bodies struct{ bytes atomic.Int64 }
+
+// A bodyRoom is what one request has of it.
+type bodyRoom struct {
+	all   *bodies
+	bytes int64
+}
+
+// take has room for more bytes; false: there is none.
+func (m *bodyRoom) take(n int64) bool {
+	if m.all.bytes.Add(n) > maxBodies {
+		m.all.bytes.Add(-n)
+		return false
+	}
+	m.bytes += n
+	return true
+}
+
+// leave gives all of it back.
+func (m *bodyRoom) leave() { m.all.bytes.Add(-m.bytes) }
 
 // address is the URL that a source asked for, or the one that it was given.
 func address(r *http.Request, given string) string {

@@ -58,9 +58,13 @@ func (v *visit) receive() (Outcome, error) {
 	}
 	var body []byte
 	if post {
+		room := &bodyRoom{all: &v.bodies}
+		defer room.leave()
 		var err error
-		if body, err = readBody(v.w, v.r, int64(v.source.Body)); errors.Is(err, errTooLarge) {
+		if body, err = readBody(v.w, v.r, int64(v.source.Body), room); errors.Is(err, errTooLarge) {
 			return TooLarge, err
+		} else if errors.Is(err, errCrowded) {
+			return Unavailable, err
 		} else if err != nil {
 			return Malformed, err
 		}

@@ -143,7 +143,7 @@ func TestAHandshakeIsAnsweredAndNotKept(t *testing.T) {
 }
 
 func TestASourceThatWaitsGetsThePluginsAnswerOnceItIsKept(t *testing.T) {
-	source := config.Webhook{Verify: config.Verify{Scheme: "none"}, Plugin: "p", Body: 1 << 20, Sync: &config.WebhookSync{Timeout: time.Second}}
+	source := config.Webhook{Verify: config.Verify{Scheme: "none", ID: "header:X-Id"}, Plugin: "p", Body: 1 << 20, Sync: &config.WebhookSync{Timeout: time.Second}}
 	var s *stand
 	var says *dispatch.Answer
 	var err error
@@ -154,7 +154,9 @@ func TestASourceThatWaitsGetsThePluginsAnswerOnceItIsKept(t *testing.T) {
 		return says, err
 	})
 	ask := func(body string) *noting {
-		return s.ask(httptest.NewRequest(http.MethodPost, "/bot", strings.NewReader(body)))
+		r := httptest.NewRequest(http.MethodPost, "/bot", strings.NewReader(body))
+		r.Header.Set("X-Id", body)
+		return s.ask(r)
 	}
 	says = &dispatch.Answer{Status: 201, Header: []inbox.Field{{Name: "content-type", Value: "text/xml"}, {Name: "Connection", Value: "close"}, {Name: "X", Value: "a\r\nb"}}, Body: []byte("<r/>")}
 	if w := ask("1"); w.Code != 201 || w.Body.String() != "<r/>" || w.Header().Get("Content-Type") != "text/xml" || w.Header().Get("Connection")+w.Header().Get("X") != "" {

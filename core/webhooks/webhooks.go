@@ -70,6 +70,7 @@ type Webhooks struct {
 	client   *http.Client
 	log      *slog.Logger
 	sources  atomic.Pointer[map[string]*source]
+	bodies   bodies
 	away     atomic.Bool   // the store could not keep a delivery: while there are any in the spool, all go there
 	spooled  chan struct{} // holds one when there is something new in the spool
 	backoff  backoff
