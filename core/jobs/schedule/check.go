@@ -1,9 +1,9 @@
 package schedule
 
 import (
+	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -46,10 +46,11 @@ func (s *Schedule) doubts(j config.Job, now time.Time) (doubts []string) {
 		doubts = append(doubts, misread)
 	}
 	if _, ok := s.next(firstSecond - 1); !ok {
-		return append(doubts, "it is never due: there is no due time from its start up to its end")
+		return append(doubts, "it is never due: no due time is between its start and its end")
 	}
 	if _, ok := s.Next(now); !ok {
-		return append(doubts, "it is not due any more: its last due time has passed")
+		last, _ := s.times.last(s.end - 1)
+		return append(doubts, "it is not due any more: its last due time was "+time.Unix(last, 0).In(s.Zone()).Format(time.RFC3339))
 	}
 	shifts := s.shifts(now.Unix(), now.AddDate(1, 0, 0).Unix())
 	if len(shifts) == 0 {
@@ -75,19 +76,24 @@ func misread(words []string) string {
 	if n != 6 || !number(words[0]) || !number(words[1]) || words[2] != "*" || restricted(dow) {
 		return ""
 	}
-	if hour, _ := strconv.Atoi(words[1]); hour > 23 || !readable(words[:5]) {
+	second, minute := two(words[0]), two(words[1])
+	if minute > "23" || !readable(words[:5]) {
 		return ""
 	}
-	return "six fields begin with seconds: this is due each hour, at minute " + words[1] + " and second " + words[0] +
-		". Leave out the last field if the first two are the minute and the hour" + hourly(words)
+	text := fmt.Sprintf("six fields begin with seconds: this is due each hour, at minute %s and second %s. Leave out the last field if %s:%s each day is meant",
+		words[1], words[0], minute, second)
+	if second == "00" {
+		text += ", or the first if each hour is"
+	}
+	return text
 }
 
-// hourly says how six fields are written that are due each hour on purpose.
-func hourly(words []string) string {
-	if strings.Trim(words[0], "0") != "" {
-		return ""
+// two writes a number with two digits.
+func two(number string) string {
+	if len(number) == 1 {
+		return "0" + number
 	}
-	return ", or the first if each hour is meant"
+	return number
 }
 
 func number(word string) bool { return strings.Trim(word, "0123456789") == "" }

@@ -7,7 +7,7 @@ type clock struct {
 	zone *time.Location
 }
 
-// A segment is a time, from included and to not, in which a clock is the same number of seconds ahead of UTC.
+// A segment is a time, from included and to not, in which a clock is the same number of seconds ahead of UTC. What follows may be as far ahead.
 type segment struct {
 	from, to, ahead int64
 }
@@ -28,6 +28,9 @@ func (c clock) segment(at int64) segment {
 	}
 	if !end.IsZero() {
 		s.to = end.Unix()
+	}
+	if s.to <= at {
+		s.to = (floor(at, day) + 1) * day // ZoneBounds takes years for 365 days where a rule goes on for ever: 31 December of a leap year is beyond its end
 	}
 	return s
 }

@@ -34,7 +34,7 @@ func (s *Schedule) shifts(from, until int64) (found []Shift) {
 
 // shift returns how a change of the clock hits the schedule.
 func (s *Schedule) shift(before, after segment) (Shift, bool) {
-	at := after.from
+	at := before.to
 	low, high := at+min(before.ahead, after.ahead), at+max(before.ahead, after.ahead)
 	first, last, ok := s.times.shown(low, high)
 	if !ok {
@@ -52,27 +52,35 @@ func (s *Schedule) shift(before, after segment) (Shift, bool) {
 
 // String says what will happen, such as: on 2027-03-28 the clock goes from 02:00 to 03:00, and what is due at 02:30 is due at 03:00.
 func (s Shift) String() string {
-	times := clockTime(s.First)
-	if s.Last != s.First {
-		times = "from " + times + " to " + clockTime(s.Last)
+	was := s.was()
+	what, single := "at "+clockTime(s.First), s.First == s.Last
+	if !single {
+		what = "from " + clockTime(s.First) + " to " + clockTime(s.Last)
 	}
-	before := s.At.Add(-time.Nanosecond) // in the offset that was
-	change := fmt.Sprintf("on %s the clock goes from %s to %s", before.Format(localDate), clockTime(s.wasAt()), clockTime(s.At))
+	text := fmt.Sprintf("on %s the clock goes from %s to %s, and what is due %s is due ", was.Format(localDate), clockTime(was), s.at(s.At), what)
 	switch {
-	case s.By < 0 && s.Last != s.First:
-		return fmt.Sprintf("%s, and what is due %s is due at the first of each two (%s UTC on)", change, times, clockTime(s.Due.UTC()))
+	case s.By < 0 && single:
+		return text + "at the first of the two (" + clockTime(s.Due.UTC()) + " UTC)"
 	case s.By < 0:
-		return fmt.Sprintf("%s, and what is due at %s is due at the first of the two (%s UTC)", change, times, clockTime(s.Due.UTC()))
-	case s.Last != s.First:
-		return fmt.Sprintf("%s, and what is due %s is due once, at %s", change, times, clockTime(s.Due))
+		return text + "at the first of each two (from " + clockTime(s.Due.UTC()) + " UTC)"
+	case single:
+		return text + "at " + s.at(s.Due)
 	}
-	return fmt.Sprintf("%s, and what is due at %s is due at %s", change, times, clockTime(s.Due))
+	return text + "once, at " + s.at(s.Due)
 }
 
-// wasAt is what the clock would have shown at the change without it.
-func (s Shift) wasAt() time.Time {
+// was is what the clock would have shown at the change without it, as if it were UTC's.
+func (s Shift) was() time.Time {
 	_, ahead := s.At.Zone()
 	return s.At.UTC().Add(time.Duration(ahead)*time.Second - s.By)
+}
+
+// at shows the time of a day, with the day if it is a later one than that of the change: a zone may leave out a whole one.
+func (s Shift) at(t time.Time) string {
+	if date := t.Format(localDate); s.By >= 24*time.Hour && date > s.was().Format(localDate) {
+		return date + " " + clockTime(t)
+	}
+	return clockTime(t)
 }
 
 // clockTime shows the time of a day, with seconds if there are any.
