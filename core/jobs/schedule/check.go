@@ -15,9 +15,10 @@ import (
 func Check(cfg *config.Config) []config.Problem { return check(cfg, time.Now()) }
 
 func check(cfg *config.Config, now time.Time) (problems []config.Problem) {
+	p := make(parser)
 	for _, name := range slices.Sorted(maps.Keys(cfg.Jobs)) {
 		j := cfg.Jobs[name]
-		s, mistakes := parse(j)
+		s, mistakes := p.parse(j)
 		for _, m := range mistakes {
 			problems = append(problems, cfg.Problem(shown(cfg, j, name, m), "jobs", name, m.key))
 		}

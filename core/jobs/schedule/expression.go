@@ -84,6 +84,10 @@ func parseFields(words []string, c clock) (times, error) {
 	if len(words) == 5 {
 		all = append([]string{"0"}, words...)
 	}
+	spec, err := cron.NewParser(everyField).Parse(strings.Join(all, " "))
+	if err == nil && tidy(all) {
+		return timesOf(spec.(*cron.SpecSchedule), c)
+	}
 	for i, k := range kinds() {
 		if err := k.check(all[i]); err != nil {
 			if len(words) == 6 && readable(words[:5]) {
@@ -92,19 +96,27 @@ func parseFields(words []string, c clock) (times, error) {
 			return nil, err
 		}
 	}
-	spec, err := cron.NewParser(everyField).Parse(strings.Join(all, " "))
-	if err != nil {
-		return nil, err
-	}
-	return timesOf(spec.(*cron.SpecSchedule), c)
+	return nil, err
 }
 
 const everyField = cron.Second | cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow
 
+// tidy reports whether six fields have only items that make sense, if cron takes them.
+func tidy(words []string) bool {
+	for i, k := range kinds() {
+		for item := range strings.SplitSeq(words[i], ",") {
+			if _, step, ok := cut(item); !ok || k.beyond(step) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // readable reports whether five fields can be read.
 func readable(words []string) bool {
-	for i, k := range kinds()[1:] {
-		if k.check(words[i]) != nil {
+	for i, k := range kinds() {
+		if i > 0 && k.check(words[i-1]) != nil {
 			return false
 		}
 	}

@@ -16,8 +16,9 @@ type kind struct {
 	unit      string // of durations; "" if it has none
 }
 
-func kinds() []kind {
-	return []kind{
+// kinds are the fields in their order, seconds first.
+func kinds() [6]kind {
+	return [6]kind{
 		{"second", cron.Second, 0, 59, "s"},
 		{"minute", cron.Minute, 0, 59, "m"},
 		{"hour", cron.Hour, 0, 23, "h"},
@@ -35,14 +36,17 @@ func (k kind) check(text string) error {
 		switch {
 		case !ok || err != nil:
 			return fmt.Errorf("%s is no %s: %s", quote(item), k.name, k.hint(ends))
-		case step > k.high-k.low+1 && k.unit != "":
+		case k.beyond(step) && k.unit != "":
 			return fmt.Errorf("steps of %d go beyond the %s: write @every %d%s", step, k.name, step, k.unit)
-		case step > k.high-k.low+1:
+		case k.beyond(step):
 			return fmt.Errorf("steps of %d go beyond the %s, which is %d at most", step, k.name, k.high)
 		}
 	}
 	return nil
 }
+
+// beyond reports whether steps are so large that they lead nowhere.
+func (k kind) beyond(step int) bool { return step > k.high-k.low+1 }
 
 // cut takes an item of a field apart: *, ?, a value or two of them, and the step, which is 1 if none is written.
 func cut(item string) (ends []string, step int, ok bool) {
@@ -57,14 +61,11 @@ func cut(item string) (ends []string, step int, ok bool) {
 	if base == "*" || base == "?" {
 		return nil, step, true
 	}
-	ends = strings.Split(base, "-")
-	for _, end := range ends {
-		ok = plain(end)
-		if !ok {
-			return nil, 0, false
-		}
+	if plain(base) {
+		return []string{base}, step, true
 	}
-	return ends, step, len(ends) <= 2
+	low, high, _ := strings.Cut(base, "-")
+	return []string{low, high}, step, plain(low) && plain(high)
 }
 
 // plain reports whether a text is made of ASCII letters and digits.

@@ -210,3 +210,15 @@ func TestJitterIsEvenAndAlwaysTheSame(t *testing.T) {
 		t.Error("jobs, or bounds, are not told apart")
 	}
 }
+
+func TestParseAllSharesZonesAndNamesJobs(t *testing.T) {
+	all, err := ParseAll(map[string]config.Job{"a": {Schedule: "@daily", Timezone: "Europe/Madrid"}, "b": {Schedule: "@hourly", Timezone: "Europe/Madrid"}})
+	if err != nil || len(all) != 2 || all["a"].Zone() != all["b"].Zone() {
+		t.Error(all, err)
+	}
+	_, err = ParseAll(map[string]config.Job{"b": {Schedule: "@dayly"}, "a": {Timezone: "Nowhere"}})
+	want := "job a: timezone: there is no time zone \"Nowhere\": write one such as Europe/Madrid, or UTC\njob b: schedule: there is no \"@dayly\"; did you mean @daily?"
+	if err == nil || err.Error() != want {
+		t.Error(err)
+	}
+}
