@@ -66,11 +66,27 @@ type options struct {
 	keep  bool
 }
 
+// rowsHelp says what the rows are whose names do not.
+const rowsHelp = `
+Rows that are not about a request to a server:
+  isolation-…         what a flood does to those who want something else
+  webhooks-sqlite     durable acks of deliveries a second beside the store's own inserts (target: 0.7 of them), p99 at half of that
+  webhooks-mongodb    the same on a mongod, which is fetched if there is none
+  webhooks-plugin     a call of a plugin beside one of bare gRPC (target: 0.3 ms more)
+  webhooks-backlog    with -backlog deliveries that wait: taking and settling one, and the server's memory, beside a store where nothing waits (target: twice)
+  go                  the repository's Go benchmarks
+`
+
 func parseOptions(args []string, stderr io.Writer) (options, error) {
 	var o options
 	var chosen, peers string
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
+	flags.Usage = func() {
+		fmt.Fprintln(stderr, "bench measures edge beside other servers, and what it costs to lose nothing:")
+		flags.PrintDefaults()
+		fmt.Fprint(stderr, rowsHelp)
+	}
 	flags.StringVar(&chosen, "rows", strings.Join(rowNames(), ","), "`rows` to measure")
 	flags.StringVar(&peers, "peers", "nginx,haproxy,caddy", "`servers` to measure edge beside")
 	flags.IntVar(&o.reps, "reps", 5, "rounds; the median counts")

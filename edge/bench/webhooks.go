@@ -93,10 +93,12 @@ func (b *bench) measureWebhooks(ctx context.Context) {
 	if wanted(webhooksMongoDB) && uri != "" {
 		b.failed(b.measureAcks(ctx, webhooksMongoDB, database(uri, "acks")))
 	}
-	for _, uri := range []string{embedded, uri} {
-		if wanted(webhooksBacklog) && uri != "" {
-			b.failed(b.measureBacklog(ctx, uri))
+	if wanted(webhooksBacklog) {
+		uris := []string{embedded}
+		if uri != "" {
+			uris = append(uris, uri)
 		}
+		b.failed(b.measureBacklogs(ctx, uris))
 	}
 }
 

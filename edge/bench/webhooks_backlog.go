@@ -4,30 +4,63 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
+	"strconv"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // backlogRate is how many deliveries a second come while the memory of a server is looked at.
 const backlogRate = 100
 
-// measureBacklog compares a store where nothing waits with one where very much does: what taking and settling a delivery costs, and the server that has it.
-func (b *bench) measureBacklog(ctx context.Context, uri string) error {
-	name := "MongoDB"
-	if uri == embedded {
-		name = "SQLite"
-	}
-	folder := filepath.Join(b.folder, webhooksBacklog+"-"+name)
-	empty, full := keeper{filepath.Join(folder, "empty"), database(uri, "empty")}, keeper{filepath.Join(folder, "full"), database(uri, "full")}
-	for k, n := range map[keeper]int{empty: 1, full: b.many} {
-		var filled int
-		began := time.Now()
-		if err := b.ask(ctx, &filled, 15*time.Minute, storeWord, "fill", k.place(), fmt.Sprint(n)); err != nil {
-			return fmt.Errorf("%s on %s: %w", webhooksBacklog, name, err)
+// A backlogged is a store where nothing waits, and one of the same engine where very much does.
+type backlogged struct {
+	name        string
+	empty, full keeper
+}
+
+// measureBacklogs fills the stores of all engines at the same time, which takes the longest, and then measures one after the other. uris are those of stores.
+func (b *bench) measureBacklogs(ctx context.Context, uris []string) error {
+	var all []backlogged
+	var filling errgroup.Group
+	for _, uri := range uris {
+		l := backlogged{name: "MongoDB"}
+		if uri == embedded {
+			l.name = "SQLite"
 		}
-		fmt.Fprintf(b.log, "%s %s: %d wait, written in %v\n", webhooksBacklog, name, filled, time.Since(began).Round(time.Second))
+		folder := filepath.Join(b.folder, webhooksBacklog+"-"+l.name)
+		l.empty, l.full = keeper{filepath.Join(folder, "empty"), database(uri, "empty")}, keeper{filepath.Join(folder, "full"), database(uri, "full")}
+		filling.Go(func() error { return errors.Join(b.fill(ctx, l.empty, 1), b.fill(ctx, l.full, b.many)) })
+		all = append(all, l)
 	}
+	if err := filling.Wait(); err != nil {
+		return fmt.Errorf("%s: %w", webhooksBacklog, err)
+	}
+	for _, l := range all {
+		if err := b.measureBacklog(ctx, l); err != nil {
+			return fmt.Errorf("%s on %s: %w", webhooksBacklog, l.name, err)
+		}
+	}
+	return nil
+}
+
+// fill has so many deliveries wait in a store. It may use all cores, as nothing is measured.
+func (b *bench) fill(ctx context.Context, k keeper, n int) error {
+	began := time.Now()
+	var filled int
+	err := b.askOn(ctx, program{args: []string{storeWord, "fill", k.place(), strconv.Itoa(n)}, cores: &b.cores.all}, &filled, 15*time.Minute)
+	if err == nil {
+		fmt.Fprintf(b.log, "%s: %d deliveries written in %v\n", webhooksBacklog, filled, time.Since(began).Round(time.Second))
+	}
+	return err
+}
+
+// measureBacklog compares what taking and settling a delivery costs where nothing waits and where very much does, and the server that has it.
+func (b *bench) measureBacklog(ctx context.Context, l backlogged) error {
+	name, empty, full := l.name, l.empty, l.full
 	for round := range b.reps {
 		var c claiming
 		if err := b.ask(ctx, &c, b.span(), storeWord, "claims", empty.place(), full.place(), b.span().String()); err != nil {
