@@ -94,7 +94,7 @@ another CA that speaks ACME, from a local CA, or from files of yours.`,
 		command.GroupID = "file"
 		root.AddCommand(command)
 	}
-	for _, command := range []*cobra.Command{c.reloadCommand(), c.statusCommand(), c.certsCommand(), c.targetsCommand(), c.formsCommand(), c.functionsCommand(), c.webhooksCommand(), c.pluginsCommand()} {
+	for _, command := range []*cobra.Command{c.reloadCommand(), c.statusCommand(), c.certsCommand(), c.targetsCommand(), c.formsCommand(), c.functionsCommand(), c.webhooksCommand(), c.pluginsCommand(), c.jobsCommand()} {
 		command.GroupID = "server"
 		root.AddCommand(command)
 	}
@@ -110,6 +110,8 @@ func exactly(names ...string) cobra.PositionalArgs {
 			return usage("%s needs %s", command.Name(), strings.Join(names, " and "))
 		case len(args) == 0:
 			return nil
+		case len(names) == 0 && command.HasSubCommands():
+			return usage("%s has no command %q; a file is named with -c FILE", command.Name(), args[0])
 		case len(names) == 0:
 			return usage("%s takes no argument, and was given %q; a file is named with -c FILE", command.Name(), args[0])
 		case len(args) > len(names):

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"path/filepath"
 	"sync/atomic"
 	"time"
@@ -14,6 +15,8 @@ import (
 	"github.com/onehost/edge/core/config"
 	"github.com/onehost/edge/core/forms"
 	"github.com/onehost/edge/core/forms/submissions"
+	"github.com/onehost/edge/core/jobs"
+	"github.com/onehost/edge/core/jobs/action"
 	"github.com/onehost/edge/core/lambda"
 	"github.com/onehost/edge/core/lambda/gateway"
 	"github.com/onehost/edge/core/store"
@@ -43,6 +46,9 @@ type modules struct {
 	dispatcher  *dispatch.Dispatcher
 	spool       *spool.Spool
 	webhooks    *webhooks.Webhooks
+	actions     *action.Actions
+	pings       *action.Pings
+	jobs        *jobs.Jobs
 	sourcesNow  atomic.Pointer[map[string]config.Webhook] // as they are configured
 }
 
@@ -65,6 +71,13 @@ func newModules(cfg *config.Config, kept store.Store, log *slog.Logger) (*module
 		return nil, errors.Join(err, m.folder.close())
 	}
 	m.webhooks = webhooks.New(webhooks.Options{Inbox: m.inbox, Dispatch: m.dispatcher, Spool: m.spool, Log: log})
+	m.actions = action.New(action.Options{Plugins: pluginJobs{m.plugins}, Functions: m.functions, Log: log})
+	m.pings = action.NewPings(action.PingOptions{Log: log})
+	name, err := os.Hostname()
+	if err != nil {
+		return nil, errors.Join(err, m.close())
+	}
+	m.jobs = jobs.New(jobs.Options{Store: kept, Runner: m.actions, Pinger: m.pings, Host: name, Log: log})
 	return m, nil
 }
 
@@ -108,6 +121,11 @@ func (p *modulesPlan) commit() {
 	m.dispatcher.Use(p.cfg.Webhooks)
 	m.sourcesNow.Store(&p.cfg.Webhooks)
 	p.webhooks.Commit()
+	m.actions.Use(p.cfg.Jobs)
+	m.pings.Use(p.cfg.Jobs)
+	if err := m.jobs.Use(p.cfg.Jobs); err != nil {
+		m.log.Error("the jobs stay as they were", "err", err) // schedules were checked when the configuration was read
+	}
 }
 
 func (p *modulesPlan) abandon() {
@@ -126,9 +144,21 @@ func (m *modules) run(ctx context.Context) error {
 	callers.Go(func() error { return m.inbox.Run(ctx) })
 	callers.Go(func() error { return m.dispatcher.Run(ctx) })
 	callers.Go(func() error { return m.webhooks.Run(ctx) })
+	callers.Go(func() error { return m.runJobs(ctx) })
 	err := callers.Wait()
 	stop()
 	return errors.Join(err, called.Wait())
+}
+
+// runJobs runs jobs until ctx is done. Their watchers are told to the end.
+func (m *modules) runJobs(ctx context.Context) error {
+	told, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	var pings errgroup.Group
+	pings.Go(func() error { return m.pings.Run(told) })
+	err := m.jobs.Run(ctx)
+	stop()
+	return errors.Join(err, pings.Wait())
 }
 
 // close gives back what newModules took.

@@ -28,6 +28,7 @@ func (m *modules) matters() []matter {
 		all = append(all, matter{"captcha of " + name, captchas[name]})
 	}
 	all = append(all, m.webhookMatters()...)
+	all = append(all, m.jobMatters()...)
 	ctx, cancel := context.WithTimeout(context.Background(), countPatience)
 	defer cancel()
 	counts, err := m.submissions.Counts(ctx)
@@ -76,6 +77,7 @@ func (m *modules) Describe(ch chan<- *prometheus.Desc) {
 		ch <- d
 	}
 	describeWebhooks(ch)
+	describeJobs(ch)
 }
 
 // Collect reports what functions and forms do. Without the store what it keeps is left out.
@@ -92,6 +94,7 @@ func (m *modules) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(formRequests, prometheus.CounterValue, float64(c.N), c.Form, c.Outcome.String())
 	}
 	m.collectWebhooks(ch)
+	m.collectJobs(ch)
 	ctx, cancel := context.WithTimeout(context.Background(), countPatience)
 	defer cancel()
 	counts, err := m.submissions.Counts(ctx)

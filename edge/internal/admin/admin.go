@@ -29,6 +29,7 @@ const maxBody = 64 << 10
 type Operations interface {
 	Modules
 	Webhooks
+	Jobs
 	Status() Status
 	Certificates() []cert.Status
 	// RenewCertificate gets a new certificate for a host at once, and returns what became of it.

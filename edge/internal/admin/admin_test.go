@@ -17,6 +17,7 @@ import (
 	"github.com/onehost/edge/core/config"
 	"github.com/onehost/edge/core/fault"
 	"github.com/onehost/edge/core/forms/submissions"
+	"github.com/onehost/edge/core/jobs"
 	"github.com/onehost/edge/core/lambda"
 	"github.com/onehost/edge/core/webhooks"
 	"github.com/onehost/edge/core/webhooks/inbox"
@@ -87,6 +88,25 @@ func (o *operations) MarkSubmission(_ context.Context, id, mark string) error {
 	return o.err
 }
 
+func (o *operations) Jobs(context.Context) ([]admin.Job, error) {
+	return []admin.Job{{Status: jobs.Status{Job: "reconcile"}, Runs: "plugin planner"}}, nil
+}
+func (o *operations) JobHistory(_ context.Context, f jobs.Filter) ([]jobs.Record, error) {
+	o.asked = append(o.asked, fmt.Sprint("history ", f))
+	return []jobs.Record{{ID: "1"}}, o.err
+}
+func (o *operations) JobRun(_ context.Context, name string) (string, error) {
+	o.asked = append(o.asked, "run "+name)
+	return "7", o.err
+}
+func (o *operations) PauseJob(_ context.Context, name string) error {
+	o.asked = append(o.asked, "pause "+name)
+	return o.err
+}
+func (o *operations) ResumeJob(_ context.Context, name string) error {
+	o.asked = append(o.asked, "resume "+name)
+	return o.err
+}
 func (o *operations) Sources(context.Context) ([]admin.Source, error) {
 	return []admin.Source{{Count: inbox.Count{Source: "github", Dead: 2}, Plugin: "planner"}}, nil
 }
@@ -172,6 +192,26 @@ func TestClientAsksForWebhooks(t *testing.T) {
 	}
 	if all, err := client.Plugins(ctx); err != nil || len(all) != 1 || client.ReloadPlugin(ctx, "a/b") != nil || o.asked[2] != "reload a/b" {
 		t.Error(all, err, o.asked)
+	}
+}
+
+func TestClientAsksForJobs(t *testing.T) {
+	o := &operations{serving: true}
+	client, ctx := admin.NewClient(start(t, o)), t.Context()
+	if all, err := client.Jobs(ctx); err != nil || len(all) != 1 || all[0].Job != "reconcile" || all[0].Runs != "plugin planner" {
+		t.Error(all, err)
+	}
+	f := jobs.Filter{Job: "a/b", Limit: 7, After: "x"}
+	if found, err := client.JobHistory(ctx, f); err != nil || len(found) != 1 || o.asked[0] != fmt.Sprint("history ", f) {
+		t.Error(found, err, o.asked)
+	}
+	if id, err := client.RunJob(ctx, "a/b"); err != nil || id != "7" {
+		t.Error(id, err)
+	}
+	client.PauseJob(ctx, "a/b")
+	client.ResumeJob(ctx, "a/b")
+	if got := strings.Join(o.asked[1:], ", "); got != "run a/b, pause a/b, resume a/b" {
+		t.Error(got)
 	}
 }
 

@@ -95,6 +95,7 @@ func NewSubmission(s submissions.Submission) Submission {
 
 func moduleRoutes(router *bunrouter.Router, o Operations) {
 	webhookRoutes(router, o)
+	jobRoutes(router, o)
 	router.GET("/v1/functions", answer(func(bunrouter.Request) (any, error) { return o.Functions(), nil }))
 	router.POST("/v1/functions/:name/invoke", answer(func(r bunrouter.Request) (any, error) { return invoke(o, r) }))
 	router.GET("/v1/forms", answer(func(r bunrouter.Request) (any, error) { return o.Forms(r.Context()) }))
