@@ -84,7 +84,7 @@ func (k *checker) verifySecrets(w Webhook, at path) {
 	switch {
 	case k.bad(at.to("secret")) || k.bad(at.to("secrets")):
 	case needless && (one || two):
-		k.fail(at, "%s has no secret", w.Verify.Scheme)
+		k.fail(at, "a source with verify: %s has no secret", w.Verify.Scheme)
 	case needless:
 	case one && two:
 		k.fail(at.to("secrets"), "a source has a secret, or while it is changed two secrets, and not both keys")

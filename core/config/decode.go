@@ -239,6 +239,9 @@ func (d *decoder) structure(n *node, v reflect.Value, f field, path string) {
 	if n != nil && n.kind == scalar && !n.isNull() {
 		if short, ok := s.short(); ok {
 			d.absent(s, v, path)
+			if strings.HasSuffix("\x00"+path, "\x00"+child("", f.name)) { // and no element of a list: the key that stands in the file is another
+				short.name = f.name
+			}
 			d.value(n, v.FieldByIndex(short.index), short, path)
 			return
 		}

@@ -46,6 +46,9 @@ func (c *check) source(s config.Webhook) {
 		}
 	}
 	for i, secret := range s.Keys() {
+		if s.Verify.Scheme == "" && s.Verify.HMAC == nil { // config has said so
+			break
+		}
 		at := []any{"secret"}
 		if s.Secret == "" {
 			at = []any{"secrets", i}

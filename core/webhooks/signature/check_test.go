@@ -68,3 +68,10 @@ func TestCheckSaysWhatASecretCantBeAndWhere(t *testing.T) {
 		}
 	}
 }
+
+func TestCheckSaysNothingOfASecretWhoseUseIsNotKnown(t *testing.T) {
+	c := &config.Config{Webhooks: map[string]config.Webhook{"s": {Secret: "hunter2"}}}
+	if problems := Check(c); len(problems) > 0 {
+		t.Error(problems)
+	}
+}
