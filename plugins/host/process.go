@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -205,7 +206,7 @@ func (p *process) unreached(err error) error {
 		return bad
 	}
 	if g != nil && p.shaken.Load() == nil && closed(g.ended) {
-		return fmt.Errorf("it was not there for long enough to say where it serves: %s", g.exit())
+		return fmt.Errorf("it ended before it was ready: %s", strings.TrimPrefix(g.exit(), "it ended: "))
 	}
 	return err
 }

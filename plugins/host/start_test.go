@@ -26,7 +26,7 @@ func TestWhatAPluginPrintsBeforeItServesDoesNoHarm(t *testing.T) {
 func TestAPluginThatCanNotBeStartedSaysWhy(t *testing.T) {
 	h := newTestHost(t, func(t *times) { t.start, t.backoff = 10*time.Second, time.Hour })
 	for mode, want := range map[string]string{
-		"dies":          "it was not there for long enough to say where it serves: it ended: exit status 3; it printed: no database, my key is [KEY]",
+		"dies":          "it ended before it was ready: exit status 3; it printed: no database, my key is [KEY]",
 		"refuses":       "it does not start: the secret STRIPE is missing, KEY is [KEY]; it printed nothing",
 		"ends in start": "it does not start: it ended: exit status 4; it printed nothing",
 		"version2":      "incompatible API version with plugin. Plugin version: 2",
