@@ -207,6 +207,18 @@ func TestDeadDeliveriesAreToldAndHandledAgain(t *testing.T) {
 	if code, out, errOut := command(t, "plugins", "test", "witness", exported, "-c", w.running.file); code != exitFailed || !strings.Contains(out, "fail never") {
 		t.Errorf("%d %s %s", code, out, errOut)
 	}
+	if code, out, errOut := command(t, "plugins", "test", "witness", exported, "--json", "-c", w.running.file); code != exitFailed || !strings.Contains(out, `"outcome": "fail"`) {
+		t.Errorf("%d %s %s", code, out, errOut)
+	}
+	for _, wrong := range [][]string{
+		{"there is no source \"githup\"", "webhooks", "redeliver", "--source", "githup", "--dry-run"},
+		{"there is no delivery \"d-1\"", "webhooks", "redeliver", "d-1"},
+		{"there is no delivery \"d-1\"", "webhooks", "show", "d-1"},
+	} {
+		if code, _, errOut := command(t, append(wrong[1:], "-c", w.running.file)...); code != exitFailed || !strings.Contains(errOut, wrong[0]) {
+			t.Errorf("%q: %d %s", wrong[1:], code, errOut)
+		}
+	}
 }
 
 func TestAPluginMailsIfItMay(t *testing.T) {

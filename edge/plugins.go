@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/onehost/edge/core/fault"
 	"github.com/onehost/edge/edge/internal/admin"
 	"github.com/onehost/edge/plugins/host"
 	"github.com/onehost/edge/plugins/scaffold"
@@ -57,6 +58,9 @@ that it needs of edge is in the folder.`,
 
 func (c *cli) newPlugin(name, lang string) error {
 	made, err := scaffold.New(name, name, lang)
+	if code := fault.CodeOf(err); code != "" {
+		return usage("%s", strings.TrimSuffix(err.Error(), ": "+code.Error()))
+	}
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -33,20 +34,20 @@ func (c *cli) pluginsTestCommand() *cobra.Command {
 		Use:   "test NAME EVENT.json",
 		Short: "start a plugin apart from the server, and give it one delivery",
 		Long: `test starts a process of the plugin NAME of the configuration, or of the program whose path
-NAME is, gives it the delivery that is in a file, and prints what came of it. The process
-has a store of its own that is thrown away; mail is printed instead of being sent. The
-running server, its store and its plugins are not touched. It exits with 1 unless the
-outcome is ok or skip.`,
+NAME is, gives it the delivery that is in a file (-: standard input), and prints what came
+of it. The process has a store of its own that is thrown away; mail is printed instead of
+being sent. The running server, its store and its plugins are not touched. It exits with 1
+unless the outcome is ok or skip.`,
 		Example: "  edge webhooks export 0199e2c4-… > push.json && edge plugins test planner push.json\n  edge plugins test ./hello/hello hello/testdata/event.json",
 		Args:    exactly("NAME", "EVENT.json"),
 		RunE: func(command *cobra.Command, args []string) error {
-			return c.tryPlugin(command.Context(), args[0], args[1])
+			return c.tryPlugin(command.Context(), args[0], args[1], command.InOrStdin())
 		},
 	})
 }
 
-func (c *cli) tryPlugin(ctx context.Context, name, file string) error {
-	event, err := fixture.Load(file)
+func (c *cli) tryPlugin(ctx context.Context, name, file string, stdin io.Reader) error {
+	event, err := readFixture(file, stdin)
 	if err != nil {
 		return usage("%s", err)
 	}
@@ -81,6 +82,18 @@ func (c *cli) tryPlugin(ctx context.Context, name, file string) error {
 		return err
 	}
 	return c.printOutcome(outcome)
+}
+
+// readFixture reads a delivery from a file, or from standard input.
+func readFixture(file string, stdin io.Reader) (fixture.Event, error) {
+	if file != "-" {
+		return fixture.Load(file)
+	}
+	data, err := io.ReadAll(io.LimitReader(stdin, fixture.MaxBytes+1))
+	if err != nil {
+		return fixture.Event{}, err
+	}
+	return fixture.Parse(data)
 }
 
 // pluginToTry is a configuration with one plugin: of that name, or of the program at that path.
@@ -147,11 +160,33 @@ func tried(ctx context.Context, plugins *host.Host, d inbox.Delivery) (dispatch.
 	}
 }
 
+// triedOutcome is an outcome as JSON has it.
+func triedOutcome(o dispatch.Outcome) any {
+	type answer struct {
+		Status int           `json:"status"`
+		Header []inbox.Field `json:"header,omitempty"`
+		Body   string        `json:"body"`
+	}
+	said := struct {
+		Outcome dispatch.Kind `json:"outcome"`
+		Reason  string        `json:"reason,omitempty"`
+		After   string        `json:"after,omitempty"`
+		Answer  *answer       `json:"answer,omitempty"`
+	}{Outcome: o.Kind, Reason: o.Reason}
+	if o.After > 0 {
+		said.After = o.After.String()
+	}
+	if o.Answer != nil {
+		said.Answer = &answer{cmp.Or(o.Answer.Status, 200), o.Answer.Header, string(o.Answer.Body)}
+	}
+	return said
+}
+
 // printOutcome prints what came of a delivery; what is neither ok nor skip is an error.
 func (c *cli) printOutcome(o dispatch.Outcome) error {
 	switch {
 	case c.json:
-		if err := c.printJSON(o); err != nil {
+		if err := c.printJSON(triedOutcome(o)); err != nil {
 			return err
 		}
 	default:

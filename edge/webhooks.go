@@ -256,12 +256,16 @@ func (c *cli) showDelivery(ctx context.Context, id string) error {
 	}
 	t.row(plain("received"), plain("%s", d.At.Format(time.RFC3339)))
 	t.row(plain("client"), plain("%s", d.Client))
-	t.row(plain("request"), plain("%s", d.RequestID))
+	t.row(plain("request id"), plain("%s", d.RequestID))
 	if d.State == inbox.Pending {
 		t.row(plain("next"), plain("%s", d.Next.Format(time.RFC3339)))
 	}
 	for _, a := range d.Attempts {
-		t.row(plain("attempt %d", a.N), plain("%s, %s, took %s: %s", a.At.Format(time.RFC3339), a.Outcome, a.Took.Round(time.Millisecond), printable(a.Reason, 300)))
+		said := fmt.Sprintf("%s, %s, took %s", a.At.Format(time.RFC3339), a.Outcome, a.Took.Round(time.Millisecond))
+		if a.Reason != "" {
+			said += ": " + printable(a.Reason, 300)
+		}
+		t.row(plain("attempt %d", a.N), plain("%s", said))
 	}
 	t.row(plain("request"), plain("%s %s", d.Method, printable(d.Path, 400)))
 	for _, f := range d.Header {
@@ -355,10 +359,18 @@ func (m *modules) expected(source string) time.Duration { return (*m.sourcesNow.
 // Deliveries returns those that a filter asks for, without what was sent.
 func (s *server) Deliveries(ctx context.Context, f inbox.Filter) ([]inbox.Delivery, error) {
 	found, err := s.modules.inbox.List(ctx, f)
-	if _, configured := s.generation().cfg.Webhooks[f.Source]; err == nil && len(found) == 0 && f.Source != "" && !configured {
-		return nil, fmt.Errorf("there is no source %q: %w", f.Source, fault.NotFound)
+	if err == nil && len(found) == 0 {
+		err = s.hasSource(f.Source)
 	}
 	return found, err
+}
+
+// hasSource is an error when the configuration has no such source. One that it had may have deliveries still.
+func (s *server) hasSource(name string) error {
+	if _, ok := s.generation().cfg.Webhooks[name]; !ok && name != "" {
+		return fmt.Errorf("there is no source %q: %w", name, fault.NotFound)
+	}
+	return nil
 }
 
 // Delivery returns one delivery, whole.
@@ -368,7 +380,11 @@ func (s *server) Delivery(ctx context.Context, id string) (inbox.Delivery, error
 
 // Redeliver has deliveries handled again.
 func (s *server) Redeliver(ctx context.Context, selection inbox.Selection, dryRun bool) ([]string, error) {
-	return s.modules.inbox.Redeliver(ctx, selection, dryRun)
+	ids, err := s.modules.inbox.Redeliver(ctx, selection, dryRun)
+	if err == nil && len(ids) == 0 {
+		err = s.hasSource(selection.Filter.Source)
+	}
+	return ids, err
 }
 
 // Doctor says why a source's deliveries are refused.

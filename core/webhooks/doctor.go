@@ -3,6 +3,7 @@ package webhooks
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/onehost/edge/core/fault"
@@ -54,13 +55,25 @@ func (s *source) summary(latest []*rejected) string {
 	refused := s.counts[Refused].Load()
 	switch {
 	case refused > 0 && len(latest) > 0:
-		return fmt.Sprintf("%d requests were refused since edge was started, the last one at %s, and %d were taken.", refused, latest[0].At.UTC().Format(time.RFC3339), good)
+		return fmt.Sprintf("%s refused since edge was started, the last one at %s, and %s taken.",
+			counted(refused, "request"), latest[0].At.UTC().Format(time.RFC3339), counted(good, "delivery"))
 	case good > 0:
-		return fmt.Sprintf("Nothing was refused since edge was started, and %d deliveries were taken.", good)
+		return fmt.Sprintf("Nothing was refused since edge was started, and %s taken.", counted(good, "delivery"))
 	case s.counts[Handshaken].Load() > 0:
 		return "Nothing was refused since edge was started. The source has looked whether this address is its own, and has sent no delivery yet."
 	}
 	return "Nothing has come since edge was started, so nothing was refused: see whether the source was given this address, and what it says of its last attempts."
+}
+
+// counted is "1 request was", "2 deliveries were", and so on.
+func counted(n uint64, what string) string {
+	if n == 1 {
+		return "1 " + what + " was"
+	}
+	if stem, ok := strings.CutSuffix(what, "y"); ok {
+		what = stem + "ie"
+	}
+	return fmt.Sprintf("%d %ss were", n, what)
 }
 
 func (s *source) diagnose(ctx context.Context, r *rejected) []string {

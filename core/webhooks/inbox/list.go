@@ -87,8 +87,8 @@ func (i *Inbox) get(ctx context.Context, id string) (store.Document, error) {
 	if err == nil {
 		doc, err = i.store.Get(ctx, collection, id)
 	}
-	if err == nil && State(doc.String("state")) == forgotten {
-		err = fmt.Errorf("what was sent is removed: %w", fault.NotFound)
+	if err == nil && State(doc.String("state")) == forgotten || errors.Is(err, fault.NotFound) {
+		return nil, fmt.Errorf("there is no delivery %.100q, or no longer: %w", id, fault.NotFound)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("the delivery %.100q: %w", id, err)
