@@ -72,12 +72,14 @@ func Next(folder, name, lang string) string {
   (cd %[1]s && %[2]s)
   edge plugins test %[3]s %[4]s
 
-Then name it in edge.yaml, with a source that it handles:
+Then name it in edge.yaml, with a source that it handles and a host that takes it, and have edge read that (edge reload):
 
   plugins:
     %[5]s: {command: %[3]s}
   webhooks:
     github: {verify: github, secret: "${GITHUB_SECRET}", plugin: %[5]s}
+  hosts:
+    webhooks.example.com: {default: {webhooks: true}}
 `, folder, build, command, filepath.Join(folder, filepath.FromSlash(event)), name)
 }
 
