@@ -54,6 +54,9 @@ func (m *modules) sourceMatters(s admin.Source) (all []matter) {
 	if s.Paused && !s.Oldest.IsZero() && time.Since(s.Oldest) > maxPending {
 		note("waiting", "%s for plugin %s, the oldest for %s", waitingDeliveries(s.Pending), s.Plugin, span(time.Since(s.Oldest)))
 	}
+	if s.Pending > 0 && s.Plugin == "" {
+		note("left", "%s, and the source has no plugin any more that would handle them: give it one again, under this name", waitingDeliveries(s.Pending))
+	}
 	if expect := m.expected(s.Source); expect > 0 {
 		last := s.Last
 		if last.Before(m.began) { // it could not have been heard while nobody listened

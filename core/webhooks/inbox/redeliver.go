@@ -23,7 +23,7 @@ type Selection struct {
 
 // Redeliver has deliveries handled again: they keep their ids and event ids, and get a new series of attempts. It returns the ids of those that are now pending; with dryRun, of those that would be, and changes nothing.
 //
-// By a filter these are all that are done, dead, quarantined or kept, or only what is in the State of the filter, the oldest first, 100,000 or the filter's Limit at most; what of it is held is left out, and so is what no plugin would handle. After is the last id of what
+// By a filter these are all that are done, dead, quarantined or kept, or only what is in the State of the filter, the oldest first, 100,000 or the filter's Limit at most; what of it is held is left out, and so is what no plugin would handle: its source has none, or is configured no longer. After is the last id of what
 // an earlier call has returned. By ids it is a conflict when one is held or nobody would handle it, and not_found when one is not there, and then nothing was done. When the store goes away in the middle, the
 // ids are of those that were done until then. Nothing that says which is invalid: all has to be meant, such as by a Since.
 func (i *Inbox) Redeliver(ctx context.Context, s Selection, dryRun bool) ([]string, error) {
@@ -104,7 +104,10 @@ func (i *Inbox) redeliverIDs(ctx context.Context, ids []string, dryRun bool) (do
 
 // refusal says why a delivery can't be handled again now.
 func (i *Inbox) refusal(doc store.Document) error {
+	_, configured := i.source(doc.String("source"))
 	switch {
+	case !configured:
+		return fmt.Errorf("the delivery %s: its source %s is configured no longer, so that nobody would handle it: %w", doc.ID(), doc.String("source"), fault.Conflict)
 	case i.plugin(doc) == "":
 		return fmt.Errorf("the delivery %s: its source %s has no plugin that would handle it: %w", doc.ID(), doc.String("source"), fault.Conflict)
 	case !doc.Time("claimed").IsZero() && doc.Time("next").After(time.Now()):
@@ -116,10 +119,8 @@ func (i *Inbox) refusal(doc store.Document) error {
 
 // plugin is who handles a delivery now.
 func (i *Inbox) plugin(doc store.Document) string {
-	if source, ok := i.source(doc.String("source")); ok {
-		return source.Plugin
-	}
-	return doc.String("plugin")
+	source, _ := i.source(doc.String("source"))
+	return source.Plugin
 }
 
 // replay makes deliveries pending, all of them with one write if nobody disturbs, else one by one. It returns the ids of those that it has.

@@ -206,6 +206,26 @@ func TestWhatIsHeldIsNotHandledAgain(t *testing.T) {
 	})
 }
 
+func TestWhatNobodyWouldHandleIsNotHandledAgain(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, s store.Store) {
+		i := on(s)
+		id := keep(t, i, sent("github", 1)).ID
+		settle(t, i, take(t, i, "github"), Result{State: Dead, Attempt: Attempt{Outcome: "fail"}})
+		for _, sources := range []map[string]config.Webhook{{}, {"github": {}}} { // it was renamed, or has lost its plugin
+			i.Use(sources)
+			if _, err := i.Redeliver(patient(t), Selection{IDs: []string{id}}, false); !errors.Is(err, fault.Conflict) {
+				t.Error(sources, err)
+			}
+			if ids, err := i.Redeliver(patient(t), Selection{Filter: Filter{Source: "github"}}, false); err != nil || len(ids) != 0 {
+				t.Error(sources, ids, err)
+			}
+			if d := get(t, i, id); d.State != Dead {
+				t.Errorf("%v: %+v", sources, d)
+			}
+		}
+	})
+}
+
 func TestWhatWasKeptIsHandledWhenItsSourceHasAPlugin(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, s store.Store) {
 		i := on(s)
