@@ -21,7 +21,7 @@ func (b *bench) reportWebhooks() {
 }
 
 func (f *finding) line() []string {
-	value, beside, ratio := f.medians()
+	value, beside, ratio, more := f.medians()
 	figure := func(v float64) string { return strconv.FormatFloat(v, 'f', f.decimals, 64) + " " + f.Unit }
 	cells := []string{f.Row, f.What, figure(value), "–", "–"}
 	if f.Beside != "" {
@@ -35,28 +35,30 @@ func (f *finding) line() []string {
 		target = fmt.Sprintf("≤ %g ×", a.Most)
 	case a.More > 0:
 		target = fmt.Sprintf("≤ %g %s more", a.More, f.Unit)
+		cells[4] = "+" + figure(more)
 	}
 	return append(cells, target, f.verdict().String())
 }
 
-// medians are the figure, what it is beside, and the ratio of the two within a round.
-func (f *finding) medians() (value, beside, ratio float64) {
-	var values, besides, ratios []float64
+// medians are the figure, what it is beside, and the ratio and the difference of the two within a round.
+func (f *finding) medians() (value, beside, ratio, more float64) {
+	var values, besides, ratios, differences []float64
 	for _, p := range f.Pairs {
-		values, besides, ratios = append(values, p.Value), append(besides, p.Beside), append(ratios, p.Value/p.Beside)
+		values, besides = append(values, p.Value), append(besides, p.Beside)
+		ratios, differences = append(ratios, p.Value/p.Beside), append(differences, p.Value-p.Beside)
 	}
-	return median(values), median(besides), median(ratios)
+	return median(values), median(besides), median(ratios), median(differences)
 }
 
 func (f *finding) verdict() verdict {
-	value, beside, ratio := f.medians()
+	_, _, ratio, more := f.medians()
 	switch a := f.Aim; {
 	case a.Least > 0:
 		return target{most: 1 / a.Least}.verdict(1 / ratio)
 	case a.Most > 0:
 		return target{most: a.Most}.verdict(ratio)
 	case a.More > 0:
-		return target{most: a.More}.verdict(value - beside)
+		return target{most: a.More}.verdict(more)
 	}
 	return untold
 }
