@@ -231,3 +231,15 @@ hosts:
 		t.Error("a secret is shown:\n" + said)
 	}
 }
+
+func TestAWrongWordIsAnsweredWithWhatIsRight(t *testing.T) {
+	for _, test := range []struct{ args, want string }{
+		{"webhooks lst", `webhooks has no command "lst"`},
+		{"check extra", "check takes no argument"},
+		{"plugins new a/b", "begins with a letter or digit\n"},
+	} {
+		if code, out, errOut := command(t, strings.Fields(test.args)...); code != exitUsage || out != "" || !strings.Contains(errOut, test.want) {
+			t.Errorf("%s: %d %s%s", test.args, code, out, errOut)
+		}
+	}
+}

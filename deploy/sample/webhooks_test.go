@@ -27,7 +27,7 @@ func TestTheSampleTakesWebhooks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, err := base64.StdEncoding.DecodeString(string(text))
+	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(string(text), "whsec_"))
 	if err != nil {
 		t.Fatal(err)
 	}
