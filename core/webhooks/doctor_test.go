@@ -1,7 +1,10 @@
 package webhooks
 
 import (
+	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -114,4 +117,32 @@ func TestRefusalsAreSaidOnceAMinute(t *testing.T) {
 	if fmt.Sprint(got) != "[1 0 0 3 0]" {
 		t.Error(got)
 	}
+}
+
+func TestAFloodOfMadeUpCertificatesFloodsNoLog(t *testing.T) {
+	source := config.Webhook{Verify: config.Verify{Scheme: "paypal"}, Secret: "4JH86294D6297924G", Body: 1 << 20, Tolerance: 5 * time.Minute}
+	s := newStand(t, nil, nil)
+	s.Webhooks.client = &http.Client{Transport: nowhere{}}
+	s.use(map[string]config.Webhook{"paypal": source})
+	for n := range 30 {
+		r := httptest.NewRequest(http.MethodPost, "/paypal", strings.NewReader("{}"))
+		for name, value := range map[string]string{
+			"Transmission-Id": "1", "Transmission-Time": time.Now().UTC().Format(time.RFC3339), "Transmission-Sig": "eA==", "Auth-Algo": "SHA256withRSA",
+			"Cert-Url": fmt.Sprintf("https://api.paypal.com/%d", n),
+		} {
+			r.Header.Set("Paypal-"+name, value)
+		}
+		if w := s.ask(r); w.Code != http.StatusServiceUnavailable {
+			t.Fatal(w.Code, w.Body)
+		}
+	}
+	if n := strings.Count(s.log.String(), "\n"); n != 1 {
+		t.Errorf("%d lines: %s", n, s.log)
+	}
+}
+
+type nowhere struct{}
+
+func (nowhere) RoundTrip(*http.Request) (*http.Response, error) {
+	return nil, errors.New("nobody is there")
 }

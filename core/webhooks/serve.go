@@ -96,7 +96,9 @@ func (v *visit) receive() (Outcome, error) {
 func (v *visit) unverified(err error) (Outcome, error) {
 	why, ok := errors.AsType[*signature.Refusal](err)
 	if !ok {
-		v.log.Error("a delivery could not be verified", "source", v.source.name, "request_id", v.requestID(), "err", err)
+		if n := v.source.unsure.say(v.at); n > 0 { // anybody can have a certificate be looked for that is not there
+			v.log.Error("deliveries could not be verified: the source was told to come later", "source", v.source.name, "since_last_said", n, "request_id", v.requestID(), "err", err)
+		}
 		return Unavailable, err
 	}
 	if n := v.source.rejected.add(v.rejection(why)); n > 0 {

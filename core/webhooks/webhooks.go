@@ -101,6 +101,7 @@ type history struct {
 	counts   counts
 	rejected ring
 	lost     sayer // that deliveries could not be kept
+	unsure   sayer // that deliveries could not be verified
 }
 
 // Plan is a configuration that is ready to be taken into service.
