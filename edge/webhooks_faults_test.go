@@ -123,6 +123,11 @@ func TestADeliveryThatKillsItsPluginHurtsNoOther(t *testing.T) {
 	if err != nil || d.EventID != "killer" || d.Deaths != 3 || d.Tries != 3 {
 		t.Errorf("%+v %v", d, err)
 	}
+	for _, other := range o.inbox(inbox.Done) {
+		if other.Deaths != 0 {
+			t.Errorf("%s is blamed for another's doing", other.EventID)
+		}
+	}
 	if status := o.edge("status"); !strings.Contains(status, "webhooks github: quarantined: 1") {
 		t.Error(status)
 	}

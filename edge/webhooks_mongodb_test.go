@@ -66,7 +66,7 @@ func surviveMongoDB(t *testing.T, members, rounds, each int) {
 	if p.tally[202] == 0 && members == 1 {
 		t.Error("nothing was kept while MongoDB was away")
 	}
-	if status := o.edge("status"); strings.Contains(status, "set aside") {
+	if status := o.edge("status"); strings.Contains(status, "brought into the inbox") {
 		t.Error(status)
 	}
 }

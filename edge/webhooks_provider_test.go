@@ -203,7 +203,7 @@ func (p *provider) send(sender int) {
 		case <-time.After(pause):
 		}
 		id := fmt.Sprintf("%d-%d", sender, n)
-		for tries := n; !p.deliver(id, "{}", tries); tries++ {
+		for tries := n; !p.deliver(id, "linger", tries); tries++ {
 			select {
 			case <-p.t.Context().Done():
 				return
@@ -211,7 +211,7 @@ func (p *provider) send(sender int) {
 			}
 		}
 		if n%5 == 0 {
-			p.deliver(id, "{}", n)
+			p.deliver(id, "linger", n)
 		}
 	}
 }

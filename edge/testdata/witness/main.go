@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/onehost/edge/plugins/sdk"
 )
@@ -23,6 +24,8 @@ func handle(ctx sdk.Context, d *sdk.Delivery) sdk.Result {
 		os.Exit(3)
 	case strings.Contains(body, "refuse"):
 		return sdk.Fail("never")
+	case strings.Contains(body, "linger"):
+		time.Sleep(50 * time.Millisecond)
 	case strings.Contains(body, "wait"):
 		<-ctx.Done()
 	case strings.Contains(body, "mail"):
