@@ -6,7 +6,7 @@ import "time"
 type Job struct {
 	Schedule    string            `yaml:"schedule,required" is:"line" doc:"When it is due: five fields as in cron (minute hour day month weekday), six with seconds first, @hourly, @daily, @weekly, @monthly, @yearly, @every 6h (counted from 1970, so that all hosts agree), or one time such as 2027-01-31T12:00:00Z."`
 	Timezone    string            `yaml:"timezone" is:"line" default:"UTC" doc:"The time zone of the schedule, such as Europe/Madrid."`
-	Start       string            `yaml:"start" is:"line" doc:"It is not due before: a date, or a time as RFC 3339."`
+	Start       string            `yaml:"start" is:"line" doc:"It is not due before: a date, which is its midnight in timezone, or a time as RFC 3339, in timezone if it has no offset."`
 	End         string            `yaml:"end" is:"line" doc:"It is not due from then on."`
 	Plugin      string            `yaml:"plugin" is:"name" doc:"The plugin that runs it, as the job of this name."`
 	Function    string            `yaml:"function" is:"name" doc:"The function that is invoked."`

@@ -15,10 +15,10 @@ import (
 func Check(cfg *config.Config) []config.Problem { return check(cfg, time.Now()) }
 
 func check(cfg *config.Config, now time.Time) (problems []config.Problem) {
-	p := make(parser)
+	r := make(reader)
 	for _, name := range slices.Sorted(maps.Keys(cfg.Jobs)) {
 		j := cfg.Jobs[name]
-		s, mistakes := p.parse(j)
+		s, mistakes := r.parse(j)
 		for _, m := range mistakes {
 			problems = append(problems, cfg.Problem(shown(cfg, j, name, m), "jobs", name, m.key))
 		}
@@ -61,7 +61,7 @@ func (s *Schedule) doubts(j config.Job, now time.Time) (doubts []string) {
 	for _, shift := range shifts {
 		said = append(said, shift.String())
 	}
-	return append(doubts, "in "+s.Zone().String()+", "+strings.Join(said, "; "))
+	return append(doubts, "in "+s.Zone().String()+", "+strings.Join(said, "; ")+". Another time of day avoids that")
 }
 
 // misread says how fields that can be read in two ways are read here.

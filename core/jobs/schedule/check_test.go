@@ -106,7 +106,7 @@ func TestCheckNamesThePlace(t *testing.T) {
 func TestCheckWarnsOncePerJobOfChangesOfTheClock(t *testing.T) {
 	got := checked(t, `  a: {schedule: "30 2 * * *", timezone: Europe/Madrid, command: /bin/true}`)
 	want := "4:17 warning: in Europe/Madrid, on 2027-03-28 the clock goes from 02:00 to 03:00, and what is due at 02:30 is due at 03:00; " +
-		"on 2027-10-31 the clock goes from 03:00 to 02:00, and what is due at 02:30 is due at the first of the two (00:30 UTC)"
+		"on 2027-10-31 the clock goes from 03:00 to 02:00, and what is due at 02:30 is due at the first of the two (00:30 UTC). Another time of day avoids that"
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}

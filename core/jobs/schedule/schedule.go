@@ -59,7 +59,7 @@ type times interface {
 
 // Parse reads when a job is due. Its errors say what to write instead, one a line.
 func Parse(j config.Job) (*Schedule, error) {
-	s, mistakes := make(parser).parse(j)
+	s, mistakes := make(reader).parse(j)
 	if len(mistakes) == 0 {
 		return s, nil
 	}
@@ -72,10 +72,10 @@ func Parse(j config.Job) (*Schedule, error) {
 
 // ParseAll reads when jobs are due, by name. It costs far less time and memory than reading one after another: jobs of one time zone share it.
 func ParseAll(jobs map[string]config.Job) (map[string]*Schedule, error) {
-	p, all := make(parser), make(map[string]*Schedule, len(jobs))
+	r, all := make(reader), make(map[string]*Schedule, len(jobs))
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(jobs)) {
-		s, mistakes := p.parse(jobs[name])
+		s, mistakes := r.parse(jobs[name])
 		for _, m := range mistakes {
 			errs = append(errs, errors.New("job "+name+": "+m.key+": "+m.message))
 		}
@@ -87,18 +87,21 @@ func ParseAll(jobs map[string]config.Job) (map[string]*Schedule, error) {
 	return all, nil
 }
 
-// A parser keeps the time zones that it has loaded, by name.
-type parser map[string]*time.Location
+// A reader keeps what has become of time zones, by name.
+type reader map[string]found
 
-func (p parser) zone(name string) (*time.Location, error) {
-	if zone := p[name]; zone != nil {
-		return zone, nil
+type found struct {
+	zone *time.Location
+	err  error
+}
+
+func (r reader) zone(name string) (*time.Location, error) {
+	f, ok := r[name]
+	if !ok {
+		f.zone, f.err = loadZone(name)
+		r[name] = f
 	}
-	zone, err := loadZone(name)
-	if err == nil {
-		p[name] = zone
-	}
-	return zone, err
+	return f.zone, f.err
 }
 
 // A mistake is in the value of one key of a job.
@@ -106,8 +109,8 @@ type mistake struct {
 	key, message string
 }
 
-func (p parser) parse(j config.Job) (*Schedule, []mistake) {
-	location, err := p.zone(j.Timezone)
+func (r reader) parse(j config.Job) (*Schedule, []mistake) {
+	location, err := r.zone(j.Timezone)
 	if err != nil {
 		return nil, []mistake{{"timezone", err.Error()}}
 	}
