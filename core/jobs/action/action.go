@@ -93,7 +93,9 @@ type Later struct {
 	After time.Duration // up to a day
 }
 
-func (l *Later) Error() string { return fmt.Sprintf("%v (it asks to be left alone for %v)", l.Err, l.After) }
+func (l *Later) Error() string {
+	return fmt.Sprintf("%v (it asks to be left alone for %v)", l.Err, l.After)
+}
 
 // Unwrap returns the reason.
 func (l *Later) Unwrap() error { return l.Err }

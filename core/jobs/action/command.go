@@ -124,10 +124,10 @@ func (p *process) wait(ctx context.Context) error {
 	if !p.endedWithin(graceTime) {
 		p.signal(unix.SIGKILL)
 		if !p.endedWithin(killWithin) {
-			return fmt.Errorf("the command did not end in time, nor since it was killed (process %d): %w", p.cmd.Process.Pid, context.Cause(ctx))
+			return fmt.Errorf("the command was stopped and has not ended since (process %d): %w", p.cmd.Process.Pid, context.Cause(ctx))
 		}
 	}
-	return fmt.Errorf("the command did not end in time and was stopped: %w", context.Cause(ctx))
+	return fmt.Errorf("the command was stopped before it had ended: %w", context.Cause(ctx))
 }
 
 func (p *process) endedWithin(d time.Duration) bool {

@@ -98,7 +98,7 @@ func retryAfter(field string, now time.Time) time.Duration {
 // unanswered is why there is no answer.
 func unanswered(ctx context.Context, host string, err error) error {
 	if ctx.Err() != nil {
-		return fmt.Errorf("%s did not answer in time: %w", host, context.Cause(ctx))
+		return fmt.Errorf("%s had not answered: %w", host, context.Cause(ctx))
 	}
 	return bare(err)
 }

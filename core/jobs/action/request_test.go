@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -89,7 +90,9 @@ func TestARedirectIsFollowedToTheSameHost(t *testing.T) {
 func TestARedirectElsewhereIsNotFollowed(t *testing.T) {
 	var asked atomic.Int32
 	other := serve(t, func(http.ResponseWriter, *http.Request) { asked.Add(1) })
-	s := serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other.URL+"/?token=secret", http.StatusFound) })
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, other.URL+"/?token=secret", http.StatusFound)
+	})
 	if _, err := get(s.URL).Run(soon(t), run); !permanent(err) || asked.Load() != 0 || strings.Contains(err.Error(), "secret") {
 		t.Errorf("%v, and the other host was asked %d times", err, asked.Load())
 	}
@@ -172,7 +175,7 @@ func TestAnAnswerThatBreaksOffIsAFailure(t *testing.T) {
 
 func TestCertificatesAreVerified(t *testing.T) {
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "safe") }))
-	s.Config.ErrorLog = nil
+	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
 	s.StartTLS()
 	defer s.Close()
 	_, err := get(s.URL+"/?token=secret").Run(soon(t), run)
