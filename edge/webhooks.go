@@ -187,6 +187,8 @@ func (c *cli) webhooks(ctx context.Context) error {
 		}
 		state := cell{"ready", green}
 		switch {
+		case s.Verify == "":
+			state = cell{"configured no longer", yellow}
 		case s.Plugin == "":
 			state = plain("kept only")
 		case s.Paused:
@@ -333,8 +335,11 @@ func (m *modules) sources(ctx context.Context) ([]admin.Source, error) {
 	requests, deliveries := m.webhooks.Counts(), m.dispatcher.Status()
 	all := make([]admin.Source, 0, len(counts))
 	for _, c := range counts {
-		configured := (*m.sourcesNow.Load())[c.Source]
-		source := admin.Source{Count: c, Verify: cmp.Or(configured.Verify.Scheme, "hmac"), Plugin: configured.Plugin, Requests: map[string]uint64{}}
+		configured, ok := (*m.sourcesNow.Load())[c.Source]
+		source := admin.Source{Count: c, Plugin: configured.Plugin, Requests: map[string]uint64{}}
+		if ok {
+			source.Verify = cmp.Or(configured.Verify.Scheme, "hmac")
+		}
 		if configured.Expect > 0 {
 			source.Expect = configured.Expect.String()
 		}
