@@ -95,6 +95,9 @@ func (b *bench) underWay(ctx context.Context, k keeper) (rss float64, q quality,
 	if err != nil {
 		return 0, q, err
 	}
+	if err := l.untilKept(ctx); err != nil {
+		return 0, q, err
+	}
 	if q, err = l.pace(ctx, backlogRate, 2*b.span()); err != nil {
 		return 0, q, err
 	}

@@ -102,6 +102,17 @@ func (l *deliveries) saturate(ctx context.Context, lines int, should time.Durati
 	return float64(done.Load()) / took.Seconds(), errors.Join(append(errs, ctx.Err())...)
 }
 
+// untilKept sends deliveries until one is kept in the store: a server that has just started counts what is there, and puts aside on its disk (202) what comes meanwhile.
+func (l *deliveries) untilKept(ctx context.Context) error {
+	const patience = time.Minute
+	for began := time.Now(); ; {
+		_, err := l.saturate(ctx, 1, warming)
+		if err == nil || time.Since(began) > patience || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
 // deliver sends one delivery and waits until it is acknowledged.
 func (l *deliveries) deliver(c *tls.Conn, in *bufio.Reader) error {
 	const patience = 20 * time.Second
