@@ -22,8 +22,9 @@ const (
 	fieldsMost = 32       // fields of a line that is JSON
 	tailMost   = 2 << 10  // bytes that are kept for errors
 	panicMost  = 512      // bytes of a panic, after which no more is kept
-	linesRate  = 100      // lines in a second that are logged, in the long run
+	linesRate  = 100      // lines in a second that are logged, in the long run; a long one counts as one for each started KiB
 	linesBurst = 2000
+	sayEvery   = 10 * time.Second // that lines were not logged
 )
 
 // output is what a process prints: each line goes to our log. A line of JSON, as hclog, slog and others write it, keeps its level, its fields, and the delivery's id (delivery).
@@ -36,7 +37,8 @@ type output struct {
 	tokens  float64
 	filled  time.Time
 	dropped int
-	panicks bool // what is printed is a panic's trace
+	said    time.Time // that lines were dropped
+	panicks bool      // what is printed is a panic's trace
 }
 
 func newOutput(log *slog.Logger, secrets map[string]string) *output {
@@ -87,7 +89,7 @@ func (o *output) line(line []byte) {
 		}
 	}
 	o.keep(e)
-	if !o.allow() {
+	if !o.allow(len(text)) {
 		return
 	}
 	attrs := []slog.Attr{slog.String("line", e.text)}
@@ -111,8 +113,8 @@ func (o *output) keep(e entry) {
 	}
 }
 
-// allow reports whether a line may be logged now. o.mu is held.
-func (o *output) allow() bool {
+// allow reports whether a line of so many bytes may be logged now. o.mu is held.
+func (o *output) allow(size int) bool {
 	now := time.Now()
 	o.tokens = min(linesBurst, o.tokens+now.Sub(o.filled).Seconds()*linesRate)
 	o.filled = now
@@ -120,10 +122,10 @@ func (o *output) allow() bool {
 		o.dropped++
 		return false
 	}
-	o.tokens--
-	if o.dropped > 0 {
+	o.tokens -= float64(1 + size>>10)
+	if o.dropped > 0 && now.Sub(o.said) >= sayEvery {
 		o.log.Warn("the plugin prints too much: lines were not logged", "lines", o.dropped)
-		o.dropped = 0
+		o.dropped, o.said = 0, now
 	}
 	return true
 }

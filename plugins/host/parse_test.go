@@ -66,6 +66,17 @@ func TestASecretIsHiddenHoweverItIsWritten(t *testing.T) {
 	}
 }
 
+func TestAFloodOfLongLinesIsBoundedByItsBytes(t *testing.T) {
+	log := &logged{}
+	l := &lines{take: newOutput(slog.New(slog.NewTextHandler(log, nil)), nil).line}
+	for range linesBurst {
+		fmt.Fprintln(l, strings.Repeat("x", lineMost))
+	}
+	if n := len(log.String()); n > 2*linesBurst<<10 || strings.Count(log.String(), "prints too much") > 1 {
+		t.Errorf("%d bytes were logged", n)
+	}
+}
+
 func FuzzLine(f *testing.F) {
 	for _, line := range []string{`{"@message":"x","@level":"info","delivery":"d"}`, "[ERROR] x", "panic: x", "{", "\xff", `{"msg":null,"level":3}`} {
 		f.Add([]byte(line))
