@@ -104,10 +104,7 @@ func (c *cli) jobNext(name, from string, n int) error {
 	if err != nil {
 		return err
 	}
-	zone, err := time.LoadLocation(job.Timezone)
-	if err != nil {
-		return err
-	}
+	zone := due.Zone()
 	at, err := startOf(from, zone)
 	if err != nil {
 		return err

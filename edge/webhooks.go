@@ -126,8 +126,8 @@ one source or of a time; --dry-run says which these are.`,
 				return usage("--dead is --state dead; there is one state at a time")
 			case len(ids) > 0 && f != (inbox.Filter{}) || len(ids) > 0 && dead:
 				return usage("redeliver takes ids, or flags that select, and not both")
-			case len(ids) == 0 && f.Source == "" && f.Since.IsZero():
-				return usage("redeliver needs ids, --source or --since")
+			case len(ids) == 0 && f.Source == "":
+				return usage("redeliver needs ids, or a --source")
 			}
 			if dead {
 				f.State = inbox.Dead
