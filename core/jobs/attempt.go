@@ -161,18 +161,19 @@ func (a *attempt) back() {
 
 // settle writes down what came of the attempt, if it is still this host's. When the store is away it waits, as long as the attempt is held and work goes on.
 func (a *attempt) settle(work context.Context, v verdict) bool {
-	writes := a.writes(v)
+	a.next = v.outcome == ""
 	for waits := 0; ; waits++ {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(work), settleWithin)
-		touched, err := a.store.Apply(ctx, writes...)
+		_, err := a.store.Apply(ctx, a.writes(v)...)
 		cancel()
 		switch {
 		case err == nil:
-			a.next = v.outcome == "" || touched[1] > 0 // others wait
 			return true
+		case errors.Is(err, fault.Conflict) && !a.next: // others wait
+			a.next = true
+			continue
 		case errors.Is(err, fault.Conflict):
 			if waits > 0 && a.settled(work) { // an earlier try was carried out, with only its answer lost
-				a.next = true
 				return true
 			}
 			a.log.Warn("jobs: what came of a run does not count: it was taken over", "job", a.record.Job, "run", a.record.ID, "came", string(v.outcome), "error", v.reason)

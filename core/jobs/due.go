@@ -21,8 +21,13 @@ const (
 // begin does what a job's next due time asks for, if it is one that has come, and returns the attempt to make, if it is this host's.
 func (j *Jobs) begin(ctx context.Context, b *job, now time.Time) (*attempt, error) {
 	due, ok := b.Next(b.through)
-	if !ok || b.starts(due).After(now) {
+	if !ok || b.begins(due).After(now) {
 		return nil, nil
+	}
+	if b.theirs {
+		if d, err := j.standing(ctx, b, due); err != nil || d == nil {
+			return nil, err
+		}
 	}
 	if !b.isMissed(due, now) {
 		return j.start(ctx, b, Record{ID: runID(b.name, due), Job: b.name, Due: due, Trigger: Scheduled})
@@ -150,13 +155,13 @@ func (j *Jobs) move(ctx context.Context, b *job, through time.Time, c store.Chan
 	first := store.Update{Collection: jobsCollection, Filter: filter, Change: c, Must: 1}
 	_, err := j.store.Apply(ctx, append([]store.Write{first}, writes...)...)
 	if err == nil {
-		j.moved(b, through)
+		j.moved(b, through, false)
 		return true, nil
 	}
 	if taken, ok := errors.AsType[*store.Duplicate](err); ok && len(taken.Fields) == 0 { // the clock was set back: it had its run
 		_, err = j.store.Apply(ctx, store.Update{Collection: jobsCollection, Filter: filter, Change: store.Change{Set: store.Document{"through": through}}})
 		if err == nil {
-			j.moved(b, through)
+			j.moved(b, through, false)
 		}
 		return false, err
 	}
@@ -176,10 +181,10 @@ func (j *Jobs) standing(ctx context.Context, b *job, due time.Time) (store.Docum
 	case err != nil:
 		return nil, err
 	case !d.Time("through").Before(due):
-		j.moved(b, d.Time("through"))
+		j.moved(b, d.Time("through"), true)
 		return nil, nil
 	case !d.Time("paused").IsZero():
-		j.moved(b, due)
+		j.moved(b, due, b.theirs)
 		return nil, nil
 	}
 	return d, nil

@@ -13,7 +13,7 @@ import (
 )
 
 // brisk is a pace at which a test need not wait long for what is left behind.
-var brisk = pace{hold: 2 * time.Second, beat: 300 * time.Millisecond, look: 300 * time.Millisecond}
+var brisk = pace{hold: 4 * time.Second, beat: 500 * time.Millisecond, look: 500 * time.Millisecond}
 
 // ledger is what hosts say of runs, and sees whether one runs again after its success was written down.
 type ledger struct {
@@ -99,12 +99,13 @@ func wantEachOnce(t *testing.T, s store.Store, jobs map[string]config.Job, end t
 }
 
 func TestAThousandDueTimesOnThreeHostsThatDieHaveOneSuccessEach(t *testing.T) {
+	t.Parallel()
 	for engine, address := range addresses {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			s := opened(t, address(t))
-			end := time.Now().Add(13 * time.Second).Truncate(time.Second)
-			jobs, l := many(100, end), &ledger{t: t, done: make(map[string]int)}
+			end := time.Now().Add(24 * time.Second).Truncate(time.Second)
+			jobs, l := many(50, end), &ledger{t: t, done: make(map[string]int)}
 			ctx, stop := context.WithCancel(t.Context())
 			var hosts sync.WaitGroup
 			for _, host := range []string{"a", "b", "c"} {
@@ -138,7 +139,7 @@ func live(ctx context.Context, t *testing.T, s store.Store, host string, jobs ma
 	case <-ctx.Done():
 		n.end()
 		return
-	case <-time.After(time.Second + rand.N(2*time.Second)):
+	case <-time.After(2*time.Second + rand.N(4*time.Second)):
 	}
 	n.link.broken.Store(true)
 	under.Go(func() {

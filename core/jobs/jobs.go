@@ -19,6 +19,8 @@
 // more than a few seconds, so a clock that was set, or a machine that slept, is noticed. When the store's clock jumps forward, the due times that it has jumped over were missed; when it is
 // set back, those that have a run don't get another.
 //
+// Who was faster with a job's due time is first with the next one: the others let 100 ms go by, and then only look whether it is done. So hosts don't get in each other's way.
+//
 // # Missed
 //
 // A due time is missed when a run could not begin before it, plus jitter and grace, was over: nobody was there, or the store was away. What is done about it says missed. A job
@@ -176,6 +178,7 @@ type job struct {
 	config.Job
 	timetable
 	through time.Time // up to which due time it has been scheduled, as far as this host knows
+	theirs  bool      // another host was faster the last time
 	attend  time.Time // when its run has to be looked at; zero: others say so
 	tries   int       // how often the store has failed it in a row
 	at      time.Time // when it is handled

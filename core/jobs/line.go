@@ -42,6 +42,17 @@ func (b *job) starts(due time.Time) time.Time {
 	return due.Add(schedule.Jitter(b.name, due, b.Jitter))
 }
 
+// yield is how long a host waits for the one that was faster the last time.
+const yield = 100 * time.Millisecond
+
+// begins is when this host begins a due time's run.
+func (b *job) begins(due time.Time) time.Time {
+	if b.theirs {
+		return b.starts(due).Add(yield)
+	}
+	return b.starts(due)
+}
+
 // enter puts a job into the line for the next time that something has to be done about it, unless another has taken its place in the configuration. j.mu is held.
 func (j *Jobs) enter(b *job) {
 	if j.jobs[b.name] != b {
@@ -52,7 +63,7 @@ func (j *Jobs) enter(b *job) {
 	}
 	at := b.attend
 	if due, ok := b.Next(b.through); ok {
-		if starts := b.starts(due); at.IsZero() || starts.Before(at) {
+		if starts := b.begins(due); at.IsZero() || starts.Before(at) {
 			at = starts
 		}
 	}
@@ -87,13 +98,14 @@ func (j *Jobs) attendTo(name string, at time.Time) {
 	}
 }
 
-// moved says up to which due time a job has been scheduled.
-func (j *Jobs) moved(b *job, through time.Time) {
+// moved says up to which due time a job has been scheduled, and whether by another host.
+func (j *Jobs) moved(b *job, through time.Time, theirs bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if through.After(b.through) {
 		b.through = through
 	}
+	b.theirs = theirs
 }
 
 // due returns the first job of the line when it has to be handled by now, without its place; otherwise how long that takes.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/onehost/edge/core/store"
@@ -84,7 +85,7 @@ func (a *attempt) judgeDown(err *Down) verdict {
 	return verdict{after: downAgain, reason: clip(err.Error()), down: true}
 }
 
-// writes are what a verdict makes of the job and of the run.
+// writes are what a verdict makes of the job and of the run. An end is a conflict when others wait and a.next does not say so: one write less where, as mostly, none do.
 func (a *attempt) writes(v verdict) []store.Write {
 	r := a.record
 	mine := store.And{store.ID(r.Job), store.Eq("taking", a.taking)}
@@ -105,9 +106,15 @@ func (a *attempt) writes(v verdict) []store.Write {
 		}
 	}
 	run.Set["state"], run.Set["outcome"], run.Set["ended"], run.Set["expires"] = string(Ended), string(v.outcome), store.Now(0), store.Now(a.job.Retention)
-	freed, next := frees(r, v.outcome, v.reason, a.clock.now())
+	freed, _ := frees(r, v.outcome, v.reason, a.clock.now())
+	if a.next {
+		freed.Unset = slices.DeleteFunc(freed.Unset, func(field string) bool { return field == "until" })
+		freed.Set["until"] = store.Now(0)
+	} else {
+		mine = append(mine, store.Not{Filter: store.Gt("waiting", 0)})
+	}
 	return []store.Write{
-		store.Update{Collection: jobsCollection, Filter: mine, Change: freed, Must: 1}, next,
+		store.Update{Collection: jobsCollection, Filter: mine, Change: freed, Must: 1},
 		store.Update{Collection: runsCollection, Filter: store.ID(r.ID), Change: run, Must: 1},
 	}
 }
