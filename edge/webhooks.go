@@ -114,8 +114,8 @@ func (c *cli) redeliverCommand() *cobra.Command {
 		Use:   "redeliver [ID…]",
 		Short: "have deliveries handled again: by id, or those of a source",
 		Long: `redeliver gives deliveries to their plugin again, as they were received and with the same
-ids, with a new series of attempts. Without ids it takes those that the flags select, of
-one source or of a time; --dry-run says which these are.`,
+ids, with a new series of attempts. Without ids it takes those of a source that
+the flags select, also those that are done; --dry-run says which these are.`,
 		Example: "  edge webhooks redeliver 0199e2c4-…\n  edge webhooks redeliver --source github --since 24h --dead --dry-run",
 		RunE: func(command *cobra.Command, ids []string) error {
 			f, err := s.read()
