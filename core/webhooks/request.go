@@ -46,7 +46,7 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64, room *bodyRoo
 		if _, cut := errors.AsType[*http.MaxBytesError](err); cut || int64(len(b)) > limit {
 			return nil, errTooLarge
 		}
-		if err == io.EOF { //nolint:errorlint // readers return it as it is
+		if err == io.EOF {
 			return b, nil
 		}
 		if err != nil {
