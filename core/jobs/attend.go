@@ -44,7 +44,7 @@ func (j *Jobs) attend(ctx context.Context, b *job) (*attempt, error) {
 // beginWaiting begins the first run that waits for a job that is free.
 func (j *Jobs) beginWaiting(ctx context.Context, b *job, d store.Document, paused bool) (*attempt, error) {
 	free := store.And{store.ID(b.name), store.Null("run")}
-	filter := inState(b.name, Waiting)
+	filter := waitingOf(b.name)
 	if paused {
 		filter = append(filter, store.Eq("trigger", string(Manual)))
 	}
@@ -66,7 +66,7 @@ func (j *Jobs) beginWaiting(ctx context.Context, b *job, d store.Document, pause
 	change.Add = map[string]int64{"waiting": -1}
 	return j.held(ctx, a,
 		store.Update{Collection: jobsCollection, Filter: free, Change: change, Must: 1},
-		store.Update{Collection: runsCollection, Filter: append(inState(b.name, Waiting), store.ID(a.record.ID)), Change: a.continues(nil), Must: 1})
+		store.Update{Collection: runsCollection, Filter: append(waitingOf(b.name), store.ID(a.record.ID)), Change: a.continues(nil), Must: 1})
 }
 
 // held makes an attempt this host's.

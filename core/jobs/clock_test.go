@@ -95,7 +95,7 @@ func TestWhileTheStoreIsAwayIsMissed(t *testing.T) {
 
 func TestJitterDelaysAndLosesNothing(t *testing.T) {
 	bubble(t, func(t *testing.T, s *storetest.Memory) {
-		n := on(t, s, "a", every("* * * * *", func(j *config.Job) { j.Jitter = 5 * time.Minute }), works)
+		n := on(t, s, "a", every("* * * * *", func(j *config.Job) { j.Jitter, j.Overlap = 5*time.Minute, "queue" }), works)
 		after(30 * time.Minute)
 		seen, spread := make(map[time.Time]bool), make(map[time.Duration]bool)
 		for i, r := range n.runs.list() {

@@ -239,3 +239,27 @@ func TestARecordThatAPersonRemovedBlocksNothing(t *testing.T) {
 		}
 	})
 }
+
+func TestWhatComesTooLateIsRefused(t *testing.T) {
+	bubble(t, func(t *testing.T, s *storetest.Memory) {
+		a := New(Options{Store: s, Host: "a", Log: quiet, Runner: doing(works)})
+		use(t, a, every("* * * * *"))
+		if err := a.agree(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		after(time.Minute)
+		held, err := a.next(t.Context(), a.jobs["work"])
+		if err != nil || held == nil {
+			t.Fatal(held, err)
+		}
+		b := on(t, s, "b", every("* * * * *"), takes(time.Hour))
+		after(26 * time.Second)
+		if held.settle(t.Context(), verdict{outcome: Succeeded}) {
+			t.Error("it counts")
+		}
+		held.release()
+		if h := history(t, b.Jobs); len(h) != 1 || h[0].State != Running || h[0].Host != "b" || h[0].Attempt != 2 || status(t, b.Jobs).Run == nil {
+			t.Errorf("%+v", h)
+		}
+	})
+}

@@ -82,7 +82,7 @@ func (j *Jobs) replaces(d store.Document, r Record) (store.Change, []store.Write
 		change.Set["until"] = store.Now(0)
 	}
 	return change, []store.Write{
-		store.Update{Collection: runsCollection, Filter: inState(r.Job, Waiting), Change: j.endedAs(r.Job, Replaced, "the next one has taken its place")},
+		store.Update{Collection: runsCollection, Filter: waitingOf(r.Job), Change: j.endedAs(r.Job, Replaced, "the next one has taken its place")},
 		store.Insert{Collection: runsCollection, Document: r.encode()},
 	}
 }
@@ -101,9 +101,9 @@ func (j *Jobs) stop(name, taking string) {
 	}
 }
 
-// inState holds for a job's runs that have come so far.
-func inState(job string, s State) store.And {
-	return store.And{store.Eq("job", job), store.Eq("state", string(s))}
+// waitingOf holds for a job's runs that wait.
+func waitingOf(job string) store.And {
+	return store.And{store.Eq("job", job), store.Eq("state", string(Waiting))}
 }
 
 // endedAs ends a run that is not at work.

@@ -73,7 +73,7 @@ func (j *Jobs) waitsSince(ctx context.Context, found map[string]store.Document) 
 			continue
 		}
 		first, err := j.store.Find(ctx, store.Query{
-			Collection: runsCollection, Filter: inState(name, Waiting), Sort: []store.Order{{Field: "due"}}, Limit: 1, Fields: []string{"due"},
+			Collection: runsCollection, Filter: waitingOf(name), Sort: []store.Order{{Field: "due"}}, Limit: 1, Fields: []string{"due"},
 		})
 		if err != nil {
 			return nil, err

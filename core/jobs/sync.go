@@ -143,7 +143,7 @@ func (j *Jobs) endPending(ctx context.Context, name string, held bool) error {
 	_, err := j.store.Apply(ctx,
 		store.Update{Collection: jobsCollection, Filter: store.ID(name), Change: store.Change{Unset: []string{"waiting", "manual"}}},
 		store.Update{Collection: jobsCollection, Filter: store.And{store.ID(name), store.Null("run")}, Change: store.Change{Unset: []string{"until"}}},
-		store.Update{Collection: runsCollection, Filter: inState(name, Waiting), Change: j.endedAs(name, Skipped, removed)})
+		store.Update{Collection: runsCollection, Filter: waitingOf(name), Change: j.endedAs(name, Skipped, removed)})
 	if err != nil {
 		return err
 	}
