@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -95,6 +96,7 @@ func (s *Store) lead(c *call) error {
 		s.note(err)
 		return s.explain(err)
 	}
+	runtime.Gosched() // who is on his way here comes along
 	calls := s.waiting()
 	returned := false
 	defer func() {
