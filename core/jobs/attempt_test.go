@@ -36,6 +36,23 @@ func TestWhatFailsIsTriedAgainAfterPausesThatDoubleAndIsDead(t *testing.T) {
 	})
 }
 
+// wait is an error that asks to be left alone.
+type wait struct{ error }
+
+func (wait) RetryAfter() time.Duration { return 15 * time.Minute }
+
+func TestWhatAsksToBeLeftAloneIs(t *testing.T) {
+	for _, err := range []error{wait{errBroken}, &Down{wait{errBroken}}} {
+		bubble(t, func(t *testing.T, s *storetest.Memory) {
+			n := on(t, s, "a", every("0 1 * * *", func(j *config.Job) { j.Retries, j.Timeout = 3, time.Hour }), fails(err))
+			after(time.Hour + 20*time.Minute)
+			if len(n.runs.at) != 2 || n.runs.at[1].Sub(n.runs.at[0]).Round(time.Minute) != 15*time.Minute {
+				t.Errorf("%v: attempts at %v", err, n.runs.at)
+			}
+		})
+	}
+}
+
 func TestPausesEndAtAnHour(t *testing.T) {
 	if got := backoff(10*time.Second, 100); got != time.Hour {
 		t.Errorf("%v", got)

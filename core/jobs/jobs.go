@@ -80,7 +80,8 @@ type Result struct {
 }
 
 // Runner does what a job does. It returns soon after ctx has ended: what has not after five seconds is left behind. An error makes the run one to be
-// tried again, as the job says; a [*Permanent] never is, and a [*Down] says that nothing has happened.
+// tried again, as the job says; a [*Permanent] never is, and a [*Down] says that nothing has happened. An error with a method RetryAfter() time.Duration
+// is one to be left alone for so long, a day at most.
 type Runner interface {
 	Run(ctx context.Context, r Run) (Result, error)
 }

@@ -16,6 +16,7 @@ const (
 	defaultGrace     = time.Minute
 	defaultRetention = 30 * 24 * time.Hour
 	longestBackoff   = time.Hour
+	longestAsked     = 24 * time.Hour
 	downAgain        = 5 * time.Second
 )
 
@@ -51,7 +52,7 @@ func (a *attempt) judge(work context.Context, err error) verdict {
 	switch {
 	case isPermanent:
 	case a.tries < retries:
-		v.outcome, v.after = "", backoff(a.job.Backoff, a.tries)
+		v.outcome, v.after = "", max(backoff(a.job.Backoff, a.tries), asked(err))
 	case a.job.Retries == 0:
 		v.outcome = Failed
 	default:
@@ -69,6 +70,18 @@ func backoff(first time.Duration, before int64) time.Duration {
 	return min(pause, longestBackoff)
 }
 
+// asked is how long what failed wants to be left alone.
+func asked(err error) time.Duration {
+	var later interface {
+		error
+		RetryAfter() time.Duration
+	}
+	if !errors.As(err, &later) {
+		return 0
+	}
+	return min(later.RetryAfter(), longestAsked)
+}
+
 // judgeDown has it tried again, unless the job's next due time would come before, or it was tried for the job's timeout.
 func (a *attempt) judgeDown(err *Down) verdict {
 	now := a.clock.now()
@@ -79,10 +92,11 @@ func (a *attempt) judgeDown(err *Down) verdict {
 	if next, ok := a.job.Next(now); ok && next.Before(end) {
 		end = next
 	}
-	if !now.Add(downAgain).Before(end) {
+	pause := max(downAgain, asked(err))
+	if !now.Add(pause).Before(end) {
 		return verdict{outcome: Failed, reason: clip(fmt.Sprintf("what does it was not there: %v", err)), failed: true}
 	}
-	return verdict{after: downAgain, reason: clip(err.Error()), down: true}
+	return verdict{after: pause, reason: clip(err.Error()), down: true}
 }
 
 // writes are what a verdict makes of the job and of the run. An end is a conflict when others wait and a.next does not say so: one write less where, as mostly, none do.
