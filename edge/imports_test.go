@@ -49,6 +49,7 @@ var importRules = []importRule{
 	{below: "core/webhooks/inbox", not: []string{"core/webhooks/dispatch", "core/webhooks/signature", "core/webhooks/spool"}, why: "the inbox is asked, and asks nobody but the store"},
 	{below: "core/jobs", not: []string{"core/mail", "core/api", "core/forms", "core/webhooks"}, why: "modules do not know one another"},
 	{below: "core/jobs/schedule", not: []string{"core/store", "core/jobs/action"}, why: "when something is due is asked of the configuration alone"},
+	{below: "core/child", not: []string{"core"}, why: "who starts a process does not know what it is"},
 	{below: "core/pace", not: []string{"core"}, why: "pace knows neither what is called nor why"},
 	{below: "plugins/host", not: []string{"core/store", "core/mail", "plugins/sdk", "plugins/services"}, why: "a host knows processes; what they may call is given to it"},
 	{below: "plugins/samples", not: []string{"core", "edge", "plugins/internal", "plugins/host", "plugins/services"}, why: "a sample is what anybody could write"},

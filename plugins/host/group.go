@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-plugin/runner"
+	"github.com/onehost/edge/core/child"
 	"golang.org/x/sys/unix"
 )
 
@@ -37,8 +38,8 @@ type group struct {
 var _ runner.Runner = (*group)(nil)
 
 // begin starts the group's process, in a thread that lasts, and its guardian.
-func (g *group) begin(ctx context.Context, s *starter, log *slog.Logger) error {
-	if err := s.do(ctx, g.cmd.Start); err != nil {
+func (g *group) begin(ctx context.Context, s *child.Starter, log *slog.Logger) error {
+	if err := s.Do(ctx, g.cmd.Start); err != nil {
 		close(g.ended)
 		return fmt.Errorf("the program could not be started: %w", startError(err, g.cmd))
 	}

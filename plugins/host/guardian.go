@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"sync"
 	"syscall"
+
+	"github.com/onehost/edge/core/child"
 )
 
 // guardian ends a plugin's process group when edge is killed. The kernel does that for the plugin's own process (Pdeathsig), and not for what that one has started.
@@ -24,7 +26,7 @@ const (
 )
 
 // newGuardian starts the guardian of a group. A nil one guards nothing.
-func newGuardian(s *starter, group int) (*guardian, error) {
+func newGuardian(s *child.Starter, group int) (*guardian, error) {
 	read, write, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -34,7 +36,7 @@ func newGuardian(s *starter, group int) (*guardian, error) {
 		Path: shell, Args: []string{"edge-plugin-guard", "-c", guard, "edge-plugin-guard", strconv.Itoa(group)}, Env: []string{}, Dir: "/",
 		Stdin: read, SysProcAttr: &syscall.SysProcAttr{Setsid: true},
 	}}
-	if err := s.do(context.Background(), g.cmd.Start); err != nil {
+	if err := s.Do(context.Background(), g.cmd.Start); err != nil {
 		write.Close()
 		return nil, fmt.Errorf("starting %s: %w", shell, unwrapped(err))
 	}

@@ -22,6 +22,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/onehost/edge/core/child"
 	"github.com/onehost/edge/core/fault"
 )
 
@@ -45,7 +46,7 @@ type Host struct {
 	log      *slog.Logger
 	times    times
 	room     *room
-	starter  *starter
+	starter  *child.Starter
 
 	mu      sync.Mutex
 	plugins map[string]*unit
@@ -85,7 +86,7 @@ const crashLoop = 5 // failures in a row, with which a plugin becomes a matter f
 func New(o Options) *Host {
 	return &Host{
 		services: o.Services, version: o.Version, log: o.Log, times: standard(),
-		room: newRoom(o.Folder), starter: newStarter(), plugins: make(map[string]*unit), live: make(map[*process]bool),
+		room: newRoom(o.Folder), starter: child.NewStarter(), plugins: make(map[string]*unit), live: make(map[*process]bool),
 	}
 }
 
@@ -93,7 +94,7 @@ func New(o Options) *Host {
 func (h *Host) Run(ctx context.Context) error {
 	stop := make(chan struct{})
 	var helpers sync.WaitGroup
-	helpers.Go(func() { h.starter.run(stop) })
+	helpers.Go(func() { h.starter.Run(stop) })
 	helpers.Go(func() { h.watchMemory(stop) })
 	h.mu.Lock()
 	h.running = ctx

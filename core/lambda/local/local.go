@@ -15,6 +15,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/onehost/edge/core/child"
 )
 
 // Bounds of Lambda's own (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html), and of ours.
@@ -42,8 +44,8 @@ type Spec struct {
 
 // Service keeps the processes of all functions.
 type Service struct {
-	log    *slog.Logger
-	starts chan func() // carried out by the thread that all processes are children of
+	log     *slog.Logger
+	starter *child.Starter
 
 	mu        sync.Mutex
 	functions map[*Function]int // those with processes, and how many
@@ -53,7 +55,7 @@ type Service struct {
 
 // New returns a Service without a function.
 func New(log *slog.Logger) *Service {
-	return &Service{log: log, starts: make(chan func()), functions: make(map[*Function]int)}
+	return &Service{log: log, starter: child.NewStarter(), functions: make(map[*Function]int)}
 }
 
 // Function is one function: a handler of Lambda's Invoke API, with a pool of processes behind it.
@@ -110,9 +112,9 @@ func (f *Function) Retire() { f.pool.retire() }
 func (s *Service) Run(ctx context.Context) error {
 	look := time.NewTicker(idleLook)
 	defer look.Stop()
-	starter := make(chan struct{})
 	stop := make(chan struct{})
-	go func() { defer close(starter); s.start(stop) }()
+	var starter sync.WaitGroup
+	starter.Go(func() { s.starter.Run(stop) })
 	for {
 		select {
 		case <-look.C:
@@ -128,7 +130,7 @@ func (s *Service) Run(ctx context.Context) error {
 	s.each(func(f *Function) { f.pool.close() })
 	s.processes.Wait()
 	close(stop)
-	<-starter
+	starter.Wait()
 	return nil
 }
 

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -71,39 +70,13 @@ func (pr *process) start(ctx context.Context) error {
 		Stdout: write, Stderr: write,
 		SysProcAttr: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL},
 	}
-	if err := f.service.onStarter(ctx, pr.cmd.Start); err != nil {
+	if err := f.service.starter.Do(ctx, pr.cmd.Start); err != nil {
 		listener.Close()
 		pr.out.close()
 		return err
 	}
 	go pr.supervise()
 	return nil
-}
-
-// start carries out what processes are started with, in a thread that lasts: the kernel ends a process by Pdeathsig when the thread that started it ends (prctl(2)),
-// and threads come and go in Go.
-func (s *Service) start(stop <-chan struct{}) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	for {
-		select {
-		case do := <-s.starts:
-			do()
-		case <-stop:
-			return
-		}
-	}
-}
-
-// onStarter has the thread do something.
-func (s *Service) onStarter(ctx context.Context, do func() error) error {
-	done := make(chan error, 1)
-	select {
-	case s.starts <- func() { done <- do() }:
-		return <-done
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // supervise waits for the end of a process, or brings it about.
