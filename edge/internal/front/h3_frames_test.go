@@ -131,7 +131,11 @@ func (v *h3visitor) ask(end bool, fields ...string) *h3request {
 
 func (r *h3request) send(kind uint64, payload []byte) {
 	r.t.Helper()
-	if _, err := r.Write(h3Frame(kind, payload)); err != nil {
+	_, err := r.Write(h3Frame(kind, payload))
+	if stopped, ok := errors.AsType[*quic.StreamError](err); ok && stopped.ErrorCode == quic.StreamErrorCode(http3.ErrCodeNoError) {
+		return // who has answered need not hear the rest (RFC 9114, section 4.1)
+	}
+	if err != nil {
 		r.t.Fatal(err)
 	}
 }
