@@ -136,10 +136,13 @@ func (r reader) parse(j config.Job) (*Schedule, []mistake) {
 // Zone is the time zone of the schedule, to show due times in.
 func (s *Schedule) Zone() *time.Location { return s.clock.zone }
 
-// Next returns the first due time after a time, in UTC. It is not ok if there is none any more.
+// Next returns the first due time after a time, in UTC. It is the zero time, and not ok, if there is none any more.
 func (s *Schedule) Next(after time.Time) (due time.Time, ok bool) {
 	next, ok := s.next(after.Unix())
-	return time.Unix(next, 0).UTC(), ok
+	if !ok {
+		return time.Time{}, false
+	}
+	return time.Unix(next, 0).UTC(), true
 }
 
 func (s *Schedule) next(after int64) (int64, bool) {

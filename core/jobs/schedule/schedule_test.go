@@ -222,3 +222,15 @@ func TestParseAllSharesZonesAndNamesJobs(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestWhatIsNeverDueAgainIsDueAtNoTime(t *testing.T) {
+	for _, j := range []config.Job{{Schedule: "2020-01-01T00:00:00Z"}, {Schedule: "@daily", End: "2020-01-01"}} {
+		s, err := Parse(j)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if due, ok := s.Next(instant(t, "2026-11-24T00:00:00Z")); ok || !due.IsZero() {
+			t.Errorf("%s: %v, %v", j.Schedule, due, ok)
+		}
+	}
+}
