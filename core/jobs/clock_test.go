@@ -1,7 +1,9 @@
 package jobs
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -209,6 +211,27 @@ func TestStatusSaysWhatIsLateAndWhatIsSilent(t *testing.T) {
 		after(10*time.Minute + time.Second) // 01:11:01: 01:10 did not start
 		if st := status(t, watch); !st.Late || st.LateBy != time.Minute+time.Second {
 			t.Errorf("%+v", st)
+		}
+	})
+}
+
+func TestNobodyIsToldThatAPausedJobWasMissed(t *testing.T) {
+	bubble(t, func(t *testing.T, s *storetest.Memory) {
+		n := on(t, s, "a", every("* * * * *"), works)
+		after(30 * time.Second)
+		if err := n.Pause(t.Context(), "work"); err != nil {
+			t.Fatal(err)
+		}
+		n.end()
+		after(10 * time.Minute)
+		var said bytes.Buffer
+		n.log = slog.New(slog.NewTextHandler(&said, nil))
+		use(t, n.Jobs, every("* * * * *"))
+		n.start(t)
+		after(10 * time.Minute)
+		n.end()
+		if said.Len() > 0 {
+			t.Error(said.String())
 		}
 	})
 }

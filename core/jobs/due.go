@@ -24,12 +24,13 @@ func (j *Jobs) begin(ctx context.Context, b *job, now time.Time) (*attempt, erro
 	if !ok || b.begins(due).After(now) {
 		return nil, nil
 	}
-	if b.theirs {
+	missed := b.isMissed(due, now)
+	if b.theirs || missed { // what a paused job was due at is not missed
 		if d, err := j.standing(ctx, b, due); err != nil || d == nil {
 			return nil, err
 		}
 	}
-	if !b.isMissed(due, now) {
+	if !missed {
 		return j.start(ctx, b, Record{ID: runID(b.name, due), Job: b.name, Due: due, Trigger: Scheduled})
 	}
 	return j.missed(ctx, b, now)
