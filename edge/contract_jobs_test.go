@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/onehost/edge/core/jobs"
+	"github.com/onehost/edge/edge/internal/admin"
 )
 
 const jobHosts = `
@@ -133,5 +134,38 @@ hosts: {localhost: {default: {respond: {}}}}
 	}
 	if code, out, errOut := command(t, "check", "-c", file); code != exitDone || !strings.Contains(out+errOut, "2027-03-28") {
 		t.Errorf("no word about the hour that is missing: %d %s%s", code, out, errOut)
+	}
+}
+
+func TestAProgramThatAJobLacksIsFoundByCheck(t *testing.T) {
+	file := writeIn(t, t.TempDir(), "edge.yaml", `
+jobs: {sweep: {schedule: "@weekly", command: ./sweep}}
+tls: {issuers: [local]}
+hosts: {localhost: {default: {respond: {}}}}
+`)
+	if code, out, errOut := command(t, "check", "-c", file); code != exitDone || !strings.Contains(out+errOut, "build it, or runs of sweep fail") {
+		t.Errorf("%d %s%s", code, out, errOut)
+	}
+}
+
+func TestWhatHasNotEndedIsSaidInTheTables(t *testing.T) {
+	for _, test := range []struct {
+		status admin.Job
+		want   string
+	}{
+		{admin.Job{Status: jobs.Status{Run: &jobs.Record{State: jobs.Running, Host: "b"}}}, "running on b"},
+		{admin.Job{Status: jobs.Status{Run: &jobs.Record{State: jobs.Retrying}, Failures: 3}}, "waits for its next attempt"},
+		{admin.Job{Status: jobs.Status{Failures: 1}}, "failed"},
+		{admin.Job{Status: jobs.Status{Failures: 2}}, "failed 2 times in a row"},
+		{admin.Job{}, "ready"},
+	} {
+		if got := jobState(test.status).text; got != test.want {
+			t.Errorf("%s, want %s", got, test.want)
+		}
+	}
+	for want, r := range map[string]jobs.Record{"waiting": {State: jobs.Waiting}, "running": {State: jobs.Running}, "dead": {State: jobs.Ended, Outcome: jobs.Dead}} {
+		if got := cameOf(r).text; got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
 	}
 }

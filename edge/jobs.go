@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/onehost/edge/core/config"
@@ -178,11 +177,21 @@ func jobState(j admin.Job) cell {
 	case j.Late:
 		return cell{"late by " + span(j.LateBy), red}
 	case j.Run != nil:
-		return cell{"attempt " + strconv.Itoa(j.Run.Attempt+1) + " waits", yellow}
-	case j.Failures > 0:
+		return cell{"waits for its next attempt", yellow}
+	case j.Failures == 1:
+		return cell{"failed", red}
+	case j.Failures > 1:
 		return cell{fmt.Sprintf("failed %d times in a row", j.Failures), red}
 	}
 	return cell{"ready", green}
+}
+
+// cameOf says what has come of a run, or how far it is.
+func cameOf(r jobs.Record) cell {
+	if r.Outcome == "" {
+		return cell{string(r.State), yellow}
+	}
+	return outcomeCell(r.Outcome)
 }
 
 func outcomeCell(o jobs.Outcome) cell {
@@ -213,7 +222,7 @@ func (c *cli) jobHistory(ctx context.Context, f jobs.Filter) error {
 		if !r.Ended.IsZero() && !r.Started.IsZero() {
 			took = plain("%s", r.Ended.Sub(r.Started).Round(time.Millisecond))
 		}
-		t.row(plain("%s", r.Due.Local().Format(time.DateTime)), plain("%s", r.Trigger), started, took, plain("%d", r.Attempt), outcomeCell(r.Outcome),
+		t.row(plain("%s", r.Due.Local().Format(time.DateTime)), plain("%s", r.Trigger), started, took, plain("%d", r.Attempt), cameOf(r),
 			plain("%s", printable(r.Host, 40)), plain("%s", printable(r.Error, 120)))
 	}
 	t.print(c.out)
