@@ -42,6 +42,7 @@ func TestMistakesSayWhatToWrite(t *testing.T) {
 		{config.Job{Schedule: "@reboot"}, `schedule: there is no "@reboot": it is one of @hourly, @daily`},
 		{config.Job{Schedule: "@every6h"}, "schedule: write a space: @every 6h"},
 		{config.Job{Schedule: "@every"}, "schedule: @every takes a duration such as 30s"},
+		{config.Job{Schedule: "@every 6"}, "schedule: @every needs a unit: write @every 6s, @every 6m or @every 6h"},
 		{config.Job{Schedule: "@every 500ms"}, "schedule: @every takes whole seconds, one at least"},
 		{config.Job{Schedule: "@every 1500ms"}, "schedule: @every takes whole seconds, one at least"},
 		{config.Job{Schedule: "TZ=Europe/Madrid 0 3 * * *"}, "schedule: a time zone has a key of its own: write timezone: Europe/Madrid"},

@@ -67,6 +67,8 @@ func parseDescriptor(text string, c clock) (times, error) {
 func parseEvery(text string) (times, error) {
 	d, err := config.ParseDuration(text)
 	switch {
+	case err != nil && text != "" && number(text):
+		return nil, fmt.Errorf("@every needs a unit: write @every %ss, @every %sm or @every %sh", clip(text), clip(text), clip(text))
 	case err != nil:
 		return nil, fmt.Errorf("@every takes a duration such as 30s, 5m, 6h or 7d, and %s is none: %w", quote(text), err)
 	case d < time.Second || d%time.Second != 0:
