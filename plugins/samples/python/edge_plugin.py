@@ -287,14 +287,20 @@ class Server:
         """Takes no more calls, and lets those under way come to their end."""
         with self.quiet:
             self.closed = True
-            self.quiet.wait_for(lambda: self.inside == 0, call.time_remaining())
+            self.quiet.wait_for(lambda: self.inside == 0, left(call))
             self.quiet.notify_all()
         return b""
 
 
+def left(call):
+    """How many seconds a call has. Without a deadline gRPC says none, or centuries, which no lock can wait for; there is an hour then."""
+    given = call.time_remaining()
+    return 3600 if given is None else min(given, 3600)
+
+
 def remaining_of(call):
-    """A function that says how many seconds a call has left. edge gives each a deadline; without one there are five minutes."""
-    end = time.monotonic() + (300 if call.time_remaining() is None else call.time_remaining())
+    """A function that says how many seconds a call has left."""
+    end = time.monotonic() + left(call)
     return lambda: end - time.monotonic()
 
 
