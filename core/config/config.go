@@ -32,6 +32,7 @@ type Config struct {
 	TLS          TLS                    `yaml:"tls" doc:"Where certificates come from."`
 	Sites        map[string]Site        `yaml:"sites" keys:"name" doc:"Folders of files, by name."`
 	TargetGroups map[string]TargetGroup `yaml:"target_groups" keys:"name" doc:"Sets of processes that requests are forwarded to, by name."`
+	API          *API                   `yaml:"api" doc:"The content API: types, permissions, accounts. Default: none."` // nil: none
 	Functions    map[string]Function    `yaml:"functions" keys:"name" doc:"Lambda functions, by name: in AWS, or processes of this host."`
 	Forms        map[string]Form        `yaml:"forms" keys:"name" doc:"Public forms, by name."`
 	Webhooks     map[string]Webhook     `yaml:"webhooks" keys:"name" doc:"Sources of webhooks, by name, which is the last segment of the address that they send to."`
@@ -226,6 +227,7 @@ type Rule struct {
 	// Exactly one of these is the action.
 	Site     string         `yaml:"site,action" is:"name" doc:"Serves the site of this name."`
 	Forward  map[string]int `yaml:"forward,action" keys:"name" is:"0..999" doc:"Forwards to this target group, or to several: {group: weight, …}."`
+	API      bool           `yaml:"api,action" doc:"Takes what is for the content API."`
 	Forms    bool           `yaml:"forms,action" doc:"Takes the forms: POST …/NAME."`
 	Webhooks bool           `yaml:"webhooks,action" doc:"Takes the webhooks: POST …/NAME."`
 	Function string         `yaml:"function,action" is:"name" doc:"Invokes the function of this name and answers with what it says, as API Gateway (HTTP APIs, payload format 2.0)."`

@@ -31,6 +31,10 @@ func (d *decoder) value(n *node, v reflect.Value, f field, path string) {
 		return
 	}
 	switch kind := v.Kind(); {
+	case v.Type() == treeType:
+		if n != nil {
+			v.Set(reflect.ValueOf(Tree{d.tree(n, path)}))
+		}
 	case kind == reflect.Slice:
 		d.list(n, v, f, path)
 	case kind == reflect.Map:

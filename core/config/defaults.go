@@ -41,6 +41,9 @@ func (c *Config) fillIn(env Env) {
 		form.fillIn()
 		c.Forms[name] = form
 	}
+	if c.API != nil {
+		c.API.fillIn(c.DataDir)
+	}
 	if c.Mail != nil && c.Mail.SMTP != nil {
 		c.Mail.SMTP.fillIn()
 	}

@@ -44,6 +44,9 @@ func (b *schemaBuilder) value(t reflect.Type, f field) object {
 	if t == statusRanges {
 		return b.list(t, f)
 	}
+	if t == treeType {
+		return object{}
+	}
 	if form, ok := b.grammar.form(t, f.is); ok {
 		return form.schema()
 	}

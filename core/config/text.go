@@ -39,6 +39,8 @@ func stringForm(is string) form {
 		f.wants, f.pattern = "a regular expression, and not empty", `^[^\x00]+$`
 	case "word":
 		f.wants, f.pattern = "one word", `^[A-Za-z0-9_][A-Za-z0-9_.-]*$`
+	case "permission":
+		f.wants, f.pattern = "a type and what is done with it, such as article.find or article.*", `^[A-Za-z][A-Za-z0-9_-]{0,62}\.(\*|[A-Za-z]{1,40})$`
 	case "name":
 		f.wants, f.pattern = "a name of letters, digits, dots, dashes and underscores", `^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`
 	case "env":

@@ -29,6 +29,7 @@ type actions struct{ exchange.Handler }
 func (a actions) Site(string) (exchange.Handler, error)            { return a, nil }
 func (a actions) Forward(map[string]int) (exchange.Handler, error) { return a, nil }
 func (a actions) Forms() (exchange.Handler, error)                 { return a, nil }
+func (a actions) API() (exchange.Handler, error)                   { return a, nil }
 func (a actions) Webhooks() (exchange.Handler, error)              { return a, nil }
 func (a actions) Function(string, *rules.Route) (exchange.Handler, error) {
 	return a, nil

@@ -52,6 +52,9 @@ func (Offline) Forward(map[string]int) (exchange.Handler, error) {
 	return exchange.HandlerFunc(offline), nil
 }
 
+// API returns a handler that answers 503.
+func (Offline) API() (exchange.Handler, error) { return exchange.HandlerFunc(offline), nil }
+
 // Forms returns a handler that answers 503.
 func (Offline) Forms() (exchange.Handler, error) { return exchange.HandlerFunc(offline), nil }
 
@@ -237,6 +240,11 @@ func (c *compiler) action(h *Host, rule *Rule, cfg *config.Rule, path []any) exc
 		count++
 		key = "forward"
 		handler, err = c.actions.Forward(cfg.Forward)
+	}
+	if cfg.API {
+		count++
+		key = "api"
+		handler, err = c.actions.API()
 	}
 	if cfg.Forms {
 		count++

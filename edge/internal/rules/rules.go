@@ -22,6 +22,8 @@ type Actions interface {
 	Site(name string) (exchange.Handler, error)
 	// Forward returns what forwards to target groups of the configuration, each with its weight.
 	Forward(weights map[string]int) (exchange.Handler, error)
+	// API returns what answers for the content API of the configuration.
+	API() (exchange.Handler, error)
 	// Forms returns what takes the forms of the configuration.
 	Forms() (exchange.Handler, error)
 	// Webhooks returns what takes the webhooks of the configuration.

@@ -29,6 +29,7 @@ func (a *actions) Forward(weights map[string]int) (exchange.Handler, error) {
 
 func (a *actions) Forms() (exchange.Handler, error) { return echo("forms"), nil }
 
+func (a *actions) API() (exchange.Handler, error)      { return echo("api"), nil }
 func (a *actions) Webhooks() (exchange.Handler, error) { return echo("webhooks"), nil }
 
 // Function answers with what the function would be told of the route.

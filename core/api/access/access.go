@@ -1,0 +1,73 @@
+// Package access is who may do what with which entries: permissions by role and action, API tokens, and ownership.
+//
+// In comes what a permission or a rule of ownership can say. Who a caller is, the room accounts finds out.
+package access
+
+import (
+	"github.com/onehost/edge/core/api/query"
+	"github.com/onehost/edge/core/api/schema"
+	"github.com/onehost/edge/core/store"
+)
+
+// An Action is what is done with a type.
+type Action string
+
+// Actions on content types.
+const (
+	Find    Action = "find"
+	FindOne Action = "findOne"
+	Create  Action = "create"
+	Update  Action = "update"
+	Delete  Action = "delete"
+)
+
+// A Caller is who asks.
+type Caller struct {
+	User      store.Document // the user's row; nil: nobody has logged in
+	Role      string         // the type of the user's role: authenticated; public for nobody
+	Token     *Token         // an API token instead
+	Session   string         // the id of the session, "" if there is none
+	RequestID string
+	Address   string // of the client
+}
+
+// A Token is an API token.
+type Token struct {
+	ID          string
+	Name        string
+	Kind        TokenKind
+	Permissions []string // of a custom one: TYPE.ACTION
+}
+
+// TokenKind is what a token may do.
+type TokenKind string
+
+// Kinds of tokens.
+const (
+	FullAccess TokenKind = "full-access"
+	ReadOnly   TokenKind = "read-only" // find and findOne of everything
+	Custom     TokenKind = "custom"
+)
+
+// Name is what the caller is called in the history of changes: user:ID, token:NAME, public, plugin:NAME.
+func (c Caller) Name() string {
+	switch {
+	case c.Token != nil:
+		return "token:" + c.Token.Name
+	case c.User != nil:
+		return "user:" + c.User.String("_doc")
+	}
+	return "public"
+}
+
+// A Scope is what one caller may do.
+type Scope interface {
+	// May reports whether the caller may do that with entries of the type, of whomever they are.
+	May(t *schema.Type, a Action) bool
+
+	// Only returns which entries of the type the caller may do that with, its values bound; nil: all. Ask May first.
+	Only(t *schema.Type, a Action) query.Expr
+
+	// Stamp returns what is set on an entry that the caller creates, by attribute, as input is written; nil: nothing.
+	Stamp(t *schema.Type) map[string]any
+}
