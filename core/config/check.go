@@ -41,6 +41,7 @@ func check(c *Config, partial bool) []Problem {
 	for _, name := range k.groupNames {
 		k.group(name, c.TargetGroups[name])
 	}
+	k.api()
 	k.functions()
 	k.forms()
 	k.webhooks()
@@ -211,6 +212,9 @@ func (k *checker) unused() {
 		if !k.used[pathKey("target_groups", name)] {
 			k.warn(path{"target_groups", name}, "no rule forwards to target group %s", k.Show(name, "target_groups", name))
 		}
+	}
+	if k.API != nil && !k.used[pathKey("api")] {
+		k.warn(path{"api"}, "no rule leads to the content API; add one such as {path: /api/*, api: true}, or a host with default: {api: true}")
 	}
 	if len(k.formNames) > 0 && !k.used[pathKey("forms")] {
 		k.warn(path{"forms"}, "no rule takes the forms; add one such as {path: /forms/*, forms: true}")

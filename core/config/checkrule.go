@@ -21,6 +21,9 @@ func (k *checker) rule(r *Rule, at path) {
 	if r.Function != "" {
 		k.refer("functions", "function", r.Function, k.functionNames, at.to("function"))
 	}
+	if k.given(at.to("api")) && !k.bad(at.to("api")) {
+		k.takesAPI(r.API, at.to("api"))
+	}
 	if k.given(at.to("forms")) && !k.bad(at.to("forms")) {
 		k.takes("forms", "form", r.Forms, len(k.formNames), at.to("forms"))
 	}

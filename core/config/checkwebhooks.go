@@ -104,14 +104,7 @@ func (k *checker) plugins() {
 		if k.given(at.to("memory")) && p.Memory < 16<<20 {
 			k.fail(at.to("memory"), "a process needs 16MiB at least")
 		}
-		for i, may := range p.May {
-			if strings.HasPrefix(may, "entries:") {
-				k.warn(at.to("may", i), "there are no entries in this configuration")
-			}
-		}
-		if strings.Contains(strings.Join(p.May, " "), "mail") && k.Mail == nil && !k.bad(path{"mail"}) && !k.partial {
-			k.fail(at.to("may"), "mail says how mail is sent, and is missing")
-		}
+		k.mayUse(p.May, at.to("may"))
 	}
 }
 
