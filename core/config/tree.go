@@ -56,11 +56,7 @@ func plainValue(text, tag string) any {
 	case yamlNull:
 		return nil
 	case yamlBool:
-		switch strings.ToLower(text) {
-		case "true", "yes", "on", "y":
-			return true
-		}
-		return false
+		return strings.EqualFold(text, "true")
 	case yamlInt:
 		if i, err := strconv.ParseInt(text, 0, 64); err == nil {
 			return i

@@ -118,7 +118,7 @@ func TestValues(t *testing.T) {
 	}
 	equal(t, "literal", c.Hosts["2001:db8::1"].Default.Respond.Body, "${literal}")
 	equal(t, "what authenticated may do", c.API.Permissions["authenticated"], []string{"article.*", "upload.create"})
-	equal(t, "a filter", c.API.Access["article"].FindOne.Value, any(map[string]any{"views": map[string]any{"$between": []any{int64(1), 9.5}}, "flag": []any{true, nil, "on"}}))
+	equal(t, "a filter", c.API.Access["article"].FindOne.Value, any(map[string]any{"views": map[string]any{"$between": []any{int64(1), 9.5}}, "flag": []any{true, nil, "true"}}))
 	equal(t, "an expanded filter", c.API.Access["article"].Delete.Value, any(map[string]any{"author": map[string]any{"$eq": "$user.id"}}))
 	equal(t, "sessions", c.API.Sessions, APISessions{Refresh: true, Access: 5 * time.Minute, Idle: 24 * time.Hour, Max: 240 * time.Hour})
 	equal(t, "where uploads are kept", c.API.Uploads.S3.Bucket, "files")
