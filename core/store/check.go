@@ -66,6 +66,9 @@ func (c Collection) Check() error {
 		if len(index.Fields) == 0 {
 			return fmt.Errorf("collection %s: an index without fields: %w", c.Name, fault.Invalid)
 		}
+		if index.List && (index.Unique || len(index.Fields) != 1 || index.Fields[0] == "id" || strings.HasPrefix(index.Fields[0], "id.")) {
+			return fmt.Errorf("collection %s: a list index is of one field that is not id, and not unique: %w", c.Name, fault.Invalid)
+		}
 		for _, field := range index.Fields {
 			if err := CheckPath(field); err != nil {
 				return fmt.Errorf("collection %s: %w", c.Name, err)
@@ -84,6 +87,9 @@ func (c Collection) Accept(d Document) error {
 		return fmt.Errorf("%s: %s is a list or document, and documents expire by it: %w", c.Name, c.Expire, fault.Invalid)
 	}
 	for _, index := range c.Indexes {
+		if index.List {
+			continue
+		}
 		for _, field := range index.Fields {
 			if v, listed := d.at(field); listed || isNested(v) {
 				return fmt.Errorf("%s: %s is a list or document, and has an index: %w", c.Name, field, fault.Invalid)

@@ -55,6 +55,32 @@ func TestAnIndexAcceptsValuesAlone(t *testing.T) {
 	}
 }
 
+func TestAListIndexIsOfOneFieldAndAcceptsAll(t *testing.T) {
+	for name, test := range map[string]struct {
+		index Index
+		ok    bool
+	}{
+		"a field":    {Index{Fields: []string{"tags"}, List: true}, true},
+		"a path":     {Index{Fields: []string{"seo.tags"}, List: true}, true},
+		"two fields": {Index{Fields: []string{"a", "b"}, List: true}, false},
+		"no field":   {Index{List: true}, false},
+		"the id":     {Index{Fields: []string{"id"}, List: true}, false},
+		"in the id":  {Index{Fields: []string{"id.a"}, List: true}, false},
+		"unique":     {Index{Fields: []string{"tags"}, List: true, Unique: true}, false},
+	} {
+		c := Collection{Name: "c", Indexes: []Index{test.index}}
+		if err := c.Check(); (err == nil) != test.ok || err != nil && !errors.Is(err, fault.Invalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	c := Collection{Name: "c", Indexes: []Index{{Fields: []string{"a.b"}, List: true}}}
+	for _, v := range []any{nil, "text", []any{}, Document{"b": []any{int64(1), []any{}, Document{}}}, []any{Document{"b": int64(1)}}} {
+		if err := c.Accept(Document{"a": v}); err != nil {
+			t.Errorf("%v: %v", v, err)
+		}
+	}
+}
+
 func TestAChangeIsMadeToACopy(t *testing.T) {
 	now := time.Date(2024, 1, 1, 0, 0, 0, 1_999_999, time.UTC)
 	before := Document{"id": "1", "a": int64(1), "l": []any{int64(1)}, "gone": true, "null": "x"}

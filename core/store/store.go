@@ -120,9 +120,13 @@ type Collection struct {
 
 // Index is a promise that documents are found quickly by these fields, and in their order. The fields of an index, and Expire,
 // never hold lists or documents: a write that would have them do is invalid.
+//
+// That of a list index may hold anything. It promises no order, and that those documents are found quickly that a [Has] of the field asks for, or
+// an [Or] of such, or a [Related] that has it as its Field or By.
 type Index struct {
-	Fields []string // paths; of a unique index only fields of the document itself
+	Fields []string // paths; of a unique index only fields of the document itself; of a list index one, and not id
 	Unique bool     // no two documents with the same values. Documents in which one of them is null are not compared
+	List   bool     `json:",omitempty"` // of the values of a list, never unique
 }
 
 // A Query asks for documents of one collection.

@@ -35,6 +35,9 @@ func indexesOf(c store.Collection) []index {
 		}
 	}
 	for _, described := range c.Indexes {
+		if described.List {
+			continue
+		}
 		i := index{unique: described.Unique}
 		for _, field := range described.Fields {
 			if path := stored(field); !slices.Contains(i.fields, path) {

@@ -40,6 +40,9 @@ func listEntry(c store.Collection) store.Document {
 			fields[j] = field
 		}
 		indexes[i] = store.Document{"fields": fields, "unique": index.Unique}
+		if index.List {
+			indexes[i].(store.Document)["list"] = true //nolint:forcetypeassert // it has just been made
+		}
 	}
 	return store.Document{"id": c.Name, "indexes": indexes, "expire": c.Expire, "feed": int64(c.Feed), "private": c.Private}
 }
@@ -48,7 +51,7 @@ func listed(d store.Document) store.Collection {
 	c := store.Collection{Name: d.ID(), Expire: d.String("expire"), Feed: time.Duration(d.Int("feed")), Private: d.Bool("private")}
 	for _, v := range d.List("indexes") {
 		i, _ := v.(store.Document)
-		index := store.Index{Unique: i.Bool("unique")}
+		index := store.Index{Unique: i.Bool("unique"), List: i.Bool("list")}
 		for _, field := range i.List("fields") {
 			name, _ := field.(string)
 			index.Fields = append(index.Fields, name)

@@ -31,6 +31,9 @@ func newCollection(described store.Collection) *collection {
 		all = append(all[:len(all):len(all)], store.Index{Fields: []string{described.Expire}})
 	}
 	for _, index := range all {
+		if index.List {
+			continue
+		}
 		c.indexes[indexName(c.Name, index)] = index
 		c.found[index.Fields[0]] = true
 		for _, field := range index.Fields {

@@ -83,12 +83,14 @@ func (s *scene) described(name string) *store.Collection {
 
 func sameCollection(a, b store.Collection) bool {
 	return a.Name == b.Name && a.Expire == b.Expire && a.Feed == b.Feed && a.Private == b.Private &&
-		slices.EqualFunc(a.Indexes, b.Indexes, func(a, b store.Index) bool { return a.Unique == b.Unique && slices.Equal(a.Fields, b.Fields) })
+		slices.EqualFunc(a.Indexes, b.Indexes, func(a, b store.Index) bool {
+			return a.Unique == b.Unique && a.List == b.List && slices.Equal(a.Fields, b.Fields)
+		})
 }
 
 func describes(s *scene) {
 	for _, c := range []store.Collection{
-		{}, {Indexes: []store.Index{{Fields: []string{"b", "a.c"}}, {Fields: []string{"a"}, Unique: true}}}, {Expire: "e", Feed: 90 * time.Minute}, {Private: true, Feed: time.Second},
+		{}, {Indexes: []store.Index{{Fields: []string{"b", "a.c"}}, {Fields: []string{"a"}, Unique: true}, {Fields: []string{"l.m"}, List: true}}}, {Expire: "e", Feed: 90 * time.Minute}, {Private: true, Feed: time.Second},
 	} {
 		c.Name = s.newName()
 		if got := s.described(c.Name); got != nil {
