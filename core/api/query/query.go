@@ -60,22 +60,29 @@ const (
 	Locale      System = "locale"
 )
 
-// An Expr is a condition on an entry: And, Or, Not or Test.
+// An Expr is a condition on an entry: And, Or, Not, Some or Test.
 //
 // It holds, does not hold, or says nothing where a value is null, as in SQL: neither Test nor Not of it hold for null, but for $null and $notNull.
 type Expr interface{ isExpr() }
 
 type (
-	// And holds when all hold.
+	// And holds when all hold; of none, always.
 	And []Expr
 
-	// Or holds when one holds.
+	// Or holds when one holds; of none, never.
 	Or []Expr
 
 	// Not holds when the other does not hold.
 	Not struct{ Expr Expr }
 
-	// Test compares a value. Through a relation it holds when it does so for one of the entries there.
+	// Some holds when one of the entries or components that Through leads to meets the condition, all of it. Paths in it begin there.
+	// It stands for more than one test of the same of many; a single one is a Test.
+	Some struct {
+		Through []*schema.Attribute
+		Expr    Expr
+	}
+
+	// Test compares a value. Through a relation it holds when it does so for one of the entries there. Null holds, too, when there is none.
 	Test struct {
 		Path   Path
 		Op     Op
@@ -86,6 +93,7 @@ type (
 func (And) isExpr()  {}
 func (Or) isExpr()   {}
 func (Not) isExpr()  {}
+func (Some) isExpr() {}
 func (Test) isExpr() {}
 
 // User stands for a value of who asks, in a filter of the configuration: $user.id, $user.documentId, $user.ATTRIBUTE.
