@@ -281,3 +281,11 @@ func (d *draw) write() store.Write {
 		return store.Delete{Collection: name, Filter: d.filter(collection, 2, false), Must: max(0, d.pick(12)-10)}
 	}
 }
+
+func isNested(v any) bool {
+	switch v.(type) {
+	case []any, store.Document:
+		return true
+	}
+	return false
+}
