@@ -192,7 +192,9 @@ func contradiction(c store.Collection, documents map[string]store.Document, d st
 			continue
 		}
 		for id, other := range documents {
-			same := func(field string) bool { return store.SameKind(d[field], other[field]) && store.CompareValues(d[field], other[field]) == 0 }
+			same := func(field string) bool {
+				return store.SameKind(d[field], other[field]) && store.CompareValues(d[field], other[field]) == 0
+			}
 			if id != d.ID() && !slices.ContainsFunc(index.Fields, func(field string) bool { return !same(field) }) {
 				return &store.Duplicate{Collection: c.Name, Fields: slices.Clone(index.Fields)}
 			}
