@@ -4,27 +4,28 @@
 package wire
 
 import (
-	"log/slog"
+	"bytes"
+	"encoding/json"
 	"net/http"
+	"strconv"
 )
 
-// MaxBody is how many bytes of JSON a request may have: as many as Strapi takes.
-const MaxBody = 1 << 20
-
-// Body reads what a request sent as JSON, which is an object, of at most limit bytes; 0 is [MaxBody]. Numbers are json.Number, null is nil. It is nil when there is none: no
-// body, a list, or something else than JSON. The error is a [*problem.Error], or what went wrong while reading.
-func Body(w http.ResponseWriter, r *http.Request, limit int64) (map[string]any, error) {
-	panic("unwritten")
+// JSON answers with a value of no content type, such as a token or a count: what encoding/json makes of it, without escaping HTML.
+func JSON(w http.ResponseWriter, status int, v any) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		panic(err) // a value that we made ourselves can be written
+	}
+	Send(w, status, bytes.TrimSuffix(b.Bytes(), []byte("\n")))
 }
 
-// Data is the data of a body, for an entry. The error is a [*problem.Error].
-func Data(body map[string]any) (map[string]any, error) { panic("unwritten") }
-
-// Parse reads one JSON value, as JSON.parse does. The error is a [*problem.Error] with V8's message.
-func Parse(text []byte) (any, error) { panic("unwritten") }
-
-// JSON answers with a value of no content type, such as a token or a count: what encoding/json makes of it, without escaping HTML.
-func JSON(w http.ResponseWriter, status int, v any) { panic("unwritten") }
-
-// Error answers with what went wrong: a [*problem.Error], or what a code of package fault stands for. What nobody expected is logged, and told as nothing but a 500.
-func Error(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) { panic("unwritten") }
+// Send answers with JSON that has been written.
+func Send(w http.ResponseWriter, status int, text []byte) {
+	h := w.Header()
+	h.Set("Content-Type", "application/json; charset=utf-8")
+	h.Set("Content-Length", strconv.Itoa(len(text)))
+	w.WriteHeader(status)
+	_, _ = w.Write(text)
+}

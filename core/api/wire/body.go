@@ -1,0 +1,108 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"strings"
+
+	"github.com/onehost/edge/core/api/problem"
+	"github.com/onehost/edge/core/fault"
+)
+
+// MaxBody is how many bytes of JSON a request may have: as many as Strapi takes.
+const MaxBody = 1 << 20
+
+// maxForm is how many bytes of a form are read before they are left alone: as many as Strapi takes.
+const maxForm = 56 << 10
+
+// Body reads what a request sent as JSON, which is an object, of at most limit bytes; 0 is [MaxBody]. Numbers are json.Number, null is nil. It is nil when there is none: no
+// body, a list, or something else than JSON. The error is a [*problem.Error], or, of a client who went away, has a code of package fault.
+func Body(w http.ResponseWriter, r *http.Request, limit int64) (map[string]any, error) {
+	if limit == 0 {
+		limit = MaxBody
+	}
+	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	isJSON := media == "application/json" || strings.HasPrefix(media, "application/") && strings.HasSuffix(media, "+json")
+	if !isJSON {
+		if media != "application/x-www-form-urlencoded" {
+			return nil, nil
+		}
+		limit = maxForm
+	}
+	text, err := read(w, r, limit)
+	if err != nil || !isJSON || len(text) == 0 {
+		return nil, err
+	}
+	v, err := Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	switch v := v.(type) {
+	case map[string]any:
+		return v, nil
+	case []any:
+		return nil, nil
+	}
+	return nil, syntax("invalid JSON, only supports object and array")
+}
+
+// read reads the body of a request, which may say before how long it is.
+func read(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	if r.ContentLength > limit {
+		return nil, problem.TooLarge()
+	}
+	var text bytes.Buffer
+	text.Grow(int(max(r.ContentLength, 0)) + bytes.MinRead) // or it is copied as it grows
+	_, err := text.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
+	if _, more := errors.AsType[*http.MaxBytesError](err); more {
+		return nil, problem.TooLarge()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the body of a request: %w", errors.Join(err, fault.Invalid))
+	}
+	return text.Bytes(), nil
+}
+
+// Data is the data of a body, for an entry. The error is a [*problem.Error].
+func Data(body map[string]any) (map[string]any, error) {
+	switch data := body["data"].(type) {
+	case map[string]any:
+		return data, nil
+	case []any:
+		var quoted bytes.Buffer
+		e := json.NewEncoder(&quoted)
+		e.SetEscapeHTML(false)
+		e.SetIndent("", "  ")
+		_ = e.Encode(printed(data)) // of texts, lists and objects: never fails
+		cast := "this must be a `object` type, but the final value was: `null` (cast from the value `" + strings.TrimSpace(quoted.String()) + "`)."
+		return nil, problem.Fields(problem.Field{Message: cast, Value: problem.Null{}})
+	}
+	return nil, problem.Validation(`Missing "data" payload in the request body`)
+}
+
+// printed is a value as Strapi shows one in a message: all that it is made of is text, and what was text before is in quotes.
+func printed(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		object := make(map[string]any, len(v))
+		for name, one := range v {
+			object[name] = printed(one)
+		}
+		return object
+	case []any:
+		list := make([]any, len(v))
+		for i, one := range v {
+			list[i] = printed(one)
+		}
+		return list
+	case string:
+		return `"` + v + `"`
+	case nil:
+		return "null"
+	}
+	return fmt.Sprint(v)
+}
