@@ -60,7 +60,7 @@ var importRules = []importRule{
 	{except: []string{"edge/internal/exchange/exchangetest"}, not: []string{"edge/internal/exchange/exchangetest"}, why: "exchanges to test with are for tests"},
 	{except: []string{"core/store/sqlite", "deploy/lambda", "deploy/sample/seed"}, not: []string{"github.com/ncruces/go-sqlite3"}, why: "only the engine knows SQLite, and functions that keep something of their own"},
 	{except: []string{"core/store/mongodb", "deploy/lambda"}, not: []string{"go.mongodb.org/mongo-driver"}, why: "only the engine knows MongoDB, and functions that keep something of their own"},
-	{except: []string{"core/store/storetest", "core/store/mongodb/mongodbtest", "deploy/lambda/internal/functiontest"}, not: []string{"core/store/storetest", "core/store/mongodb/mongodbtest"}, why: "stores to test with are for tests"},
+	{except: []string{"core/store/storetest", "core/store/enginetest", "core/store/mongodb/mongodbtest", "deploy/lambda/internal/functiontest"}, not: []string{"core/store/storetest", "core/store/enginetest", "core/store/mongodb/mongodbtest"}, why: "stores to test with are for tests"},
 	{below: "core/store/sqlite", not: []string{"core/config", "core/store/mongodb", "core/store/lease", "core/store/move"}, why: "an engine knows the interface alone"},
 	{below: "core/store/mongodb", not: []string{"core/config", "core/store/sqlite", "core/store/lease", "core/store/move"}, why: "an engine knows the interface alone"},
 	{except: []string{"core/jobs"}, not: []string{"github.com/robfig/cron"}, why: "only jobs knows cron"},

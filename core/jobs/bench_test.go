@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/onehost/edge/core/config"
+	"github.com/onehost/edge/core/store/enginetest"
 	"github.com/robfig/cron/v3"
 )
 
@@ -29,10 +30,10 @@ func report(b *testing.B, late []time.Duration) {
 
 // BenchmarkLateness has 100 jobs due in each second, all at its begin, for 10 seconds.
 func BenchmarkLateness(b *testing.B) {
-	for engine, address := range addresses {
+	for engine, address := range engines.Addresses() {
 		for _, hosts := range []int{1, 3} {
 			b.Run(fmt.Sprintf("%s/hosts=%d", engine, hosts), func(b *testing.B) {
-				s := opened(b, address(b))
+				s := enginetest.Opened(b, address(b))
 				jobs := many(100, time.Now().Add(11*time.Second))
 				var mu sync.Mutex
 				var late []time.Duration
@@ -79,9 +80,9 @@ func BenchmarkTenThousand(b *testing.B) {
 	for i := range 10_000 {
 		jobs[fmt.Sprintf("job-%d", i)] = every(fmt.Sprintf("%d %d * * *", i%60, (time.Now().UTC().Hour()+2+i%20)%24))["work"]
 	}
-	for engine, address := range addresses {
+	for engine, address := range engines.Addresses() {
 		b.Run(engine, func(b *testing.B) {
-			s := opened(b, address(b))
+			s := enginetest.Opened(b, address(b))
 			for _, which := range []string{"first", "again"} {
 				before, began := inUse(), time.Now()
 				j := New(Options{Store: s, Host: which, Log: quiet, Runner: doing(works)})

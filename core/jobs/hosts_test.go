@@ -10,6 +10,7 @@ import (
 
 	"github.com/onehost/edge/core/config"
 	"github.com/onehost/edge/core/store"
+	"github.com/onehost/edge/core/store/enginetest"
 )
 
 // brisk is a pace at which a test need not wait long for what is left behind.
@@ -100,10 +101,10 @@ func wantEachOnce(t *testing.T, s store.Store, jobs map[string]config.Job, end t
 
 func TestAThousandDueTimesOnThreeHostsThatDieHaveOneSuccessEach(t *testing.T) {
 	t.Parallel()
-	for engine, address := range addresses {
+	for engine, address := range engines.Addresses() {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
-			s := opened(t, address(t))
+			s := enginetest.Opened(t, address(t))
 			end := time.Now().Add(24 * time.Second).Truncate(time.Second)
 			jobs, l := many(50, end), &ledger{t: t, done: make(map[string]int)}
 			ctx, stop := context.WithCancel(t.Context())

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,48 +15,19 @@ import (
 	"github.com/onehost/edge/core/config"
 	"github.com/onehost/edge/core/fault"
 	"github.com/onehost/edge/core/store"
-	"github.com/onehost/edge/core/store/mongodb"
-	"github.com/onehost/edge/core/store/mongodb/mongodbtest"
-	"github.com/onehost/edge/core/store/sqlite"
+	"github.com/onehost/edge/core/store/enginetest"
 	"github.com/onehost/edge/core/store/storetest"
 	"go.uber.org/goleak"
 )
 
-var shared mongodbtest.Shared
+var engines enginetest.Engines
 
 func TestMain(m *testing.M) {
 	asChild()
-	goleak.VerifyTestMain(shared.Around(m))
+	goleak.VerifyTestMain(engines.Around(m))
 }
 
 var quiet = slog.New(slog.DiscardHandler)
-
-// addresses are of a new, empty store of every engine.
-var addresses = map[string]func(t testing.TB) string{
-	"sqlite": func(t testing.TB) string { return filepath.Join(t.TempDir(), "edge.db") },
-	"mongodb": func(t testing.TB) string {
-		set := shared.Set(t)
-		return mongodbtest.In(t, set.URI(), set.Database(t))
-	},
-}
-
-func openAt(ctx context.Context, address string) (store.Store, error) {
-	if strings.HasPrefix(address, "mongodb://") {
-		return mongodb.Open(mongodb.Options{URI: address, Log: quiet})
-	}
-	return sqlite.Open(ctx, address, quiet)
-}
-
-// opened is the store of an address until the test ends.
-func opened(t testing.TB, address string) store.Store {
-	t.Helper()
-	s, err := openAt(context.Background(), address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	return s
-}
 
 // doing is a Runner.
 type doing func(ctx context.Context, r Run) (Result, error)

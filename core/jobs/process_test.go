@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/onehost/edge/core/config"
+	"github.com/onehost/edge/core/store/enginetest"
 )
 
 // childOf is the variable that makes this test binary a host of its own, which runs jobs in the store that it names; endOf is when they end.
@@ -37,7 +38,7 @@ func asChild() {
 	if address == "" {
 		return
 	}
-	s, err := openAt(context.Background(), address)
+	s, err := enginetest.Open(context.Background(), address)
 	end, wrong := time.Parse(time.RFC3339, os.Getenv(endOf))
 	if err = errors.Join(err, wrong); err == nil {
 		j := New(Options{Store: s, Host: fmt.Sprint(os.Getpid()), Log: quiet, Pinger: spoken{}, Runner: takes(100 * time.Millisecond)})
@@ -52,11 +53,11 @@ func asChild() {
 
 func TestProcessesThatAreKilledOrStoppedLoseNothingAndRepeatNoSuccess(t *testing.T) {
 	t.Parallel()
-	for engine, address := range addresses {
+	for engine, address := range engines.Addresses() {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			where := address(t)
-			s := opened(t, where)
+			s := enginetest.Opened(t, where)
 			end := time.Now().Add(20 * time.Second).Truncate(time.Second)
 			ctx, stop := context.WithCancel(t.Context())
 			var mu sync.Mutex

@@ -37,7 +37,7 @@ func get(t *testing.T, c proto.HostClient, key string) (value string, version in
 }
 
 func TestValuesAreKeptAndShared(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, st store.Store) {
+	engines.Each(t, func(t *testing.T, st store.Store) {
 		one, two, other := called(t, over(t, st), "a"), called(t, over(t, st), "a"), called(t, over(t, st), "ab")
 		if value, version := get(t, one, "k"); value != "-" || version != 0 {
 			t.Errorf("before, it is %q, %d", value, version)
@@ -67,7 +67,7 @@ func TestValuesAreKeptAndShared(t *testing.T) {
 }
 
 func TestAPutOfAnotherVersionIsAborted(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, st store.Store) {
+	engines.Each(t, func(t *testing.T, st store.Store) {
 		c := called(t, over(t, st), "a")
 		if _, err := c.Put(t.Context(), &proto.PutRequest{Key: "k", IfVersion: new(int64(7))}); status.Code(err) != codes.Aborted {
 			t.Errorf("of one that is not there: %v", err)
@@ -91,7 +91,7 @@ func TestAPutOfAnotherVersionIsAborted(t *testing.T) {
 }
 
 func TestOfThoseWhoPutTheSameVersionOneSucceeds(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, st store.Store) {
+	engines.Each(t, func(t *testing.T, st store.Store) {
 		const writers, rounds = 4, 8
 		var all sync.WaitGroup
 		for range writers {
@@ -119,7 +119,7 @@ func TestOfThoseWhoPutTheSameVersionOneSucceeds(t *testing.T) {
 }
 
 func TestThoseWhoPutWithoutAVersionAllSucceed(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, st store.Store) {
+	engines.Each(t, func(t *testing.T, st store.Store) {
 		c := called(t, over(t, st), "a")
 		var all sync.WaitGroup
 		for range 4 {
@@ -136,7 +136,7 @@ func TestThoseWhoPutWithoutAVersionAllSucceed(t *testing.T) {
 }
 
 func TestAValueIsGoneWhenItsTimeHasPassed(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, st store.Store) {
+	engines.Each(t, func(t *testing.T, st store.Store) {
 		c := called(t, over(t, st), "a")
 		first := put(t, c, &proto.PutRequest{Key: "k", Value: []byte("1"), Keep: durationpb.New(time.Hour)})
 		if value, _ := get(t, c, "k"); value != "1" {
@@ -180,7 +180,7 @@ func TestWhatIsOutOfBoundsIsInvalid(t *testing.T) {
 }
 
 func TestAPluginHasOnlySoManyKeys(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, st store.Store) {
+	engines.Each(t, func(t *testing.T, st store.Store) {
 		s := over(t, st)
 		c := called(t, s, "a")
 		put(t, c, &proto.PutRequest{Key: "old"})

@@ -3,16 +3,12 @@ package services
 import (
 	"context"
 	"log/slog"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/onehost/edge/core/mail"
 	"github.com/onehost/edge/core/store"
-	"github.com/onehost/edge/core/store/mongodb"
-	"github.com/onehost/edge/core/store/mongodb/mongodbtest"
-	"github.com/onehost/edge/core/store/sqlite"
-	"github.com/onehost/edge/core/store/storetest"
+	"github.com/onehost/edge/core/store/enginetest"
 	"github.com/onehost/edge/plugins/internal/proto"
 	"go.uber.org/goleak"
 	"google.golang.org/grpc"
@@ -22,39 +18,11 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-var shared mongodbtest.Shared
+var engines enginetest.Engines
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(shared.Around(m)) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(engines.Around(m)) }
 
 var quiet = slog.New(slog.DiscardHandler)
-
-// onEveryStore runs a test on all stores that there are.
-func onEveryStore(t *testing.T, test func(t *testing.T, s store.Store)) {
-	t.Run("memory", func(t *testing.T) {
-		t.Parallel()
-		test(t, storetest.NewMemory())
-	})
-	t.Run("sqlite", func(t *testing.T) {
-		t.Parallel()
-		s, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "edge.db"), quiet)
-		test(t, closing(t, s, err))
-	})
-	t.Run("mongodb", func(t *testing.T) {
-		t.Parallel()
-		set := shared.Set(t)
-		s, err := mongodb.Open(mongodb.Options{URI: mongodbtest.In(t, set.URI(), set.Database(t)), Log: quiet})
-		test(t, closing(t, s, err))
-	})
-}
-
-func closing(t *testing.T, s store.Store, err error) store.Store {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	return s
-}
 
 // mailer is a Mailer of one function.
 type mailer func(ctx context.Context, m mail.Message) error

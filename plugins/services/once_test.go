@@ -28,7 +28,7 @@ func begin(t *testing.T, c proto.HostClient, key string, want proto.BeginRespons
 }
 
 func TestOfThoseWhoBeginOneDoes(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, st store.Store) {
+	engines.Each(t, func(t *testing.T, st store.Store) {
 		var mu sync.Mutex
 		turns := map[proto.BeginResponse_State]int{}
 		var all sync.WaitGroup
@@ -54,7 +54,7 @@ func TestOfThoseWhoBeginOneDoes(t *testing.T) {
 }
 
 func TestWhatWasDoneIsRemembered(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, st store.Store) {
+	engines.Each(t, func(t *testing.T, st store.Store) {
 		one, two := called(t, over(t, st), "a"), called(t, over(t, st), "a")
 		turn := begin(t, one, "k", begun).GetTurn()
 		begin(t, called(t, over(t, st), "b"), "k", begun) // another plugin's
@@ -76,7 +76,7 @@ func TestWhatWasDoneIsRemembered(t *testing.T) {
 }
 
 func TestWhatWasNotDoneIsBegunByAnother(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, st store.Store) {
+	engines.Each(t, func(t *testing.T, st store.Store) {
 		one, two := called(t, over(t, st), "a"), called(t, over(t, st), "a")
 		turn := begin(t, one, "k", begun).GetTurn()
 		begin(t, two, "k", busy)
@@ -90,7 +90,7 @@ func TestWhatWasNotDoneIsBegunByAnother(t *testing.T) {
 }
 
 func TestWhoWasAwayForLongerThanTheClaimComesTooLate(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, st store.Store) {
+	engines.Each(t, func(t *testing.T, st store.Store) {
 		one, two := called(t, over(t, st), "a"), called(t, over(t, st), "a")
 		late := begin(t, one, "k", begun).GetTurn()
 		age(t, st, dones, "a/k", "until")

@@ -14,15 +14,16 @@ import (
 	"github.com/onehost/edge/core/fault"
 	"github.com/onehost/edge/core/lambda"
 	"github.com/onehost/edge/core/store"
+	"github.com/onehost/edge/core/store/enginetest"
 )
 
 func TestHostsThatShareAStoreShareTheWork(t *testing.T) {
-	for name, address := range addresses {
+	for name, address := range engines.Addresses() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			const many = 200
 			where := address(t)
-			one, two := spied(opened(t, where)), spied(opened(t, where))
+			one, two := spied(enginetest.Opened(t, where)), spied(enginetest.Opened(t, where))
 			f := newFunction(says(`{}`))
 			two.written = one.written
 			a, b := on(one, f), on(two, f)
@@ -62,7 +63,7 @@ func stalled(s store.Store) (stalls *Submissions, called, answer chan struct{}) 
 }
 
 func TestWhatComesTooLateDoesNotCount(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, kept store.Store) {
+	engines.Each(t, func(t *testing.T, kept store.Store) {
 		slow, called, answer := stalled(kept)
 		id := keep(t, slow, sent("a")).ID
 		stop := runs(t, slow)
@@ -83,7 +84,7 @@ func TestWhatComesTooLateDoesNotCount(t *testing.T) {
 }
 
 func TestWhatComesLateCountsNeitherAfterAPersonHasSentItAgain(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, kept store.Store) {
+	engines.Each(t, func(t *testing.T, kept store.Store) {
 		watched := spied(kept)
 		slow, called, answer := stalled(watched)
 		id := keep(t, slow, sent("a")).ID
@@ -107,7 +108,7 @@ func TestWhatComesLateCountsNeitherAfterAPersonHasSentItAgain(t *testing.T) {
 }
 
 func TestALostAcknowledgementOfAnOutcomeIsNoSecondDelivery(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, kept store.Store) {
+	engines.Each(t, func(t *testing.T, kept store.Store) {
 		watched := spied(kept)
 		f := newFunction(says(`{}`))
 		s := on(watched, f)

@@ -23,7 +23,7 @@ func full() Submission {
 }
 
 func TestWhatIsKeptComesBackAsItWas(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, kept store.Store) {
+	engines.Each(t, func(t *testing.T, kept store.Store) {
 		s := on(kept, nil)
 		sub := keep(t, s, full())
 		if got := get(t, s, sub.ID); !reflect.DeepEqual(got, sub) {
@@ -45,7 +45,7 @@ func TestWhatIsKeptComesBackAsItWas(t *testing.T) {
 }
 
 func TestTheSameKeyIsKeptOnce(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, kept store.Store) {
+	engines.Each(t, func(t *testing.T, kept store.Store) {
 		s := on(kept, nil)
 		first := sent("a")
 		first.Key, first.Digest = "key", "one"
@@ -68,7 +68,7 @@ func TestTheSameKeyIsKeptOnce(t *testing.T) {
 }
 
 func TestManyAtOnceWithOneKeyAreKeptOnce(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, kept store.Store) {
+	engines.Each(t, func(t *testing.T, kept store.Store) {
 		s := on(kept, nil)
 		ids := make(chan string)
 		for range 20 {
@@ -131,7 +131,7 @@ func TestTheLargestThatIsKeptCanBeDeliveredAndDie(t *testing.T) {
 }
 
 func TestAFormTakesNoMoreThanItMayKeep(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, kept store.Store) {
+	engines.Each(t, func(t *testing.T, kept store.Store) {
 		s := on(kept, nil)
 		few := map[string]config.Form{"notes": {MaxKept: 3}, "contact": {MaxKept: 3}}
 		s.Use(few, functions)

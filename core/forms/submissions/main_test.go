@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -13,62 +11,18 @@ import (
 	"github.com/onehost/edge/core/config"
 	"github.com/onehost/edge/core/lambda"
 	"github.com/onehost/edge/core/store"
-	"github.com/onehost/edge/core/store/mongodb"
-	"github.com/onehost/edge/core/store/mongodb/mongodbtest"
-	"github.com/onehost/edge/core/store/sqlite"
-	"github.com/onehost/edge/core/store/storetest"
+	"github.com/onehost/edge/core/store/enginetest"
 	"go.uber.org/goleak"
 )
 
-var shared mongodbtest.Shared
+var engines enginetest.Engines
 
 func TestMain(m *testing.M) {
 	asChild()
-	goleak.VerifyTestMain(shared.Around(m))
+	goleak.VerifyTestMain(engines.Around(m))
 }
 
 var quiet = slog.New(slog.DiscardHandler)
-
-// addresses are of a new, empty store of every engine.
-var addresses = map[string]func(t *testing.T) string{
-	"sqlite": func(t *testing.T) string { return filepath.Join(t.TempDir(), "edge.db") },
-	"mongodb": func(t *testing.T) string {
-		set := shared.Set(t)
-		return mongodbtest.In(t, set.URI(), set.Database(t))
-	},
-}
-
-func openAt(ctx context.Context, address string) (store.Store, error) {
-	if strings.HasPrefix(address, "mongodb://") {
-		return mongodb.Open(mongodb.Options{URI: address, Log: quiet})
-	}
-	return sqlite.Open(ctx, address, quiet)
-}
-
-// opened is the store of an address until the test ends.
-func opened(t *testing.T, address string) store.Store {
-	t.Helper()
-	s, err := openAt(context.Background(), address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	return s
-}
-
-// onEveryStore runs a test on all stores that there are.
-func onEveryStore(t *testing.T, test func(t *testing.T, s store.Store)) {
-	t.Run("memory", func(t *testing.T) {
-		t.Parallel()
-		test(t, storetest.NewMemory())
-	})
-	for name, address := range addresses {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			test(t, opened(t, address(t)))
-		})
-	}
-}
 
 // spy is a store that tells when something has been written.
 type spy struct {

@@ -17,6 +17,7 @@ import (
 	"github.com/onehost/edge/core/config"
 	"github.com/onehost/edge/core/lambda"
 	"github.com/onehost/edge/core/store"
+	"github.com/onehost/edge/core/store/enginetest"
 )
 
 // childOf is the variable that makes this test binary a process of its own, which works on the store that it names; childRole says how.
@@ -35,7 +36,7 @@ func asChild() {
 	if os.Getenv(childRole) == "stall" {
 		work = stall
 	}
-	s, err := openAt(context.Background(), address)
+	s, err := enginetest.Open(context.Background(), address)
 	if err == nil {
 		err = work(s)
 	}
@@ -91,7 +92,7 @@ func child(t *testing.T, address, role string) (*exec.Cmd, io.Writer, *bufio.Sca
 }
 
 func TestKillingAProcessInABurstLosesNothing(t *testing.T) {
-	for engine, address := range addresses {
+	for engine, address := range engines.Addresses() {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			where := address(t)
@@ -118,7 +119,7 @@ func TestKillingAProcessInABurstLosesNothing(t *testing.T) {
 // allDelivered delivers what was left, and looks for what was acknowledged.
 func allDelivered(t *testing.T, where string, acknowledged, called map[string]bool) {
 	t.Helper()
-	kept := spied(opened(t, where))
+	kept := spied(enginetest.Opened(t, where))
 	var mu sync.Mutex
 	s := on(kept, newFunction(func(_ context.Context, _, event string) (lambda.Result, error) {
 		mu.Lock()
@@ -159,8 +160,8 @@ func stall(kept store.Store) error {
 }
 
 func TestAProcessThatWasStoppedComesTooLate(t *testing.T) {
-	where := addresses["mongodb"](t) // a process that is stopped may have SQLite's lock
-	watched := spied(opened(t, where))
+	where := engines.Addresses()["mongodb"](t) // a process that is stopped may have SQLite's lock
+	watched := spied(enginetest.Opened(t, where))
 	s := on(watched, newFunction(says(`{}`)))
 	s.poll = 50 * time.Millisecond
 	id := keep(t, s, sent("a")).ID

@@ -18,7 +18,7 @@ import (
 )
 
 func TestAListIsNoLargerThanMemoryAllowsWhateverWasSent(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, kept store.Store) {
+	engines.Each(t, func(t *testing.T, kept store.Store) {
 		s := on(kept, nil)
 		var ids []string
 		for i := range 30 {
@@ -57,7 +57,7 @@ func TestAListIsNoLargerThanMemoryAllowsWhateverWasSent(t *testing.T) {
 }
 
 func TestSubmissionsAreListedNewestFirstPageByPage(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, kept store.Store) {
+	engines.Each(t, func(t *testing.T, kept store.Store) {
 		s := on(kept, nil)
 		var ids []string
 		for i := range 7 {
@@ -107,7 +107,7 @@ func TestSubmissionsAreListedNewestFirstPageByPage(t *testing.T) {
 }
 
 func TestCountsSayWhatWaitsAndWhatIsPaused(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, kept store.Store) {
+	engines.Each(t, func(t *testing.T, kept store.Store) {
 		s := on(kept, nil)
 		first := keep(t, s, sent("a"))
 		keep(t, s, sent("b"))
@@ -131,7 +131,7 @@ func TestCountsSayWhatWaitsAndWhatIsPaused(t *testing.T) {
 }
 
 func TestPeopleJudgeAndSendAgain(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, kept store.Store) {
+	engines.Each(t, func(t *testing.T, kept store.Store) {
 		watched := spied(kept)
 		f := newFunction(says(`{"statusCode":200}`))
 		s := on(watched, f)
@@ -182,7 +182,7 @@ func TestPeopleJudgeAndSendAgain(t *testing.T) {
 }
 
 func TestAJudgementDoesNotDisturbADelivery(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, kept store.Store) {
+	engines.Each(t, func(t *testing.T, kept store.Store) {
 		watched, called, answer := spied(kept), make(chan struct{}), make(chan struct{})
 		s := on(watched, newFunction(func(context.Context, string, string) (lambda.Result, error) {
 			called <- struct{}{}
@@ -204,7 +204,7 @@ func TestAJudgementDoesNotDisturbADelivery(t *testing.T) {
 }
 
 func TestWhatWasHamOfAFormWithoutFunctionIsKeptOnly(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, kept store.Store) {
+	engines.Each(t, func(t *testing.T, kept store.Store) {
 		s := on(kept, nil)
 		id := keep(t, s, Submission{Form: "notes", Reasons: []string{"links"}}).ID
 		if err := s.Ham(t.Context(), id); err != nil || get(t, s, id).State != Done {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/onehost/edge/core/config"
 	"github.com/onehost/edge/core/fault"
+	"github.com/onehost/edge/core/store/enginetest"
 	"github.com/onehost/edge/core/webhooks/inbox"
 )
 
@@ -94,7 +95,7 @@ func (c *counted) Settle(ctx context.Context, t *inbox.Taken, r inbox.Result) er
 // filled is an inbox with as many deliveries as are to be handled.
 func filled(b *testing.B, engine string) *counted {
 	b.Helper()
-	s := on(engines[engine](b), nil)
+	s := on(enginetest.Opened(b, engines.Addresses()[engine](b)), nil)
 	c := &counted{Inbox: s.in, done: make(chan struct{})}
 	c.left.Store(int64(b.N))
 	var keeping sync.WaitGroup

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -13,33 +12,10 @@ import (
 	"github.com/onehost/edge/core/config"
 	"github.com/onehost/edge/core/fault"
 	"github.com/onehost/edge/core/store"
-	"github.com/onehost/edge/core/store/mongodb"
-	"github.com/onehost/edge/core/store/mongodb/mongodbtest"
-	"github.com/onehost/edge/core/store/sqlite"
+	"github.com/onehost/edge/core/store/enginetest"
 	"github.com/onehost/edge/core/store/storetest"
 	"github.com/onehost/edge/core/webhooks/inbox"
 )
-
-// engines open a new, empty store.
-var engines = map[string]func(t testing.TB) store.Store{
-	"sqlite": func(t testing.TB) store.Store {
-		s, err := sqlite.Open(context.Background(), filepath.Join(t.TempDir(), "edge.db"), quiet)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { s.Close() })
-		return s
-	},
-	"mongodb": func(t testing.TB) store.Store {
-		set := shared.Set(t)
-		s, err := mongodb.Open(mongodb.Options{URI: mongodbtest.In(t, set.URI(), set.Database(t)), Log: quiet})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { s.Close() })
-		return s
-	},
-}
 
 func TestTheEndWaitsForWhatIsUnderWayButNotForLong(t *testing.T) {
 	for name, takesLong := range map[string]time.Duration{"short": 8 * time.Second, "long": time.Minute} {
@@ -158,11 +134,11 @@ func TestWhatComesTooLateDoesNotCount(t *testing.T) {
 }
 
 func TestHostsThatShareAStoreShareTheWork(t *testing.T) {
-	for name, open := range engines {
+	for name, address := range engines.Addresses() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			const many = 200
-			kept := open(t)
+			kept := enginetest.Opened(t, address(t))
 			var handled atomic.Int64
 			all := make(chan struct{})
 			handle := func(context.Context, inbox.Delivery, int) (Outcome, error) {

@@ -13,14 +13,14 @@ import (
 
 	"github.com/onehost/edge/core/config"
 	"github.com/onehost/edge/core/store"
-	"github.com/onehost/edge/core/store/mongodb/mongodbtest"
+	"github.com/onehost/edge/core/store/enginetest"
 	"github.com/onehost/edge/core/webhooks/inbox"
 	"go.uber.org/goleak"
 )
 
-var shared mongodbtest.Shared
+var engines enginetest.Engines
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(shared.Around(m)) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(engines.Around(m)) }
 
 var quiet = slog.New(slog.DiscardHandler)
 

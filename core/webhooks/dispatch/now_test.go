@@ -11,6 +11,7 @@ import (
 
 	"github.com/onehost/edge/core/fault"
 	"github.com/onehost/edge/core/store"
+	"github.com/onehost/edge/core/store/enginetest"
 	"github.com/onehost/edge/core/store/storetest"
 	"github.com/onehost/edge/core/webhooks/inbox"
 )
@@ -145,10 +146,10 @@ func TestTheQueueAndWhoAsksNeverHandleTheSameTwiceAndTheAnswerIsNotLost(t *testi
 		}
 	}
 	t.Run("memory", func(t *testing.T) { test(t, storetest.NewMemory(), 200) })
-	for name, open := range engines {
+	for name, address := range engines.Addresses() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			test(t, open(t), 50)
+			test(t, enginetest.Opened(t, address(t)), 50)
 		})
 	}
 }

@@ -17,10 +17,11 @@ import (
 	"github.com/onehost/edge/core/config"
 	"github.com/onehost/edge/core/fault"
 	"github.com/onehost/edge/core/store"
+	"github.com/onehost/edge/core/store/enginetest"
 )
 
 func TestWhatIsKeptIsHadAgainByteForByte(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, s store.Store) {
+	engines.Each(t, func(t *testing.T, s store.Store) {
 		i := on(s)
 		body := make([]byte, 10<<20) // as large as any may be
 		_, _ = rand.NewChaCha8([32]byte{}).Read(body)
@@ -44,7 +45,7 @@ func TestWhatIsKeptIsHadAgainByteForByte(t *testing.T) {
 }
 
 func TestCredentialsAreNotKept(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, s store.Store) {
+	engines.Each(t, func(t *testing.T, s store.Store) {
 		i := on(s)
 		d := sent("notes", 1)
 		for _, name := range []string{"Authorization", "Proxy-Authorization", "COOKIE", "X-Gitlab-Token", "X-Api-Key", "x-mine", "X-Slack-Signature", "Accept"} {
@@ -63,7 +64,7 @@ func TestCredentialsAreNotKept(t *testing.T) {
 }
 
 func TestOddTextIsKeptOrMadeText(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, s store.Store) {
+	engines.Each(t, func(t *testing.T, s store.Store) {
 		i := on(s)
 		odd := "\U0010FFFF\xff\x00\r\n"
 		d := Delivery{Source: "github", EventID: odd, Type: odd, Key: odd, Method: odd, Path: odd, Client: odd, RequestID: odd, Header: []Field{{odd, odd}, {"\U0010FFFF", "a"}, {"a:b", "c"}}, Body: []byte(odd)}
@@ -81,7 +82,7 @@ func TestOddTextIsKeptOrMadeText(t *testing.T) {
 }
 
 func TestARepeatGetsTheFirst(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, s store.Store) {
+	engines.Each(t, func(t *testing.T, s store.Store) {
 		i := on(s)
 		var fresh, repeats atomic.Int64
 		var ids sync.Map
@@ -111,7 +112,7 @@ func TestARepeatGetsTheFirst(t *testing.T) {
 }
 
 func TestKeepingTheSameAgainAfterALostAnswerIsARepeat(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, s store.Store) {
+	engines.Each(t, func(t *testing.T, s store.Store) {
 		i := on(s)
 		d := keep(t, i, sent("github", 1))
 		if again, repeat, err := i.Keep(patient(t), d); err != nil || !repeat || again.ID != d.ID {
@@ -125,7 +126,7 @@ func TestKeepingTheSameAgainAfterALostAnswerIsARepeat(t *testing.T) {
 }
 
 func TestAnEventIsKnownAfterWhatWasSentIsRemoved(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, s store.Store) {
+	engines.Each(t, func(t *testing.T, s store.Store) {
 		i := on(s)
 		d := sent("notes", 1)
 		d.Header, d.Type, d.At = []Field{{"a", "b"}}, "note", time.Now().Add(-time.Hour)
@@ -157,7 +158,7 @@ func TestAnEventIsKnownAfterWhatWasSentIsRemoved(t *testing.T) {
 }
 
 func TestAFullSourceTakesNoMoreAndStillKnowsRepeats(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, s store.Store) {
+	engines.Each(t, func(t *testing.T, s store.Store) {
 		i := on(s)
 		i.Use(map[string]config.Webhook{"github": {Plugin: "planner", MaxKept: 3}, "stripe": {Plugin: "planner", MaxKept: 3}})
 		first := keep(t, i, sent("github", 0))
@@ -184,7 +185,7 @@ func TestAFullSourceTakesNoMoreAndStillKnowsRepeats(t *testing.T) {
 }
 
 func TestAWayToTheStoreThatIsBrokenIsNoFullSource(t *testing.T) {
-	s := opened(t, filepath.Join(t.TempDir(), "edge.db"))
+	s := enginetest.Opened(t, filepath.Join(t.TempDir(), "edge.db"))
 	i := on(s)
 	keep(t, i, sent("github", 1))
 	if err := s.Close(); err != nil {
@@ -200,8 +201,8 @@ func TestAWayToTheStoreThatIsBrokenIsNoFullSource(t *testing.T) {
 }
 
 func TestAStoreThatIsAwayIsUnavailableAndTakesThemAgainWhenItIsBack(t *testing.T) {
-	address := addresses["mongodb"](t)
-	i := on(opened(t, address))
+	address := engines.Addresses()["mongodb"](t)
+	i := on(enginetest.Opened(t, address))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, _, err := i.Keep(ctx, sent("github", 1)); !errors.Is(err, fault.Unavailable) {
@@ -211,7 +212,7 @@ func TestAStoreThatIsAwayIsUnavailableAndTakesThemAgainWhenItIsBack(t *testing.T
 }
 
 func TestADeliveryOfAnUnknownSourceWaitsForIt(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, s store.Store) {
+	engines.Each(t, func(t *testing.T, s store.Store) {
 		i := on(s)
 		d := sent("gone", 1)
 		if kept := keep(t, i, d); kept.State != Kept {
@@ -228,7 +229,7 @@ func TestADeliveryOfAnUnknownSourceWaitsForIt(t *testing.T) {
 }
 
 func TestWhatIsNoDeliveryIsInvalid(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, s store.Store) {
+	engines.Each(t, func(t *testing.T, s store.Store) {
 		i := on(s)
 		for _, d := range []Delivery{{EventID: "a"}, {Source: "github"}, {Source: "\xff", EventID: "a"}} {
 			if _, _, err := i.Keep(patient(t), d); !errors.Is(err, fault.Invalid) {
@@ -244,7 +245,7 @@ func TestWhatIsNoDeliveryIsInvalid(t *testing.T) {
 }
 
 func TestWhatIsKeptHereWakesAtOnce(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, s store.Store) {
+	engines.Each(t, func(t *testing.T, s store.Store) {
 		i := on(s)
 		keep(t, i, sent("github", 1))
 		<-i.Woken("github")

@@ -14,10 +14,11 @@ import (
 	"github.com/onehost/edge/core/config"
 	"github.com/onehost/edge/core/fault"
 	"github.com/onehost/edge/core/store"
+	"github.com/onehost/edge/core/store/enginetest"
 )
 
 func TestOfALineOnlyTheOldestIsTakenAndOthersDoNotWait(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, s store.Store) {
+	engines.Each(t, func(t *testing.T, s store.Store) {
 		i := on(s)
 		for n, key := range []string{"a", "a", "b", "a", ""} {
 			keep(t, i, lined(key, n))
@@ -75,7 +76,7 @@ func (h *hooked) Find(ctx context.Context, q store.Query) ([]store.Document, err
 }
 
 func TestOneThatIsKeptWhileTheLastOfItsLineEndsIsTaken(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, s store.Store) {
+	engines.Each(t, func(t *testing.T, s store.Store) {
 		h := &hooked{Store: s}
 		i, other := on(h), on(s)
 		keep(t, i, lined("a", 1))
@@ -91,7 +92,7 @@ func TestOneThatIsKeptWhileTheLastOfItsLineEndsIsTaken(t *testing.T) {
 }
 
 func TestAProcessThatDiesRightAfterAnOutcomeLeavesNoLineStanding(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, s store.Store) {
+	engines.Each(t, func(t *testing.T, s store.Store) {
 		h := &hooked{Store: s}
 		i := on(h)
 		keep(t, i, lined("a", 1))
@@ -114,7 +115,7 @@ func idOf(t *testing.T, i *Inbox, n int) string {
 }
 
 func TestALineGoesOnAfterWhoHeldItDied(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, s store.Store) {
+	engines.Each(t, func(t *testing.T, s store.Store) {
 		i := on(s)
 		keep(t, i, lined("a", 1))
 		keep(t, i, lined("a", 2))
@@ -127,7 +128,7 @@ func TestALineGoesOnAfterWhoHeldItDied(t *testing.T) {
 }
 
 func TestAnOlderOneThatComesLateWaitsUntilNoneOfItsLineIsHeld(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, s store.Store) {
+	engines.Each(t, func(t *testing.T, s store.Store) {
 		i := on(s)
 		keep(t, i, lined("a", 2))
 		second := wantEvent(t, i, "stripe", 2)
@@ -145,7 +146,7 @@ func TestAnOlderOneThatComesLateWaitsUntilNoneOfItsLineIsHeld(t *testing.T) {
 }
 
 func TestTwoThatWereKeptAtTheSameTimeAreHandledOneAfterTheOther(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, s store.Store) {
+	engines.Each(t, func(t *testing.T, s store.Store) {
 		i := on(s)
 		for n := range 3 { // each has found no other one
 			change(t, s, keep(t, i, lined("a", n)).ID, store.Change{Set: store.Document{"next": store.Now(-headStart)}})
@@ -159,7 +160,7 @@ func TestTwoThatWereKeptAtTheSameTimeAreHandledOneAfterTheOther(t *testing.T) {
 }
 
 func TestALineThatWasLeftStandingGoesOn(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, s store.Store) {
+	engines.Each(t, func(t *testing.T, s store.Store) {
 		i := on(s)
 		for n, key := range []string{"a", "b", "c", "c"} {
 			keep(t, i, lined(key, n))
@@ -179,7 +180,7 @@ func TestALineThatWasLeftStandingGoesOn(t *testing.T) {
 }
 
 func TestASourceThatLosesOrGainsItsLinesGoesOn(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, s store.Store) {
+	engines.Each(t, func(t *testing.T, s store.Store) {
 		i := on(s)
 		for n := range 3 {
 			keep(t, i, lined("a", n))
@@ -203,7 +204,7 @@ func TestASourceThatLosesOrGainsItsLinesGoesOn(t *testing.T) {
 }
 
 func TestOneThatIsHandledAgainIsTheOldestOfItsLine(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, s store.Store) {
+	engines.Each(t, func(t *testing.T, s store.Store) {
 		i := on(s)
 		for n := range 3 {
 			keep(t, i, lined("a", n))
@@ -222,12 +223,12 @@ func TestOneThatIsHandledAgainIsTheOldestOfItsLine(t *testing.T) {
 }
 
 func TestLinesAreHandledInOrderByTwoInboxes(t *testing.T) {
-	for name, address := range addresses {
+	for name, address := range engines.Addresses() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			const keys, each = 6, 25
 			where := address(t)
-			inboxes := []*Inbox{on(opened(t, where)), on(opened(t, where))}
+			inboxes := []*Inbox{on(enginetest.Opened(t, where)), on(enginetest.Opened(t, where))}
 			l := newLedger()
 			var all sync.WaitGroup
 			for key := range keys {

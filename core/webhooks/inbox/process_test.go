@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/onehost/edge/core/store"
+	"github.com/onehost/edge/core/store/enginetest"
 )
 
 // childOf is the variable that makes this test binary a process of its own, which keeps deliveries in the store that it names.
@@ -21,7 +22,7 @@ func asChild() {
 	if address == "" {
 		return
 	}
-	s, err := openAt(context.Background(), address)
+	s, err := enginetest.Open(context.Background(), address)
 	if err == nil {
 		err = burst(on(s))
 	}
@@ -54,7 +55,7 @@ func burst(i *Inbox) error {
 }
 
 func TestKillingAProcessInABurstLosesNothingAndKeepsNothingTwice(t *testing.T) {
-	for engine, address := range addresses {
+	for engine, address := range engines.Addresses() {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			where := address(t)
@@ -78,7 +79,7 @@ func TestKillingAProcessInABurstLosesNothingAndKeepsNothingTwice(t *testing.T) {
 				}
 				_ = cmd.Wait()
 			}
-			allThere(t, on(opened(t, where)), acknowledged)
+			allThere(t, on(enginetest.Opened(t, where)), acknowledged)
 		})
 	}
 }

@@ -39,7 +39,7 @@ func idsOf(all []Delivery) (ids []string) {
 }
 
 func TestDeliveriesAreListedInPagesTheNewestFirst(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, s store.Store) {
+	engines.Each(t, func(t *testing.T, s store.Store) {
 		i := on(s)
 		want := mixed(t, i)
 		slices.Reverse(want)
@@ -65,7 +65,7 @@ func TestDeliveriesAreListedInPagesTheNewestFirst(t *testing.T) {
 }
 
 func TestAListHasWhatItsFilterLetsThrough(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, s store.Store) {
+	engines.Each(t, func(t *testing.T, s store.Store) {
 		i := on(s)
 		mixed(t, i)
 		at := func(n int) time.Time { return began.Add(time.Duration(n)*time.Minute - 2*time.Hour) }
@@ -102,7 +102,7 @@ func TestAListHasWhatItsFilterLetsThrough(t *testing.T) {
 }
 
 func TestCountsSayWhatThereIs(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, s store.Store) {
+	engines.Each(t, func(t *testing.T, s store.Store) {
 		i := on(s)
 		mixed(t, i)
 		counts, err := i.Counts(patient(t))
@@ -123,7 +123,7 @@ func TestCountsSayWhatThereIs(t *testing.T) {
 }
 
 func TestADryRunSaysWhatWouldBeHandledAgainAndChangesNothing(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, s store.Store) {
+	engines.Each(t, func(t *testing.T, s store.Store) {
 		i := on(s)
 		mixed(t, i)
 		before, err := i.Counts(patient(t))
@@ -154,7 +154,7 @@ func TestADryRunSaysWhatWouldBeHandledAgainAndChangesNothing(t *testing.T) {
 }
 
 func TestOnlyWhatIsMeantIsHandledAgain(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, s store.Store) {
+	engines.Each(t, func(t *testing.T, s store.Store) {
 		i := on(s)
 		all := mixed(t, i)
 		for _, c := range []struct {
@@ -188,7 +188,7 @@ func TestOnlyWhatIsMeantIsHandledAgain(t *testing.T) {
 }
 
 func TestWhatIsHeldIsNotHandledAgain(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, s store.Store) {
+	engines.Each(t, func(t *testing.T, s store.Store) {
 		i := on(s)
 		keep(t, i, sent("github", 1))
 		taken := take(t, i, "github")
@@ -207,7 +207,7 @@ func TestWhatIsHeldIsNotHandledAgain(t *testing.T) {
 }
 
 func TestWhatNobodyWouldHandleIsNotHandledAgain(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, s store.Store) {
+	engines.Each(t, func(t *testing.T, s store.Store) {
 		i := on(s)
 		id := keep(t, i, sent("github", 1)).ID
 		settle(t, i, take(t, i, "github"), Result{State: Dead, Attempt: Attempt{Outcome: "fail"}})
@@ -227,7 +227,7 @@ func TestWhatNobodyWouldHandleIsNotHandledAgain(t *testing.T) {
 }
 
 func TestWhatWasKeptIsHandledWhenItsSourceHasAPlugin(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, s store.Store) {
+	engines.Each(t, func(t *testing.T, s store.Store) {
 		i := on(s)
 		many := 120
 		for n := range many {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/onehost/edge/core/config"
 	"github.com/onehost/edge/core/store"
+	"github.com/onehost/edge/core/store/enginetest"
 )
 
 // fill puts many deliveries into a store, as Keep would have: as many behind one key of stripe as are of github, of which half are due and half wait for a later attempt.
@@ -98,10 +99,10 @@ func costs(t testing.TB, i *Inbox, times int) map[string]time.Duration {
 }
 
 func TestABacklogCostsNothing(t *testing.T) {
-	for name, address := range addresses {
+	for name, address := range engines.Addresses() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := opened(t, address(t))
+			s := enginetest.Opened(t, address(t))
 			i := on(s)
 			fill(t, i, s, 0, 2_000)
 			few := costs(t, i, 15)
@@ -128,9 +129,9 @@ func BenchmarkBacklog(b *testing.B) {
 	if os.Getenv("EDGE_BENCH_BACKLOG") == "" {
 		b.Skip("EDGE_BENCH_BACKLOG=1 has it fill a store with 1,000,000 deliveries")
 	}
-	for name, address := range addresses {
+	for name, address := range engines.Addresses() {
 		b.Run(name, func(b *testing.B) {
-			s := opened(b, address(b))
+			s := enginetest.Opened(b, address(b))
 			i := on(s)
 			fill(b, i, s, 0, 1_000_000)
 			for what, took := range costs(b, i, 51) {
@@ -143,10 +144,10 @@ func BenchmarkBacklog(b *testing.B) {
 
 // BenchmarkKeep says how many deliveries are kept in a second, beside how many documents of the same kind the store takes without an index.
 func BenchmarkKeep(b *testing.B) {
-	for name, address := range addresses {
+	for name, address := range engines.Addresses() {
 		for _, together := range []int{1, 64} {
 			b.Run(fmt.Sprintf("%s by %d", name, together), func(b *testing.B) {
-				s := opened(b, address(b))
+				s := enginetest.Opened(b, address(b))
 				i := on(s)
 				i.Use(map[string]config.Webhook{"github": {Plugin: "planner", MaxKept: 1_000_000}})
 				if err := s.Ensure(b.Context(), store.Collection{Name: "bare"}, Collection()); err != nil {

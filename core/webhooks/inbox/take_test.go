@@ -13,10 +13,11 @@ import (
 	"github.com/onehost/edge/core/config"
 	"github.com/onehost/edge/core/fault"
 	"github.com/onehost/edge/core/store"
+	"github.com/onehost/edge/core/store/enginetest"
 )
 
 func TestTheOneThatIsDueForLongestIsTakenAndHeld(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, s store.Store) {
+	engines.Each(t, func(t *testing.T, s store.Store) {
 		i := on(s)
 		for _, n := range []int{2, 1, 3} {
 			keep(t, i, sent("github", n))
@@ -38,7 +39,7 @@ func TestTheOneThatIsDueForLongestIsTakenAndHeld(t *testing.T) {
 }
 
 func TestWhatIsNewComesBeforeWhatHasFailed(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, s store.Store) {
+	engines.Each(t, func(t *testing.T, s store.Store) {
 		i := on(s)
 		keep(t, i, sent("github", 1))
 		settle(t, i, take(t, i, "github"), Result{State: Pending})
@@ -51,7 +52,7 @@ func TestWhatIsNewComesBeforeWhatHasFailed(t *testing.T) {
 }
 
 func TestEveryOutcomeIsWrittenDown(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, s store.Store) {
+	engines.Each(t, func(t *testing.T, s store.Store) {
 		i := on(s)
 		id := keep(t, i, sent("github", 1)).ID
 		for n := range 25 {
@@ -86,7 +87,7 @@ func TestEveryOutcomeIsWrittenDown(t *testing.T) {
 }
 
 func TestWhatIsDeadStaysForAMonth(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, s store.Store) {
+	engines.Each(t, func(t *testing.T, s store.Store) {
 		i := on(s)
 		day := 24 * time.Hour
 		for n, want := range map[State]struct{ body, id time.Duration }{Done: {time.Hour, 30 * day}, Dead: {0, 30 * day}, Quarantined: {0, 30 * day}} {
@@ -106,7 +107,7 @@ func TestWhatIsDeadStaysForAMonth(t *testing.T) {
 }
 
 func TestWhoHeldItForTooLongChangesNothing(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, s store.Store) {
+	engines.Each(t, func(t *testing.T, s store.Store) {
 		i := on(s)
 		keep(t, i, lined("a", 1))
 		late, err := i.Take(patient(t), "stripe", 0)
@@ -131,7 +132,7 @@ func TestWhoHeldItForTooLongChangesNothing(t *testing.T) {
 }
 
 func TestOneIsTakenByItsID(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, s store.Store) {
+	engines.Each(t, func(t *testing.T, s store.Store) {
 		i := on(s)
 		one, two := keep(t, i, sent("github", 1)), keep(t, i, sent("github", 2))
 		taken, err := i.TakeID(patient(t), two.ID, hold)
@@ -218,12 +219,12 @@ func (l *ledger) handleAll(t *testing.T, i *Inbox, source string, many int) {
 }
 
 func TestTwoInboxesNeverHoldTheSame(t *testing.T) {
-	for name, address := range addresses {
+	for name, address := range engines.Addresses() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			const many = 300
 			where := address(t)
-			inboxes := []*Inbox{on(opened(t, where)), on(opened(t, where))}
+			inboxes := []*Inbox{on(enginetest.Opened(t, where)), on(enginetest.Opened(t, where))}
 			l := newLedger()
 			var all sync.WaitGroup
 			for n := range 10 {
@@ -251,7 +252,7 @@ func TestTwoInboxesNeverHoldTheSame(t *testing.T) {
 }
 
 func TestAReloadChangesWhoHandlesWhatIsPending(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, s store.Store) {
+	engines.Each(t, func(t *testing.T, s store.Store) {
 		i := on(s)
 		keep(t, i, sent("github", 1))
 		i.Use(map[string]config.Webhook{"github": {Plugin: "other"}})
