@@ -10,9 +10,10 @@ import (
 
 // Options say what the data is for.
 type Options struct {
-	Create  bool     // a new entry: defaults are filled in, and what is missing is null
-	Draft   bool     // of a draft: what has to be there may be missing. See [Complete]
-	Locales []string // of localized types
+	Create bool                      // a new entry: defaults are filled in, and what is missing is null
+	Draft  bool                      // of a draft: what has to be there may be missing. See [Complete]
+	May    func(t *schema.Type) bool // whether the client may make relations to entries of a type: sees them; nil: of all
+	Stamp  map[string]any            // values that the client does not decide: they take the place of his
 }
 
 // Values are what attributes become, by name. What is missing stays as it is.
