@@ -56,10 +56,3 @@ func (c *cli) check() error {
 	_, err = fmt.Fprintf(c.out, "%s: good: %s\n", path, count(len(cfg.Hosts), "host"))
 	return err
 }
-
-func count(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
-}

@@ -8,31 +8,18 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/onehost/edge/core/webhooks/inbox"
 	"github.com/onehost/edge/plugins/host"
 )
 
-// witness builds a plugin that writes down what it was given, once for all tests.
-var witness = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "witness")
-	if err != nil {
-		return "", err
-	}
-	file := filepath.Join(dir, "witness")
-	out, err := exec.Command("go", "build", "-o", file, "./testdata/witness").CombinedOutput()
-	if err != nil {
-		err = fmt.Errorf("%w: %s", err, out)
-	}
-	return file, err
-})
+// witness is a plugin that writes down what it was given.
+var witness = builtOnce("./testdata/witness")
 
 const webhookHosts = `
 webhooks:

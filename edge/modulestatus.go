@@ -42,23 +42,15 @@ func (m *modules) matters() []matter {
 		}
 		switch {
 		case c.Pending > 0 && c.Paused:
-			all = append(all, matter{about, fmt.Sprintf("%s: %s, and it has no function any more", about, waiting(c.Pending))})
+			all = append(all, matter{about, fmt.Sprintf("%s: %s, and it has no function any more", about, count(c.Pending, "submission waits|submissions wait"))})
 		case c.Pending > 0 && time.Since(c.Oldest) > maxPending:
-			all = append(all, matter{about, fmt.Sprintf("%s: %s for its function, the oldest for %s", about, waiting(c.Pending), span(time.Since(c.Oldest)))})
+			all = append(all, matter{about, fmt.Sprintf("%s: %s for its function, the oldest for %s", about, count(c.Pending, "submission waits|submissions wait"), span(time.Since(c.Oldest)))})
 		}
 		if c.Dead > 0 {
 			all = append(all, matter{about + " dead", fmt.Sprintf("%s: dead: %d; `edge forms list %s --state dead` shows why: resend them, or make spam of them", about, c.Dead, c.Form)})
 		}
 	}
 	return all
-}
-
-// waiting is "1 submission waits" or "2 submissions wait".
-func waiting(n int) string {
-	if n == 1 {
-		return "1 submission waits"
-	}
-	return fmt.Sprintf("%d submissions wait", n)
 }
 
 // The metrics of modules. Only configured names are values of labels.

@@ -123,3 +123,15 @@ func span(d time.Duration) string {
 		return fmt.Sprintf("%ds", max(0, d/time.Second))
 	}
 }
+
+// count is "1 host" or "2 hosts". A word has its plural beside it where that is another than with an s: delivery|deliveries.
+func count(n int, words string) string {
+	one, many, ok := strings.Cut(words, "|")
+	if !ok {
+		many = one + "s"
+	}
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}

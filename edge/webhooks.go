@@ -301,15 +301,8 @@ func (c *cli) redeliver(ctx context.Context, s inbox.Selection, dryRun bool) err
 	if dryRun {
 		said = "would be handled again"
 	}
-	_, err = fmt.Fprintf(c.err, "%s %s\n", deliveries(len(ids)), said)
+	_, err = fmt.Fprintf(c.err, "%s %s\n", count(len(ids), "delivery|deliveries"), said)
 	return err
-}
-
-func deliveries(n int) string {
-	if n == 1 {
-		return "1 delivery"
-	}
-	return fmt.Sprintf("%d deliveries", n)
 }
 
 func (c *cli) doctor(ctx context.Context, source string) error {

@@ -52,10 +52,10 @@ func (m *modules) sourceMatters(s admin.Source) (all []matter) {
 		note("quarantined", "quarantined: %d, with which plugin %s has died again and again; `edge webhooks list %s --state quarantined`", s.Quarantined, s.Plugin, s.Source)
 	}
 	if s.Paused && !s.Oldest.IsZero() && time.Since(s.Oldest) > maxPending {
-		note("waiting", "%s for plugin %s, the oldest for %s", waitingDeliveries(s.Pending), s.Plugin, span(time.Since(s.Oldest)))
+		note("waiting", "%s for plugin %s, the oldest for %s", count(s.Pending, "delivery waits|deliveries wait"), s.Plugin, span(time.Since(s.Oldest)))
 	}
 	if s.Pending > 0 && s.Plugin == "" {
-		note("left", "%s, and the source has no plugin any more that would handle them: give it one again, under this name", waitingDeliveries(s.Pending))
+		note("left", "%s, and the source has no plugin any more that would handle them: give it one again, under this name", count(s.Pending, "delivery waits|deliveries wait"))
 	}
 	if expect := m.expected(s.Source); expect > 0 {
 		last := s.Last
@@ -67,13 +67,6 @@ func (m *modules) sourceMatters(s admin.Source) (all []matter) {
 		}
 	}
 	return all
-}
-
-func waitingDeliveries(n int) string {
-	if n == 1 {
-		return "1 delivery waits"
-	}
-	return fmt.Sprintf("%d deliveries wait", n)
 }
 
 // The metrics of webhooks and plugins. Only configured names are values of labels.

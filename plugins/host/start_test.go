@@ -129,7 +129,7 @@ func TestAPluginRunsAsItsUser(t *testing.T) {
 		h := newTestHost(t, nil)
 		h.one("", func(p *config.Plugin) { p.User = "0" })
 		h.until("refused", func(s Status) bool { return strings.Contains(s.Error, "only root can start a plugin as another one") })
-		t.Skip("needs root, and the user nobody")
+		t.Skip("SKIPPED: needs root, and the user nobody")
 	}
 	h := newTestHost(t, func(t *times) { t.backoff = time.Hour })
 	folder, err := os.MkdirTemp("", "h") // those of the test are nobody else's to enter

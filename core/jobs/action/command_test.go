@@ -75,7 +75,7 @@ func TestACommandHasItsOwnEnvironmentAndNothingElse(t *testing.T) {
 	t.Setenv("EDGE_SECRET", "x")
 	env, err := exec.LookPath("env")
 	if err != nil {
-		t.Skip(err)
+		t.Skip("SKIPPED: ", err)
 	}
 	got, err := only(config.Job{Command: env, Env: map[string]string{"B": "2", "A": "1 2"}}).Run(soon(t), run)
 	if want := "A=1 2\nB=2\nEDGE_RUN=nightly-2027-01-31\nEDGE_JOB=nightly\nEDGE_DUE=2027-01-31T02:00:00Z"; err != nil || got.Output != want {
@@ -138,7 +138,7 @@ func TestWhatACommandLeavesBehindInItsGroupIsKilled(t *testing.T) {
 
 func TestAProcessThatLeavesTheGroupHoldsNothingUp(t *testing.T) {
 	if _, err := exec.LookPath("setsid"); err != nil {
-		t.Skip(err)
+		t.Skip("SKIPPED: ", err)
 	}
 	w := newWitness(t)
 	back := newWitness(t)
