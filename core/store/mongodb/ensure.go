@@ -210,12 +210,18 @@ func acceptable(ctx context.Context, in *mongo.Collection, c store.Collection) e
 	var lists bson.A
 	nested := bson.D{{Key: "$type", Value: bson.A{"array", "object"}}}
 	for _, i := range indexesOf(c) {
+		if i.list {
+			continue
+		}
 		for _, path := range i.fields {
 			for _, prefix := range withoutLast(path) {
 				lists = append(lists, bson.D{{Key: prefix, Value: bson.D{{Key: "$type", Value: "array"}}}})
 			}
 			lists = append(lists, bson.D{{Key: path, Value: nested}})
 		}
+	}
+	if len(lists) == 0 {
+		return nil
 	}
 	raw, err := in.FindOne(ctx, bson.D{{Key: "$or", Value: lists}}).Raw()
 	if err != nil {

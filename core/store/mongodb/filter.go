@@ -32,6 +32,9 @@ type paths map[string]bool
 func plainPaths(c store.Collection) paths {
 	plain := paths{"_id": true}
 	for _, i := range indexesOf(c) {
+		if i.list {
+			continue
+		}
 		for _, path := range i.fields {
 			for _, prefix := range withoutLast(path) {
 				if !plain.noList(prefix) {

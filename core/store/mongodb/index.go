@@ -19,12 +19,14 @@ type index struct {
 	unique  bool
 	expires bool     // documents are removed when the time in the field has come
 	only    bson.Raw // the condition on the documents in it; nil: all are
+	list    bool     // fields may be, or be in, lists; the server is not told
 }
 
 // indexesOf returns what a collection is to have besides the index on _id, which is always there.
 //
 //   - An index that is not unique ends with _id, so that the order by id of those that are equal comes from it.
 //   - A unique one has only the documents that have all its fields: those with a null are not compared.
+//   - A list index has no _id: what is found by it comes in no order anyway.
 //   - Documents expire by an index of their own.
 func indexesOf(c store.Collection) []index {
 	var all []index
@@ -35,17 +37,16 @@ func indexesOf(c store.Collection) []index {
 		}
 	}
 	for _, described := range c.Indexes {
-		if described.List {
-			continue
-		}
-		i := index{unique: described.Unique}
+		i := index{unique: described.Unique, list: described.List}
 		for _, field := range described.Fields {
 			if path := stored(field); !slices.Contains(i.fields, path) {
 				i.fields = append(i.fields, path)
 			}
 		}
 		i.name = strings.Join(i.fields, ",")
-		if i.unique {
+		if i.list {
+			i.name = "list " + i.name
+		} else if i.unique {
 			i.name, i.only = "unique "+i.name, allPresent(i.fields)
 		} else if !slices.Contains(i.fields, "_id") {
 			i.fields = append(i.fields, "_id")

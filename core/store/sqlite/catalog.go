@@ -37,7 +37,7 @@ func described(ctx context.Context, c *conn) (*catalog, error) {
 		return nil, err
 	}
 	there := make(map[string]bool)
-	err = c.rows(ctx, "SELECT name FROM sqlite_schema WHERE type='index'", nil, func(r row) error {
+	err = c.rows(ctx, "SELECT name FROM sqlite_schema WHERE type IN ('index','table','trigger')", nil, func(r row) error {
 		there[r.text(0)] = true
 		return nil
 	})
@@ -45,6 +45,14 @@ func described(ctx context.Context, c *conn) (*catalog, error) {
 		col.whole = true
 		for name := range col.indexes {
 			col.whole = col.whole && there[name]
+		}
+		for path, l := range col.lists {
+			for name := range l.objects() {
+				if !there[name] {
+					delete(col.lists, path) // conditions do without
+					col.whole = false
+				}
+			}
 		}
 	}
 	return &catalog{anew, all}, err

@@ -67,7 +67,7 @@ func (s *Store) checkAll(ctx context.Context, c *conn, found func(error)) error 
 		if ctx.Err() != nil {
 			return err
 		}
-		if err = errors.Join(err, checkIndexes(ctx, c, col, found)); err != nil {
+		if err = errors.Join(err, checkIndexes(ctx, c, col, found), checkLists(ctx, c, col, found)); err != nil {
 			found(fmt.Errorf("%s: %w", name, s.explain(err)))
 		}
 	}

@@ -19,19 +19,17 @@ type collection struct {
 	plain   map[string]bool // fields of indexes: never lists or documents
 	found   map[string]bool // fields by which one document is found quickly
 	indexes map[string]store.Index
-	whole   bool // whether all indexes are there
+	lists   map[string]listIndex // by field
+	whole   bool                 // whether all indexes are there
 
 	get, insert, put, replace, remove string // statements
 }
 
 func newCollection(described store.Collection) *collection {
-	c := &collection{Collection: described, plain: make(map[string]bool), found: map[string]bool{"id": true}, indexes: make(map[string]store.Index)}
-	all := described.Indexes
-	if described.Expire != "" {
-		all = append(all[:len(all):len(all)], store.Index{Fields: []string{described.Expire}})
-	}
-	for _, index := range all {
+	c := &collection{Collection: described, plain: make(map[string]bool), found: map[string]bool{"id": true}, indexes: make(map[string]store.Index), lists: make(map[string]listIndex)}
+	for _, index := range c.described() {
 		if index.List {
+			c.lists[index.Fields[0]] = newListIndex(c, index)
 			continue
 		}
 		c.indexes[indexName(c.Name, index)] = index
@@ -49,6 +47,15 @@ func newCollection(described store.Collection) *collection {
 	return c
 }
 
+// described are all indexes, that by which documents expire too.
+func (col *collection) described() []store.Index {
+	all := col.Indexes
+	if col.Expire != "" {
+		all = append(all[:len(all):len(all)], store.Index{Fields: []string{col.Expire}})
+	}
+	return all
+}
+
 // quoted is the table's name in SQL. A collection's name has no quotes.
 func (col *collection) quoted() string { return `"` + col.Name + `"` }
 
@@ -57,6 +64,9 @@ func indexName(collection string, index store.Index) string {
 	name := collection + "(" + strings.Join(index.Fields, ",") + ")"
 	if index.Unique {
 		name += " unique"
+	}
+	if index.List {
+		name += " list"
 	}
 	return name
 }
@@ -134,6 +144,9 @@ func (t *tx) ensure(c *collection) error {
 		return err
 	}
 	if err := t.ensureIndexes(c); err != nil {
+		return err
+	}
+	if err := t.ensureLists(c); err != nil {
 		return err
 	}
 	sql = "INSERT INTO _collections(name,description,trimmed) VALUES(?,?,0) ON CONFLICT(name) DO UPDATE SET description=excluded.description"

@@ -94,7 +94,9 @@ func (c *condition) write(s scope, f store.Filter) error {
 	case store.And:
 		return c.join(s, f, " AND ", '1')
 	case store.Or:
-		return c.join(s, f, " OR ", '0')
+		return c.join(s, s.gathered(f), " OR ", '0')
+	case anyOf:
+		c.any(s, f)
 	case store.Not:
 		return c.not(s, f.Filter)
 	case store.Compare:
@@ -108,7 +110,7 @@ func (c *condition) write(s scope, f store.Filter) error {
 	case store.Some:
 		return c.exists(s, f)
 	case store.Related:
-		if c.collections[f.Collection].found[by(f)] {
+		if other := c.collections[f.Collection]; other.findsBy(by(f)) && !other.few(f.Filter) {
 			return c.exists(s, f)
 		}
 		return c.among(s, f)

@@ -41,6 +41,7 @@ func layouts() map[string][]store.Index {
 		"with unique indexes": {
 			{Fields: []string{"u"}, Unique: true}, {Fields: []string{"a", "b"}, Unique: true}, {Fields: []string{"n"}},
 		},
+		"with list indexes": append(listed("a", "b", "l", "ref", "d.a", "l.a", "u"), store.Index{Fields: []string{"u"}, Unique: true}),
 	}
 }
 
@@ -85,7 +86,7 @@ func (r result) String() string {
 
 // call carries out a step.
 func (d *duel) call(ctx context.Context, on store.Store, s step) result {
-	from := &draw{s, d.names, d.indexes != nil}
+	from := &draw{s, d.names, slices.ContainsFunc(d.indexes, func(i store.Index) bool { return !i.List && i.Fields[0] != "u" })}
 	switch from.pick(8) {
 	case 0, 1, 2:
 		writes := make([]store.Write, 1+from.pick(4))
@@ -242,7 +243,7 @@ func model() []test {
 func Fuzz(f *testing.F, e Engine) {
 	engine := e.Open(f)
 	var duels []*duel
-	for i, name := range []string{"without indexes", "with indexes", "with unique indexes"} {
+	for i, name := range []string{"without indexes", "with indexes", "with unique indexes", "with list indexes"} {
 		d, err := newDuel(f.Context(), engine, fmt.Sprint("fuzz-", i), layouts()[name])
 		if err != nil {
 			f.Fatal(err)

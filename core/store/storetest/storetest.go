@@ -46,6 +46,7 @@ type (
 		engine Engine
 		ctx    context.Context
 		names  *atomic.Int64
+		lists  []store.Index // what collections have that are made to hold documents
 	}
 )
 
@@ -59,8 +60,8 @@ func Run(t *testing.T, e Engine) {
 		name  string
 		tests []test
 	}{
-		{"values", values()}, {"filters", filters()}, {"text", text()}, {"related", related()}, {"sort and pages", sorts()},
-		{"writes", writes()}, {"batches", batches()}, {"claims", claims()}, {"unique indexes", uniqueIndexes()},
+		{"values", values()}, {"filters", withLists(filters())}, {"text", text()}, {"related", withLists(related())}, {"sort and pages", sorts()},
+		{"writes", writes()}, {"batches", batches()}, {"claims", claims()}, {"unique indexes", uniqueIndexes()}, {"list indexes", listIndexes()},
 		{"collections", ensures()}, {"feeds", feeds()}, {"errors", failures()}, {"limits", limits()}, {"model", model()},
 	} {
 		t.Run(group.name, func(t *testing.T) {
@@ -69,7 +70,7 @@ func Run(t *testing.T, e Engine) {
 					t.Parallel()
 					ctx, cancel := context.WithTimeout(t.Context(), patience)
 					defer cancel()
-					test.run(&scene{t, shared, e, ctx, names})
+					test.run(&scene{t, shared, e, ctx, names, nil})
 				})
 			}
 		})
@@ -89,7 +90,7 @@ func (s *scene) newName() string { return fmt.Sprintf("test-%d", s.names.Add(1))
 // with makes a collection that holds documents.
 func (s *scene) with(documents ...doc) string {
 	s.Helper()
-	name := s.make(store.Collection{})
+	name := s.make(store.Collection{Indexes: s.lists})
 	s.insert(name, documents...)
 	return name
 }
