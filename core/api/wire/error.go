@@ -37,15 +37,15 @@ func Error(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) 
 	}
 	h.Set("Cache-Control", "no-store")
 	h.Del("Etag")
-	JSON(w, p.Status, failure{Error: told{p.Status, p.Name, p.Message, p.Details}})
+	JSON(w, p.Status, failure{Error: wrong{p.Status, p.Name, p.Message, p.Details}})
 }
 
 type failure struct {
 	Data  *struct{} `json:"data"` // null
-	Error told      `json:"error"`
+	Error wrong     `json:"error"`
 }
 
-type told struct {
+type wrong struct {
 	Status  int    `json:"status"`
 	Name    string `json:"name"`
 	Message string `json:"message"`
