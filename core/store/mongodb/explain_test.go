@@ -19,7 +19,7 @@ func jobs(t *testing.T) *Store {
 	people := store.Collection{Name: "people", Indexes: []store.Index{{Fields: []string{"city"}}}}
 	c := store.Collection{Name: "jobs", Indexes: []store.Index{
 		{Fields: []string{"state", "due"}}, {Fields: []string{"name"}}, {Fields: []string{"owner"}}, {Fields: []string{"at.place"}},
-		{Fields: []string{"source", "event"}, Unique: true},
+		{Fields: []string{"source", "event"}, Unique: true}, {Fields: []string{"tags"}, List: true},
 	}}
 	if err := s.Ensure(t.Context(), c, people); err != nil {
 		t.Fatal(err)
@@ -28,7 +28,7 @@ func jobs(t *testing.T) *Store {
 	for i := range 1000 {
 		writes = append(writes, store.Insert{Collection: "jobs", Document: store.Document{
 			"id": fmt.Sprint(i), "state": []string{"waiting", "done"}[i%2], "due": time.Unix(int64(i), 0), "name": fmt.Sprintf("job %03d", i),
-			"owner": fmt.Sprint(i % 10), "at": store.Document{"place": int64(i)}, "source": "s", "event": int64(i),
+			"owner": fmt.Sprint(i % 10), "at": store.Document{"place": int64(i)}, "source": "s", "event": int64(i), "tags": []any{fmt.Sprint("tag ", i), fmt.Sprint("tag ", i+1)},
 		}})
 	}
 	if _, err := s.Apply(t.Context(), writes...); err != nil {
@@ -108,6 +108,8 @@ func TestIndexesAreUsed(t *testing.T) {
 		"null in an index":        {store.Query{Filter: store.Null("owner")}, 1},
 		"both of a unique index":  {store.Query{Filter: store.And{store.Eq("source", "s"), store.Eq("event", 7)}}, 1},
 		"an id":                   {store.Query{Filter: store.And{store.ID("7"), waiting}}, 1},
+		"what a list has":         {store.Query{Filter: store.Has{Field: "tags", Value: "tag 7"}}, 2},
+		"what lists have":         {store.Query{Filter: store.Or{store.Has{Field: "tags", Value: "tag 7"}, store.Has{Field: "tags", Value: "tag 9"}, store.Has{Field: "tags", Value: "none"}}}, 8},
 		"what others are related": {store.Query{Filter: store.And{store.Eq("name", "job 100"), store.Related{Field: "owner", Collection: "people", Filter: store.Eq("city", "c")}}}, 1},
 	} {
 		test.q.Collection = "jobs"
@@ -116,5 +118,13 @@ func TestIndexesAreUsed(t *testing.T) {
 		if e.keys > test.keys || e.docs > test.keys || sorted || strings.Contains(e.text, "COLLSCAN") {
 			t.Errorf("%s: %d keys and %d documents were looked at to find %d, sorted: %v; want %d at most and no sort:\n%.2000s", name, e.keys, e.docs, e.found, sorted, test.keys, e.text)
 		}
+	}
+}
+
+func TestWhoIsReferredToByAListIsFoundByItsIndex(t *testing.T) {
+	s := jobs(t)
+	e := explain(t, s, store.Query{Collection: "people", Filter: store.And{store.Eq("city", "c"), store.Related{Field: "id", Collection: "jobs", By: "tags", Filter: store.Eq("state", "waiting")}}})
+	if !strings.Contains(e.text, `"indexesUsed": ["list tags"]`) || strings.Contains(e.text, `"collectionScans": {"$numberLong":"1`) {
+		t.Errorf("%.6000s", e.text)
 	}
 }

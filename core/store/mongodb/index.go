@@ -37,6 +37,9 @@ func indexesOf(c store.Collection) []index {
 		}
 	}
 	for _, described := range c.Indexes {
+		if described.List && described.Fields[0] == c.Expire {
+			continue // there are no lists, and MongoDB has no two indexes of one field that differ in this alone
+		}
 		i := index{unique: described.Unique, list: described.List}
 		for _, field := range described.Fields {
 			if path := stored(field); !slices.Contains(i.fields, path) {
