@@ -73,36 +73,60 @@ func Data(body map[string]any) (map[string]any, error) {
 	case map[string]any:
 		return data, nil
 	case []any:
-		var quoted bytes.Buffer
-		e := json.NewEncoder(&quoted)
-		e.SetEscapeHTML(false)
-		e.SetIndent("", "  ")
-		_ = e.Encode(printed(data)) // of texts, lists and objects: never fails
-		cast := "this must be a `object` type, but the final value was: `null` (cast from the value `" + strings.TrimSpace(quoted.String()) + "`)."
-		return nil, problem.Fields(problem.Field{Message: cast, Value: problem.Null{}})
+		message := "this must be a `object` type, but the final value was: `null`"
+		if cast, ok := printed(data, new(int)).([]any); ok {
+			message += " (cast from the value `" + string(indented(cast)) + "`)"
+		}
+		return nil, problem.Fields(problem.Field{Message: message + ".", Value: problem.Null{}})
 	}
 	return nil, problem.Validation(`Missing "data" payload in the request body`)
 }
 
-// printed is a value as Strapi shows one in a message: all that it is made of is text, and what was text before is in quotes.
-func printed(v any) any {
+// maxPrinted is how many values, and bytes of each, a message shows.
+const maxPrinted = 100
+
+// printed is a value as yup, which Strapi checks data with, shows one in a message: all that it is made of is text, and what was text before is in quotes. It is nil when that is
+// too much to be shown: n is how many values have been so far.
+func printed(v any, n *int) any {
+	if *n++; *n > maxPrinted {
+		return nil
+	}
 	switch v := v.(type) {
 	case map[string]any:
 		object := make(map[string]any, len(v))
 		for name, one := range v {
-			object[name] = printed(one)
+			if object[name] = printed(one, n); object[name] == nil || len(name) > maxPrinted {
+				return nil
+			}
 		}
 		return object
 	case []any:
-		list := make([]any, len(v))
-		for i, one := range v {
-			list[i] = printed(one)
+		list := make([]any, 0, min(len(v), maxPrinted))
+		for _, one := range v {
+			if list = append(list, printed(one, n)); list[len(list)-1] == nil {
+				return nil
+			}
 		}
 		return list
 	case string:
+		if len(v) > maxPrinted {
+			return nil
+		}
 		return `"` + v + `"`
 	case nil:
 		return "null"
 	}
-	return fmt.Sprint(v)
+	if text := fmt.Sprint(v); len(text) <= maxPrinted {
+		return text
+	}
+	return nil
+}
+
+func indented(v any) []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	_ = e.Encode(v) // of texts, lists and objects: never fails
+	return bytes.TrimSpace(b.Bytes())
 }
