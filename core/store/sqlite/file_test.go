@@ -243,6 +243,50 @@ func TestCheckFindsDamage(t *testing.T) {
 	}
 }
 
+func TestCheckFindsWhatIsWrongWithAListIndexAndEnsureMakesItAnew(t *testing.T) {
+	c := store.Collection{Name: "a", Indexes: []store.Index{{Fields: []string{"l"}, List: true}}}
+	for name, statement := range map[string]string{
+		"no table":              `DROP TABLE "a(l) list"`,
+		"no trigger":            `DROP TRIGGER "a(l) list update"`,
+		"a value that is gone":  `DELETE FROM "a(l) list" WHERE value='x'`,
+		"one that is not there": `INSERT INTO "a(l) list" VALUES('z','1',1)`,
+		"one of another kind":   `UPDATE "a(l) list" SET listed=0 WHERE value='y'`,
+	} {
+		path := t.TempDir() + "/store.db"
+		s := open(t, path)
+		if err := s.Ensure(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Apply(t.Context(), store.Insert{Collection: "a", Document: store.Document{"id": "1", "l": []any{"x", "y", "x"}}}, store.Insert{Collection: "a", Document: store.Document{"id": "2", "l": "y"}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Check(t.Context()); err != nil {
+			t.Fatalf("a sound file: %v", err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := change(path, statement); err != nil {
+			t.Fatal(err)
+		}
+		s = open(t, path)
+		if err := s.Check(t.Context()); err == nil || !strings.Contains(err.Error(), "a(l) list") {
+			t.Errorf("%s: Check says %v", name, err)
+		}
+		if strings.HasPrefix(name, "no ") {
+			if n, err := s.Count(t.Context(), "a", store.Has{Field: "l", Value: "x"}); n != 1 || err != nil {
+				t.Errorf("%s: %d %v", name, n, err)
+			}
+			if err := s.Ensure(t.Context(), c); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Check(t.Context()); err != nil {
+				t.Errorf("%s, after Ensure: %v", name, err)
+			}
+		}
+	}
+}
+
 func TestCheckNamesEveryDocumentThatIsNone(t *testing.T) {
 	path := filled(t)
 	// As the damage of a disk would be: the text is changed where it is.

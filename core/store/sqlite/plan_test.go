@@ -93,3 +93,68 @@ func TestIndexesAreUsed(t *testing.T) {
 		t.Errorf("related by lists: %s", got)
 	}
 }
+
+func TestListIndexesAreUsed(t *testing.T) {
+	s := open(t, t.TempDir()+"/store.db")
+	err := s.Ensure(t.Context(),
+		store.Collection{Name: "articles", Indexes: []store.Index{{Fields: []string{"n"}, Unique: true}, {Fields: []string{"tags"}, List: true}}},
+		store.Collection{Name: "tags", Indexes: []store.Index{{Fields: []string{"slug"}, Unique: true}, {Fields: []string{"kind", "n"}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	has := func(v string) store.Filter { return store.Has{Field: "tags", Value: v} }
+	const looked = "SEARCH articles(tags) list USING PRIMARY KEY (value=?)"
+	by := []store.Order{{Field: "n"}}
+	for name, test := range map[string]struct {
+		q    store.Query
+		want []string
+	}{
+		"a value":                        {store.Query{Collection: "articles", Filter: has("x"), Sort: by}, []string{"SEARCH t0 USING INDEX sqlite_autoindex_articles_1 (id=?)", looked}},
+		"one of some":                    {store.Query{Collection: "articles", Filter: store.Or{has("x"), has("y"), has("z")}, Sort: by}, []string{"SEARCH t0 USING INDEX sqlite_autoindex_articles_1 (id=?)", looked}},
+		"a value and more":               {store.Query{Collection: "articles", Filter: store.And{has("x"), store.Gt("n", 1)}, Sort: by}, []string{"SEARCH t0 USING INDEX sqlite_autoindex_articles_1 (id=?)", looked}},
+		"who refers by a list":           {store.Query{Collection: "tags", Filter: store.And{store.ID("x"), store.Related{Field: "id", Collection: "articles", By: "tags", Filter: store.Gt("n", 1)}}}, []string{"SEARCH t2 USING PRIMARY KEY (value=?)", "SEARCH t1 USING INDEX sqlite_autoindex_articles_1 (id=?)"}},
+		"who refers to one of a few":     {store.Query{Collection: "articles", Filter: store.Related{Field: "tags", Collection: "tags", Filter: store.And{store.Eq("slug", "x"), store.Eq("kind", "y")}}, Sort: by}, []string{"SEARCH t0 USING INDEX sqlite_autoindex_articles_1 (id=?)", "SEARCH t1 USING INDEX tags(slug) unique (<expr>=?)", looked}},
+		"who is referred to by a few":    {store.Query{Collection: "tags", Filter: store.Related{Field: "id", Collection: "articles", By: "tags", Filter: store.Eq("n", 1)}}, []string{"SEARCH t0 USING INDEX sqlite_autoindex_tags_1 (id=?)", "SEARCH t1 USING INDEX articles(n) unique (<expr>=?)"}},
+		"who refers to some, but not to": {store.Query{Collection: "articles", Filter: store.Related{Field: "tags", Collection: "tags", Filter: store.Eq("kind", "y")}, Sort: by}, []string{"SCAN t0 USING INDEX articles(n)", "SEARCH t2 USING INDEX sqlite_autoindex_tags_1 (id=?)"}},
+	} {
+		got := plan(t, s, test.q)
+		for _, step := range test.want {
+			if !strings.Contains(got, step) {
+				t.Errorf("%s: %s, want %s", name, got, step)
+			}
+		}
+	}
+}
+
+func TestAListIndexThatAnotherProcessHasRemovedIsDoneWithout(t *testing.T) {
+	path := t.TempDir() + "/store.db"
+	s, other := open(t, path), open(t, path)
+	with := store.Collection{Name: "a", Indexes: []store.Index{{Fields: []string{"l"}, List: true}}}
+	if err := s.Ensure(t.Context(), with); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Apply(t.Context(), store.Insert{Collection: "a", Document: store.Document{"id": "1", "l": []any{"x"}}}); err != nil {
+		t.Fatal(err)
+	}
+	has := store.Has{Field: "l", Value: "x"}
+	for name, read := range map[string]func() (int, error){
+		"find": func() (int, error) {
+			found, err := s.Find(t.Context(), store.Query{Collection: "a", Filter: has, Limit: 1})
+			return len(found), err
+		},
+		"count": func() (int, error) { return s.Count(t.Context(), "a", has) },
+		"update": func() (int, error) {
+			touched, err := s.Apply(t.Context(), store.Update{Collection: "a", Filter: has})
+			return len(touched), err
+		},
+	} {
+		for _, c := range []store.Collection{with, {Name: "a"}} {
+			if err := other.Ensure(t.Context(), c); err != nil {
+				t.Fatal(err)
+			}
+			if n, err := read(); n != 1 || err != nil {
+				t.Errorf("%s: %d %v", name, n, err)
+			}
+		}
+	}
+}

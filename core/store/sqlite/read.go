@@ -155,17 +155,12 @@ func (s *Store) Find(ctx context.Context, q store.Query) ([]store.Document, erro
 	}
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	col, known, err := s.use(ctx, q.Collection, q.Filter)
-	if err != nil {
-		return nil, err
-	}
-	sql, args, err := find(col, known, time.Now(), q)
-	if err != nil {
-		return nil, err
-	}
 	var found []store.Document
 	size := 0
-	err = s.read(ctx, func(c *conn) error {
+	write := func(col *collection, known map[string]*collection) (string, []any, error) {
+		return find(col, known, time.Now(), q)
+	}
+	err := s.query(ctx, q.Collection, q.Filter, write, func(c *conn, sql string, args []any) error {
 		return c.rows(ctx, sql, args, func(r row) error {
 			id := r.text(0)
 			d, err := decode(id, r.text(1))
@@ -233,26 +228,47 @@ func find(col *collection, known map[string]*collection, now time.Time, q store.
 }
 
 // Count implements [store.Store].
-func (s *Store) Count(ctx context.Context, collection string, f store.Filter) (int, error) {
+func (s *Store) Count(ctx context.Context, name string, f store.Filter) (int, error) {
 	if err := store.CheckFilter(f); err != nil {
 		return 0, err
 	}
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	col, known, err := s.use(ctx, collection, f)
-	if err != nil {
-		return 0, err
+	write := func(col *collection, known map[string]*collection) (string, []any, error) {
+		c := newCondition(time.Now(), known)
+		c.WriteString(" FROM " + col.quoted() + " AS t0 WHERE ")
+		if err := c.write(col.scope("t0"), f); err != nil {
+			return "", nil, err
+		}
+		sql, args := c.statement("SELECT count(*)")
+		return sql, args, nil
 	}
-	c := newCondition(time.Now(), known)
-	c.WriteString(" FROM " + col.quoted() + " AS t0 WHERE ")
-	if err := c.write(col.scope("t0"), f); err != nil {
-		return 0, err
-	}
-	sql, args := c.statement("SELECT count(*)")
 	var n int64
-	err = s.read(ctx, func(conn *conn) error {
-		n, err = conn.number(ctx, sql, args...)
+	err := s.query(ctx, name, f, write, func(c *conn, sql string, args []any) (err error) {
+		n, err = c.number(ctx, sql, args...)
 		return err
 	})
 	return int(n), err
+}
+
+// query has SQL written for what is known of the collections, and carried out: once more when it turns out that another process has removed a list index, which is a
+// table.
+func (s *Store) query(ctx context.Context, name string, f store.Filter, write func(*collection, map[string]*collection) (string, []any, error), do func(*conn, string, []any) error) error {
+	for again := false; ; again = true {
+		col, known, err := s.use(ctx, name, f)
+		if err != nil {
+			return err
+		}
+		sql, args, err := write(col, known)
+		if err != nil {
+			return err
+		}
+		err = s.read(ctx, func(c *conn) error { return do(c, sql, args) })
+		if again || err == nil || !strings.Contains(err.Error(), "no such table: ") {
+			return err
+		}
+		if _, err := s.reload(ctx); err != nil {
+			return err
+		}
+	}
 }
