@@ -38,24 +38,33 @@ func Name(t *schema.Type) string { return "content-" + t.Name }
 
 // Collection describes a type's collection, for [store.Store.Ensure].
 func Collection(t *schema.Type) store.Collection {
-	version := versionFields(t)
 	c := store.Collection{Name: Name(t), Indexes: []store.Index{{Fields: []string{Number}, Unique: true}}}
-	if len(version) > 0 {
+	if version := versionFields(t); len(version) > 0 {
 		c.Indexes = append(c.Indexes, store.Index{Fields: append(version, Number)}, store.Index{Fields: []string{DocumentID}})
 	}
 	for _, a := range t.Attributes {
-		switch own := versionFields(t); {
-		case a.Owner() && a.Many():
-			c.Indexes = append(c.Indexes, store.Index{Fields: []string{a.Name}, List: true})
-		case a.Owner():
-			c.Indexes = append(c.Indexes, store.Index{Fields: append(own, a.Name, Number)})
-		case a.Scalar() && a.Unique:
-			c.Indexes = append(c.Indexes, store.Index{Fields: append(own, a.Name), Unique: true})
-		case a.Scalar() && a.Indexed:
-			c.Indexes = append(c.Indexes, store.Index{Fields: append(own, a.Name, Number)})
+		if index, ok := attributeIndex(t, a); ok {
+			c.Indexes = append(c.Indexes, index)
 		}
 	}
 	return c
+}
+
+// attributeIndex is the index by which rows are found by an attribute, and, unless it is a relation, sorted by it. That of a relation to one begins with it:
+// its other side is looked up by it alone.
+func attributeIndex(t *schema.Type, a *schema.Attribute) (store.Index, bool) {
+	version := versionFields(t)
+	switch {
+	case a.Kind == schema.RelationTo && a.Owner() && a.Many():
+		return store.Index{Fields: []string{a.Name}, List: true}, true
+	case a.Kind == schema.RelationTo && a.Owner():
+		return store.Index{Fields: append(append([]string{a.Name}, version...), Number)}, true
+	case a.Scalar() && a.Unique:
+		return store.Index{Fields: append(version, a.Name), Unique: true}, true
+	case a.Scalar() && a.Indexed:
+		return store.Index{Fields: append(version, a.Name, Number)}, true
+	}
+	return store.Index{}, false
 }
 
 // versionFields are those that tell the rows of one entry apart.

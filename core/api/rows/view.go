@@ -16,21 +16,78 @@ type View struct {
 }
 
 // Filter is the condition that a row of the type belongs to the view; nil: each does.
-func (v View) Filter(t *schema.Type) store.Filter { panic("unwritten") }
+func (v View) Filter(t *schema.Type) store.Filter { return Both(v.status(t), v.locale(t)) }
+
+func (v View) status(t *schema.Type) store.Filter {
+	switch {
+	case !t.Drafts:
+		return nil
+	case v.Draft:
+		return store.Eq(Status, Draft)
+	}
+	return store.Eq(Status, Published)
+}
+
+func (v View) locale(t *schema.Type) store.Filter {
+	if !t.Localized || v.Locale == AllLocales {
+		return nil
+	}
+	return store.Eq(Locale, v.Locale)
+}
 
 // RowID is the id of an entry's row in the view, which has one locale.
 func (v View) RowID(t *schema.Type, documentID string) string {
 	return RowID(t, documentID, v.Locale, v.Draft)
 }
 
-// Compile returns the condition on rows of type t that e is on entries, for what a view shows; nil: all of them. That a row of t belongs to the view is not part of it.
-// Of entries that e leads through, only those count that the view shows and that meet what only returns for their type (nil: all); only itself may be nil.
-//
-// An error is a [problem.Error]: the condition is more than a store takes, or leads through a relation of one of many components.
-func Compile(e query.Expr, t *schema.Type, v View, only func(*schema.Type) query.Expr) (store.Filter, error) {
-	panic("unwritten")
+// byID reports whether the rows that the view shows have the document id as their own.
+func (v View) byID(t *schema.Type) bool { return !t.Localized && (!t.Drafts || !v.Draft) }
+
+// Both holds when both hold; nil is met by all.
+func Both(a, b store.Filter) store.Filter {
+	switch {
+	case a == nil:
+		return b
+	case b == nil:
+		return a
+	}
+	return append(conjuncts(a), conjuncts(b)...)
 }
 
-// Order is what rows are sorted by to be in the order asked for, by their number where it says nothing more. ok is false when it leads to other entries or through a
-// list: no store sorts by those.
-func Order(sort []query.Order) (order []store.Order, ok bool) { panic("unwritten") }
+func conjuncts(f store.Filter) store.And {
+	if and, ok := f.(store.And); ok {
+		return and[:len(and):len(and)]
+	}
+	return store.And{f}
+}
+
+// systemFields are where rows, and components, keep what every entry has.
+var systemFields = map[query.System]string{
+	query.ID: Number, query.DocumentID: DocumentID, query.CreatedAt: CreatedAt, query.UpdatedAt: UpdatedAt, query.PublishedAt: PublishedAt, query.Locale: Locale,
+}
+
+// Field is the name of the field that a path ends in.
+func Field(p query.Path) string {
+	if p.Last != nil {
+		return p.Last.Name
+	}
+	return systemFields[p.System]
+}
+
+// Order is what rows are sorted by to be in the order asked for. Those that are equal in it come by their number, in the direction of the last field, so that an index
+// is of use in both. ok is false when it leads to other entries or through a list: no store sorts by those.
+func Order(sort []query.Order) (order []store.Order, ok bool) {
+	last := store.Order{Field: Number}
+	for _, o := range sort {
+		field := ""
+		for _, a := range o.Path.Through {
+			if a.Kind != schema.Part || a.Repeatable {
+				return nil, false
+			}
+			field += a.Name + "."
+		}
+		last.Descending = o.Descending
+		order = append(order, store.Order{Field: field + Field(o.Path), Descending: o.Descending})
+	}
+	return append(order, last), true
+}
