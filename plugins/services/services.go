@@ -1,4 +1,4 @@
-// Package services is what a plugin may call of edge's: a small durable store of its own, work that is done once, and mail. It serves Host of the
+// Package services is what a plugin may call of edge's: a small durable store of its own, work that is done once, mail, and the entries of the content API. It serves Host of the
 // plugins' protocol, to each plugin process on a socket of its own.
 //
 //	s := services.New(services.Options{Folder: "/run/edge/plugins", Store: store, Mailer: mailer, Log: log})
@@ -65,6 +65,7 @@ type Options struct {
 	Folder string // for sockets; made if it is missing. Of this process alone
 	Store  store.Store
 	Mailer Mailer // nil: mail is refused
+	API    API    // nil: there is none
 	Log    *slog.Logger
 }
 
@@ -72,6 +73,7 @@ type Options struct {
 type Services struct {
 	folder  string
 	mailer  Mailer
+	api     API
 	log     *slog.Logger
 	records *records
 
@@ -82,7 +84,7 @@ type Services struct {
 // New returns services that nobody can call before [Services.Serve]. It asks nothing of the store.
 func New(o Options) *Services {
 	return &Services{
-		folder: o.Folder, mailer: o.Mailer, log: o.Log, quotas: make(map[string]*quota),
+		folder: o.Folder, mailer: o.Mailer, api: o.API, log: o.Log, quotas: make(map[string]*quota),
 		records: newRecords(o.Store),
 	}
 }
@@ -103,7 +105,10 @@ func (s *Services) Serve(plugin string, may []string, uid int) (target, token st
 		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage), grpc.MaxHeaderListSize(maxHead),
 		grpc.MaxConcurrentStreams(maxStreams), grpc.ConnectionTimeout(connectWithin), grpc.WaitForHandlers(true),
 	)
-	proto.RegisterHostServer(server, &process{services: s, plugin: plugin, mail: slices.Contains(may, "mail")})
+	proto.RegisterHostServer(server, &process{
+		services: s, plugin: plugin, mail: slices.Contains(may, "mail"),
+		read: slices.Contains(may, "entries:read"), write: slices.Contains(may, "entries:write"),
+	})
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -176,4 +181,6 @@ type process struct {
 	services *Services
 	plugin   string
 	mail     bool
+	read     bool // entries
+	write    bool // and read
 }

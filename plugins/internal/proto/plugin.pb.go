@@ -1288,6 +1288,135 @@ func (*SendMailResponse) Descriptor() ([]byte, []int) {
 	return file_plugin_proto_rawDescGZIP(), []int{18}
 }
 
+// ApiRequest is for the content API: collections, single types, users and files, without regard to whose they are.
+type ApiRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Method        string                 `protobuf:"bytes,1,opt,name=method,proto3" json:"method,omitempty"`                  // GET, POST, PUT or DELETE
+	Path          string                 `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`                      // below the API's prefix, with its query: /goals?filters[done][$eq]=true
+	Body          []byte                 `protobuf:"bytes,3,opt,name=body,proto3" json:"body,omitempty"`                      // JSON, or nothing
+	IfMatch       string                 `protobuf:"bytes,4,opt,name=if_match,json=ifMatch,proto3" json:"if_match,omitempty"` // the etag of an entry as it was read: it is changed only if it is still that
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApiRequest) Reset() {
+	*x = ApiRequest{}
+	mi := &file_plugin_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApiRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApiRequest) ProtoMessage() {}
+
+func (x *ApiRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApiRequest.ProtoReflect.Descriptor instead.
+func (*ApiRequest) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ApiRequest) GetMethod() string {
+	if x != nil {
+		return x.Method
+	}
+	return ""
+}
+
+func (x *ApiRequest) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *ApiRequest) GetBody() []byte {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+func (x *ApiRequest) GetIfMatch() string {
+	if x != nil {
+		return x.IfMatch
+	}
+	return ""
+}
+
+type ApiResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Status        int32                  `protobuf:"varint,1,opt,name=status,proto3" json:"status,omitempty"` // of HTTP
+	Body          []byte                 `protobuf:"bytes,2,opt,name=body,proto3" json:"body,omitempty"`      // JSON, or nothing; 1 MiB at most
+	Etag          string                 `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApiResponse) Reset() {
+	*x = ApiResponse{}
+	mi := &file_plugin_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApiResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApiResponse) ProtoMessage() {}
+
+func (x *ApiResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApiResponse.ProtoReflect.Descriptor instead.
+func (*ApiResponse) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ApiResponse) GetStatus() int32 {
+	if x != nil {
+		return x.Status
+	}
+	return 0
+}
+
+func (x *ApiResponse) GetBody() []byte {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+func (x *ApiResponse) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
 var File_plugin_proto protoreflect.FileDescriptor
 
 const file_plugin_proto_rawDesc = "" +
@@ -1387,18 +1516,29 @@ const file_plugin_proto_rawDesc = "" +
 	"\x04text\x18\x04 \x01(\tR\x04text\x12\x12\n" +
 	"\x04html\x18\x05 \x01(\tR\x04html\x12\x0e\n" +
 	"\x02id\x18\x06 \x01(\tR\x02id\"\x12\n" +
-	"\x10SendMailResponse2\xca\x01\n" +
+	"\x10SendMailResponse\"g\n" +
+	"\n" +
+	"ApiRequest\x12\x16\n" +
+	"\x06method\x18\x01 \x01(\tR\x06method\x12\x12\n" +
+	"\x04path\x18\x02 \x01(\tR\x04path\x12\x12\n" +
+	"\x04body\x18\x03 \x01(\fR\x04body\x12\x19\n" +
+	"\bif_match\x18\x04 \x01(\tR\aifMatch\"M\n" +
+	"\vApiResponse\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\x05R\x06status\x12\x12\n" +
+	"\x04body\x18\x02 \x01(\fR\x04body\x12\x12\n" +
+	"\x04etag\x18\x03 \x01(\tR\x04etag2\xca\x01\n" +
 	"\x06Plugin\x12D\n" +
 	"\x05Start\x12\x1c.edge.plugin.v1.StartRequest\x1a\x1d.edge.plugin.v1.StartResponse\x12B\n" +
 	"\rHandleWebhook\x12\x18.edge.plugin.v1.Delivery\x1a\x17.edge.plugin.v1.Outcome\x126\n" +
-	"\x06RunJob\x12\x13.edge.plugin.v1.Run\x1a\x17.edge.plugin.v1.Outcome2\xa2\x03\n" +
+	"\x06RunJob\x12\x13.edge.plugin.v1.Run\x1a\x17.edge.plugin.v1.Outcome2\xe6\x03\n" +
 	"\x04Host\x12>\n" +
 	"\x03Get\x12\x1a.edge.plugin.v1.GetRequest\x1a\x1b.edge.plugin.v1.GetResponse\x12>\n" +
 	"\x03Put\x12\x1a.edge.plugin.v1.PutRequest\x1a\x1b.edge.plugin.v1.PutResponse\x12G\n" +
 	"\x06Delete\x12\x1d.edge.plugin.v1.DeleteRequest\x1a\x1e.edge.plugin.v1.DeleteResponse\x12D\n" +
 	"\x05Begin\x12\x1c.edge.plugin.v1.BeginRequest\x1a\x1d.edge.plugin.v1.BeginResponse\x12G\n" +
 	"\x06Finish\x12\x1d.edge.plugin.v1.FinishRequest\x1a\x1e.edge.plugin.v1.FinishResponse\x12B\n" +
-	"\bSendMail\x12\x14.edge.plugin.v1.Mail\x1a .edge.plugin.v1.SendMailResponseB0Z.github.com/onehost/edge/plugins/internal/protob\x06proto3"
+	"\bSendMail\x12\x14.edge.plugin.v1.Mail\x1a .edge.plugin.v1.SendMailResponse\x12B\n" +
+	"\aCallApi\x12\x1a.edge.plugin.v1.ApiRequest\x1a\x1b.edge.plugin.v1.ApiResponseB0Z.github.com/onehost/edge/plugins/internal/protob\x06proto3"
 
 var (
 	file_plugin_proto_rawDescOnce sync.Once
@@ -1413,7 +1553,7 @@ func file_plugin_proto_rawDescGZIP() []byte {
 }
 
 var file_plugin_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_plugin_proto_goTypes = []any{
 	(Outcome_Kind)(0),             // 0: edge.plugin.v1.Outcome.Kind
 	(BeginResponse_State)(0),      // 1: edge.plugin.v1.BeginResponse.State
@@ -1436,23 +1576,25 @@ var file_plugin_proto_goTypes = []any{
 	(*FinishResponse)(nil),        // 18: edge.plugin.v1.FinishResponse
 	(*Mail)(nil),                  // 19: edge.plugin.v1.Mail
 	(*SendMailResponse)(nil),      // 20: edge.plugin.v1.SendMailResponse
-	nil,                           // 21: edge.plugin.v1.StartRequest.SecretsEntry
-	(*timestamppb.Timestamp)(nil), // 22: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 23: google.protobuf.Duration
+	(*ApiRequest)(nil),            // 21: edge.plugin.v1.ApiRequest
+	(*ApiResponse)(nil),           // 22: edge.plugin.v1.ApiResponse
+	nil,                           // 23: edge.plugin.v1.StartRequest.SecretsEntry
+	(*timestamppb.Timestamp)(nil), // 24: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 25: google.protobuf.Duration
 }
 var file_plugin_proto_depIdxs = []int32{
-	21, // 0: edge.plugin.v1.StartRequest.secrets:type_name -> edge.plugin.v1.StartRequest.SecretsEntry
-	22, // 1: edge.plugin.v1.Delivery.received:type_name -> google.protobuf.Timestamp
+	23, // 0: edge.plugin.v1.StartRequest.secrets:type_name -> edge.plugin.v1.StartRequest.SecretsEntry
+	24, // 1: edge.plugin.v1.Delivery.received:type_name -> google.protobuf.Timestamp
 	4,  // 2: edge.plugin.v1.Delivery.header:type_name -> edge.plugin.v1.Field
-	22, // 3: edge.plugin.v1.Run.due:type_name -> google.protobuf.Timestamp
+	24, // 3: edge.plugin.v1.Run.due:type_name -> google.protobuf.Timestamp
 	0,  // 4: edge.plugin.v1.Outcome.kind:type_name -> edge.plugin.v1.Outcome.Kind
-	23, // 5: edge.plugin.v1.Outcome.after:type_name -> google.protobuf.Duration
+	25, // 5: edge.plugin.v1.Outcome.after:type_name -> google.protobuf.Duration
 	8,  // 6: edge.plugin.v1.Outcome.answer:type_name -> edge.plugin.v1.Answer
 	4,  // 7: edge.plugin.v1.Answer.header:type_name -> edge.plugin.v1.Field
-	23, // 8: edge.plugin.v1.PutRequest.keep:type_name -> google.protobuf.Duration
-	23, // 9: edge.plugin.v1.BeginRequest.claim:type_name -> google.protobuf.Duration
+	25, // 8: edge.plugin.v1.PutRequest.keep:type_name -> google.protobuf.Duration
+	25, // 9: edge.plugin.v1.BeginRequest.claim:type_name -> google.protobuf.Duration
 	1,  // 10: edge.plugin.v1.BeginResponse.state:type_name -> edge.plugin.v1.BeginResponse.State
-	23, // 11: edge.plugin.v1.FinishRequest.keep:type_name -> google.protobuf.Duration
+	25, // 11: edge.plugin.v1.FinishRequest.keep:type_name -> google.protobuf.Duration
 	2,  // 12: edge.plugin.v1.Plugin.Start:input_type -> edge.plugin.v1.StartRequest
 	5,  // 13: edge.plugin.v1.Plugin.HandleWebhook:input_type -> edge.plugin.v1.Delivery
 	6,  // 14: edge.plugin.v1.Plugin.RunJob:input_type -> edge.plugin.v1.Run
@@ -1462,17 +1604,19 @@ var file_plugin_proto_depIdxs = []int32{
 	15, // 18: edge.plugin.v1.Host.Begin:input_type -> edge.plugin.v1.BeginRequest
 	17, // 19: edge.plugin.v1.Host.Finish:input_type -> edge.plugin.v1.FinishRequest
 	19, // 20: edge.plugin.v1.Host.SendMail:input_type -> edge.plugin.v1.Mail
-	3,  // 21: edge.plugin.v1.Plugin.Start:output_type -> edge.plugin.v1.StartResponse
-	7,  // 22: edge.plugin.v1.Plugin.HandleWebhook:output_type -> edge.plugin.v1.Outcome
-	7,  // 23: edge.plugin.v1.Plugin.RunJob:output_type -> edge.plugin.v1.Outcome
-	10, // 24: edge.plugin.v1.Host.Get:output_type -> edge.plugin.v1.GetResponse
-	12, // 25: edge.plugin.v1.Host.Put:output_type -> edge.plugin.v1.PutResponse
-	14, // 26: edge.plugin.v1.Host.Delete:output_type -> edge.plugin.v1.DeleteResponse
-	16, // 27: edge.plugin.v1.Host.Begin:output_type -> edge.plugin.v1.BeginResponse
-	18, // 28: edge.plugin.v1.Host.Finish:output_type -> edge.plugin.v1.FinishResponse
-	20, // 29: edge.plugin.v1.Host.SendMail:output_type -> edge.plugin.v1.SendMailResponse
-	21, // [21:30] is the sub-list for method output_type
-	12, // [12:21] is the sub-list for method input_type
+	21, // 21: edge.plugin.v1.Host.CallApi:input_type -> edge.plugin.v1.ApiRequest
+	3,  // 22: edge.plugin.v1.Plugin.Start:output_type -> edge.plugin.v1.StartResponse
+	7,  // 23: edge.plugin.v1.Plugin.HandleWebhook:output_type -> edge.plugin.v1.Outcome
+	7,  // 24: edge.plugin.v1.Plugin.RunJob:output_type -> edge.plugin.v1.Outcome
+	10, // 25: edge.plugin.v1.Host.Get:output_type -> edge.plugin.v1.GetResponse
+	12, // 26: edge.plugin.v1.Host.Put:output_type -> edge.plugin.v1.PutResponse
+	14, // 27: edge.plugin.v1.Host.Delete:output_type -> edge.plugin.v1.DeleteResponse
+	16, // 28: edge.plugin.v1.Host.Begin:output_type -> edge.plugin.v1.BeginResponse
+	18, // 29: edge.plugin.v1.Host.Finish:output_type -> edge.plugin.v1.FinishResponse
+	20, // 30: edge.plugin.v1.Host.SendMail:output_type -> edge.plugin.v1.SendMailResponse
+	22, // 31: edge.plugin.v1.Host.CallApi:output_type -> edge.plugin.v1.ApiResponse
+	22, // [22:32] is the sub-list for method output_type
+	12, // [12:22] is the sub-list for method input_type
 	12, // [12:12] is the sub-list for extension type_name
 	12, // [12:12] is the sub-list for extension extendee
 	0,  // [0:12] is the sub-list for field type_name
@@ -1490,7 +1634,7 @@ func file_plugin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_plugin_proto_rawDesc), len(file_plugin_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   20,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -216,6 +216,7 @@ const (
 	Host_Begin_FullMethodName    = "/edge.plugin.v1.Host/Begin"
 	Host_Finish_FullMethodName   = "/edge.plugin.v1.Host/Finish"
 	Host_SendMail_FullMethodName = "/edge.plugin.v1.Host/SendMail"
+	Host_CallApi_FullMethodName  = "/edge.plugin.v1.Host/CallApi"
 )
 
 // HostClient is the client API for Host service.
@@ -234,6 +235,8 @@ type HostClient interface {
 	Finish(ctx context.Context, in *FinishRequest, opts ...grpc.CallOption) (*FinishResponse, error)
 	// SendMail sends mail by edge's configuration. Needs "mail".
 	SendMail(ctx context.Context, in *Mail, opts ...grpc.CallOption) (*SendMailResponse, error)
+	// CallApi asks the content API, as a request over HTTP would, and returns its answer. Needs "entries:read" for GET, "entries:write" for all others.
+	CallApi(ctx context.Context, in *ApiRequest, opts ...grpc.CallOption) (*ApiResponse, error)
 }
 
 type hostClient struct {
@@ -304,6 +307,16 @@ func (c *hostClient) SendMail(ctx context.Context, in *Mail, opts ...grpc.CallOp
 	return out, nil
 }
 
+func (c *hostClient) CallApi(ctx context.Context, in *ApiRequest, opts ...grpc.CallOption) (*ApiResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ApiResponse)
+	err := c.cc.Invoke(ctx, Host_CallApi_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // HostServer is the server API for Host service.
 // All implementations must embed UnimplementedHostServer
 // for forward compatibility.
@@ -320,6 +333,8 @@ type HostServer interface {
 	Finish(context.Context, *FinishRequest) (*FinishResponse, error)
 	// SendMail sends mail by edge's configuration. Needs "mail".
 	SendMail(context.Context, *Mail) (*SendMailResponse, error)
+	// CallApi asks the content API, as a request over HTTP would, and returns its answer. Needs "entries:read" for GET, "entries:write" for all others.
+	CallApi(context.Context, *ApiRequest) (*ApiResponse, error)
 	mustEmbedUnimplementedHostServer()
 }
 
@@ -347,6 +362,9 @@ func (UnimplementedHostServer) Finish(context.Context, *FinishRequest) (*FinishR
 }
 func (UnimplementedHostServer) SendMail(context.Context, *Mail) (*SendMailResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SendMail not implemented")
+}
+func (UnimplementedHostServer) CallApi(context.Context, *ApiRequest) (*ApiResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CallApi not implemented")
 }
 func (UnimplementedHostServer) mustEmbedUnimplementedHostServer() {}
 func (UnimplementedHostServer) testEmbeddedByValue()              {}
@@ -477,6 +495,24 @@ func _Host_SendMail_Handler(srv interface{}, ctx context.Context, dec func(inter
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Host_CallApi_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ApiRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HostServer).CallApi(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Host_CallApi_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HostServer).CallApi(ctx, req.(*ApiRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Host_ServiceDesc is the grpc.ServiceDesc for Host service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -507,6 +543,10 @@ var Host_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "SendMail",
 			Handler:    _Host_SendMail_Handler,
+		},
+		{
+			MethodName: "CallApi",
+			Handler:    _Host_CallApi_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

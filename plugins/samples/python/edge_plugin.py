@@ -51,6 +51,10 @@ class Busy(Error):
     """Somebody else is at it, or was when it crashed."""
 
 
+class NotFound(Error):
+    """There is no such entry."""
+
+
 class Denied(Error):
     """The plugin's configuration does not allow it: see may."""
 
@@ -63,6 +67,7 @@ KINDS = {
     grpc.StatusCode.ABORTED: Conflict, grpc.StatusCode.PERMISSION_DENIED: Denied,
     grpc.StatusCode.UNAUTHENTICATED: Denied, grpc.StatusCode.INVALID_ARGUMENT: Invalid,
 }
+REFUSALS = {401: Denied, 403: Denied, 404: NotFound, 409: Conflict, 412: Conflict, 429: Error}  # what the content API's statuses are; others: Invalid, from 500 on Error
 
 
 @dataclasses.dataclass
@@ -152,6 +157,16 @@ class Context:
     def mail(self, to, subject, text, html="", reply_to="", id=""):
         """Sends mail by edge's configuration, which has to allow it. id tells it apart: what is sent twice is then seen as one."""
         self.call("SendMail", pb.Mail(to=[to] if isinstance(to, str) else to, subject=subject, text=text, html=html, reply_to=reply_to, id=id))
+
+    def api(self, method, path, body=None, if_match=""):
+        """Asks the content API, whose entries edge's configuration has to let it read or write, and returns what it answers: api("GET", "/goals?sort=due")["data"]."""
+        sent = b"" if body is None else json.dumps(body).encode()
+        answer = self.call("CallApi", pb.ApiRequest(method=method, path=path, body=sent, if_match=if_match))
+        said = json.loads(answer.body) if answer.body else None
+        if 200 <= answer.status < 300:
+            return said
+        error = said.get("error", {}) if isinstance(said, dict) else {}
+        raise REFUSALS.get(answer.status, Invalid if answer.status < 500 else Error)(f"{method} {path}: {error.get('message', 'no reason')} ({answer.status})")
 
     def once(self, key, fn):
         """Calls fn, unless it was done before under this key, which is remembered for 30 days. Raises Busy when somebody else is at it."""

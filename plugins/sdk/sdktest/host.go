@@ -1,7 +1,10 @@
 package sdktest
 
 import (
+	"bytes"
 	"context"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"sync"
 	"testing"
@@ -27,6 +30,7 @@ type Host struct {
 	Secrets map[string]string // what Context.Secret finds
 	May     []string          // as in edge's configuration; New: mail
 	Sync    bool              // whether the source waits for an answer
+	API     http.Handler      // what Context.API asks; nil: there is none. May says whether a handler may
 
 	t        testing.TB
 	mu       sync.Mutex // of what follows
@@ -285,4 +289,29 @@ func (s services) SendMail(ctx context.Context, m *proto.Mail, _ ...grpc.CallOpt
 		To: m.GetTo(), ReplyTo: m.GetReplyTo(), Subject: m.GetSubject(), Text: m.GetText(), HTML: m.GetHtml(), ID: m.GetId(),
 	})
 	return &proto.SendMailResponse{}, nil
+}
+
+// CallApi asks the handler that takes the place of the content API.
+func (s services) CallApi(ctx context.Context, r *proto.ApiRequest, _ ...grpc.CallOption) (*proto.ApiResponse, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, status.FromContextError(err).Err()
+	}
+	write := slices.Contains(s.h.May, "entries:write")
+	read := write || slices.Contains(s.h.May, "entries:read")
+	switch get := r.GetMethod() == http.MethodGet; {
+	case get && !read, !get && !write:
+		return nil, status.Error(codes.PermissionDenied, "the plugin's configuration has no may: [entries:read] or [entries:write]")
+	case s.h.API == nil:
+		return nil, status.Error(codes.Unavailable, "there is no content API: set Host.API")
+	}
+	answer := httptest.NewRecorder()
+	request, err := http.NewRequestWithContext(ctx, r.GetMethod(), "http://edge"+r.GetPath(), bytes.NewReader(r.GetBody()))
+	if err != nil {
+		return nil, status.Error(codes.InvalidArgument, err.Error())
+	}
+	if r.GetIfMatch() != "" {
+		request.Header.Set("If-Match", r.GetIfMatch())
+	}
+	s.h.API.ServeHTTP(answer, request)
+	return &proto.ApiResponse{Status: int32(answer.Code), Body: answer.Body.Bytes(), Etag: answer.Header().Get("ETag")}, nil
 }
