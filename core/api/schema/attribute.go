@@ -162,11 +162,17 @@ func (l *loader) bound(a *Attribute, n *node, key string) *float64 {
 	case (a.Kind == Integer || a.Kind == BigInteger) && f != math.Trunc(f):
 		l.failAt(n.place, "%s of whole numbers is one, and not %s", key, n.what())
 		return nil
-	case a.Kind == BigInteger && math.Abs(f) > 1<<53:
+	case a.Kind == BigInteger && !exact(n.text):
 		l.failAt(n.place, "%s is beyond ±%d, which is all that a bound can be", key, 1<<53)
 		return nil
 	}
 	return &f
+}
+
+// exact reports whether a float64 has all digits of a whole number.
+func exact(text string) bool {
+	i, err := strconv.ParseInt(text, 10, 64)
+	return err == nil && -1<<53 <= i && i <= 1<<53
 }
 
 // regex compiles an expression. Go's are RE2's, which find any match in linear time, and have not all that JavaScript's have.

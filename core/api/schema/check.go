@@ -160,16 +160,13 @@ func (b *builder) kind(a *Attribute, ofType bool) {
 	switch {
 	case a.Kind == UID && ofType:
 		a.Unique = true // as in Strapi
-	case !ofType && a.Unique:
-		a.Unique = false
-		b.warn(a, "a value in a component is not kept unique")
+	case !ofType && (a.Unique || a.Indexed):
+		a.Unique, a.Indexed = false, false
+		b.warn(a, "a value in a component is not kept unique, and has no index")
 	case !ofType && a.Kind == Zone:
 		b.fail(a, "a component has no dynamic zone; use a repeatable component")
 	case a.Kind == Zone && len(a.Zone) == 0:
 		b.fail(a, "components says which may be in a dynamic zone: at least one")
-	case !ofType && a.Indexed:
-		a.Indexed = false
-		b.warn(a, "a value in a component has no index")
 	}
 }
 

@@ -23,7 +23,7 @@ func (b *builder) relations(s *Set) {
 			case a.Kind == RelationTo && (a.MappedBy != "" || a.InversedBy != ""):
 				b.fail(a, "a relation of a component has no other side; leave out mappedBy and inversedBy")
 			case a.Kind == RelationTo && inverse[a.Relation] == "":
-				b.fail(a, "%q is no relation", clip(string(a.Relation)))
+				b.noRelation(a)
 			}
 		}
 	}
@@ -32,7 +32,7 @@ func (b *builder) relations(s *Set) {
 func (b *builder) relation(t *Type, a *Attribute) {
 	switch {
 	case inverse[a.Relation] == "":
-		b.fail(a, "%q is no relation", clip(string(a.Relation)))
+		b.noRelation(a)
 	case a.MappedBy != "" && a.InversedBy != "":
 		b.fail(a, "a side of a relation has mappedBy or inversedBy, and not both")
 	case a.Relation == ManyToOne && a.MappedBy != "":
@@ -45,6 +45,10 @@ func (b *builder) relation(t *Type, a *Attribute) {
 	case a.InversedBy != "":
 		b.side(t, a, "inversedBy", a.InversedBy)
 	}
+}
+
+func (b *builder) noRelation(a *Attribute) {
+	b.fail(a, "relation is oneToOne, oneToMany, manyToOne or manyToMany, and not %q", clip(string(a.Relation)))
 }
 
 // side finds what is wrong with the attribute that a names as its other side.

@@ -21,14 +21,14 @@ func (a *Attribute) misfit() string {
 	switch v := a.Default.(type) {
 	case bool:
 		if a.Kind != Boolean && a.Kind != JSON {
-			return "it is true or false"
+			return a.not("it is true or false")
 		}
 		return ""
 	case string:
 		return a.misfitText(v)
 	case int64:
 		if a.Kind != Integer && a.Kind != BigInteger && a.Kind != JSON {
-			return "it is a whole number"
+			return a.not("it is a whole number")
 		}
 		if a.Kind == Integer && (v < math.MinInt32 || v > math.MaxInt32) {
 			return "an integer has 32 bits; use biginteger"
@@ -36,20 +36,23 @@ func (a *Attribute) misfit() string {
 		return a.misfitNumber(float64(v))
 	case float64:
 		if a.Kind != Float && a.Kind != Decimal && a.Kind != JSON {
-			return "it is a number with a fraction"
+			return a.not("it is a number with a fraction")
 		}
 		return a.misfitNumber(v)
 	case time.Time:
 		if a.Kind != DateTime {
-			return "it is a time"
+			return a.not("it is a time")
 		}
 		return ""
 	}
 	if a.Kind != JSON && a.Kind != Blocks {
-		return "it is neither a text nor a number"
+		return a.not("it is neither a text nor a number")
 	}
 	return ""
 }
+
+// not says that a value is of another kind.
+func (a *Attribute) not(what string) string { return what + ", and not of kind " + string(a.Kind) }
 
 func (a *Attribute) misfitNumber(v float64) string {
 	switch {
@@ -80,7 +83,7 @@ func (a *Attribute) misfitText(v string) string {
 	case JSON:
 		return ""
 	default:
-		return "it is a text"
+		return a.not("it is a text")
 	}
 	switch {
 	case a.Kind == String && utf8.RuneCountInString(v) > maxString:
