@@ -8,37 +8,24 @@ export type References = Reference[] | { connect?: Reference[]; disconnect?: Ref
 
 export type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
 
-export interface SectionsHeroComponent {
+export interface SharedQuoteComponent {
   id: number;
-  heading: string | null;
+  words: string | null;
+  from?: Author | null;
 }
 
-export interface SectionsHeroComponentInput {
-  heading?: string | null;
-}
-
-export interface SharedLinkComponent {
-  id: number;
-  href: string | null;
-  to?: Post | null;
-}
-
-export interface SharedLinkComponentInput {
-  href?: string | null;
-  to?: Reference | { connect?: Reference[]; disconnect?: Reference[]; set?: Reference[] } | null;
+export interface SharedQuoteComponentInput {
+  words?: string | null;
+  from?: Reference | { connect?: Reference[]; disconnect?: Reference[]; set?: Reference[] } | null;
 }
 
 export interface SharedSeoComponent {
   id: number;
-  metaTitle: string;
-  image?: File | null;
-  link?: SharedLinkComponent | null;
+  title: string;
 }
 
 export interface SharedSeoComponentInput {
-  metaTitle: string;
-  image?: Reference | { connect?: Reference[]; disconnect?: Reference[]; set?: Reference[] } | null;
-  link?: SharedLinkComponentInput | null;
+  title: string;
 }
 
 export interface About {
@@ -91,34 +78,23 @@ export interface File {
   publishedAt: string;
 }
 
-/** What is written 😀 😀 */
+/** What is written * / and read */
 export interface Post {
   id: number;
   documentId: string;
   title: string;
   slug: string | null;
-  intro: string | null;
-  body: string | null;
-  content: Json;
-  contact: string | null;
-  state: ("new" | "old") | null;
-  views: number | null;
-  reads: string | null;
-  weight: number | null;
-  price: number | null;
-  open: boolean;
+  mood: ("good" | "bad") | null;
+  views: string | null;
+  rating: number | null;
   day: string | null;
-  hour: string | null;
-  moment: string | null;
-  stamp: string | null;
+  at: string | null;
+  extra: Json;
   cover?: File | null;
-  gallery?: File[];
+  pictures?: File[];
   author?: Author | null;
-  related?: Post[];
-  owner?: User | null;
   seo?: SharedSeoComponent | null;
-  links?: SharedLinkComponent[];
-  sections?: (({ __component: "sections.hero" } & SectionsHeroComponent) | ({ __component: "shared.seo" } & SharedSeoComponent))[];
+  parts?: (({ __component: "shared.seo" } & SharedSeoComponent) | ({ __component: "shared.quote" } & SharedQuoteComponent))[];
   createdAt: string;
   updatedAt: string;
   publishedAt: string | null;
@@ -128,30 +104,18 @@ export interface Post {
 export interface PostInput {
   title: string;
   slug?: string | null;
-  intro?: string | null;
-  body?: string | null;
-  content?: Json | null;
-  contact?: string | null;
-  secret?: string | null;
-  state?: ("new" | "old") | null;
-  views?: number | null;
-  reads?: string | number | null;
-  weight?: number | null;
-  price?: number | null;
-  open?: boolean;
+  mood?: ("good" | "bad") | null;
+  views?: string | number | null;
+  rating?: number | null;
   day?: string | null;
-  hour?: string | null;
-  moment?: string | null;
-  stamp?: string | null;
-  notes?: Json | null;
+  at?: string | null;
+  extra?: Json | null;
+  secret?: string | null;
   cover?: Reference | { connect?: Reference[]; disconnect?: Reference[]; set?: Reference[] } | null;
-  gallery?: References | null;
+  pictures?: References | null;
   author?: Reference | { connect?: Reference[]; disconnect?: Reference[]; set?: Reference[] } | null;
-  related?: References | null;
-  owner?: Reference | { connect?: Reference[]; disconnect?: Reference[]; set?: Reference[] } | null;
-  seo: SharedSeoComponentInput;
-  links?: SharedLinkComponentInput[] | null;
-  sections?: (({ __component: "sections.hero" } & SectionsHeroComponentInput) | ({ __component: "shared.seo" } & SharedSeoComponentInput))[] | null;
+  seo?: SharedSeoComponentInput | null;
+  parts?: (({ __component: "shared.seo" } & SharedSeoComponentInput) | ({ __component: "shared.quote" } & SharedQuoteComponentInput))[] | null;
 }
 
 export interface Role {
@@ -169,11 +133,11 @@ export interface User {
   id: number;
   documentId: string;
   username: string;
+  email: string;
   provider: string | null;
   confirmed: boolean | null;
   blocked: boolean | null;
   role?: Role | null;
-  company: string | null;
   createdAt: string;
   updatedAt: string;
   publishedAt: string;
@@ -186,7 +150,6 @@ export interface UserInput {
   confirmed?: boolean | null;
   blocked?: boolean | null;
   role?: Reference | { connect?: Reference[]; disconnect?: Reference[]; set?: Reference[] } | null;
-  company?: string | null;
 }
 
 /** By the path of a collection, what is there. */
