@@ -148,4 +148,3 @@ func boolean(n *qs.Node) (value, ok bool) {
 	}
 	return false, false
 }
-
