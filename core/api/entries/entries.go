@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/onehost/edge/core/api/password"
 	"github.com/onehost/edge/core/api/schema"
 	"github.com/onehost/edge/core/store"
 )
@@ -34,6 +35,10 @@ type Entries struct {
 	log     *slog.Logger
 	history time.Duration
 	set     atomic.Pointer[schema.Set]
+
+	numbers   *numbers
+	passwords *password.Hasher
+	turns     turns
 }
 
 // Options are what entries need.
@@ -41,11 +46,19 @@ type Options struct {
 	Store   store.Store
 	Log     *slog.Logger
 	History time.Duration // how long changes are remembered
+
+	Passwords *password.Hasher // for attributes that are passwords; nil: one of its own
 }
 
 // New returns the entries in a store. [Entries.Use] comes before anything else.
 func New(o Options) *Entries {
-	return &Entries{store: o.Store, log: o.Log, history: o.History}
+	if o.Passwords == nil {
+		o.Passwords = password.New()
+	}
+	return &Entries{
+		store: o.Store, log: o.Log, history: o.History,
+		numbers: &numbers{store: o.Store, by: map[string]*sequence{}}, passwords: o.Passwords, turns: newTurns(),
+	}
 }
 
 // Use says which types there are. What began before goes on with those that it began with.
@@ -58,6 +71,15 @@ type Entry struct {
 	Row       store.Document
 	Fields    []string       // scalar attributes and system fields that were asked for; nil: all
 	Filled    map[string]any // what attributes lead to that were asked for: *Entry (nil: nothing), []*Entry or Count
+
+	locale string // in which references lead to entries of localized types
+}
+
+func (e *Entry) put(attribute string, v any) {
+	if e.Filled == nil {
+		e.Filled = make(map[string]any)
+	}
+	e.Filled[attribute] = v
 }
 
 // Count is how many entries or components an attribute leads to.

@@ -13,6 +13,7 @@ type Options struct {
 	Create bool                      // a new entry: defaults are filled in, and what is missing is null
 	Draft  bool                      // of a draft: what has to be there may be missing. See [Complete]
 	May    func(t *schema.Type) bool // whether the client may make relations to entries of a type: sees them; nil: of all
+	Has    map[string]any            // values that a new version of an entry has already: they are not missing
 	Stamp  map[string]any            // values that the client does not decide: they take the place of his
 }
 

@@ -27,7 +27,7 @@ func (r *reader) part(c *schema.Component, required bool, v any, p path) (any, b
 		doc["_n"] = n
 		inner.create = false
 	}
-	for name, value := range inner.all(c.Attributes, data, nil, p) {
+	for name, value := range inner.all(c.Attributes, data, Options{}, p) {
 		doc[name] = value
 	}
 	before := len(r.wrong)

@@ -28,7 +28,7 @@ func Read(t *schema.Type, data map[string]any, o Options) (Values, error) {
 		return nil, err
 	}
 	r := &reader{create: o.Create, draft: o.Draft}
-	values := r.all(t.Attributes, data, o.Stamp, nil)
+	values := r.all(t.Attributes, data, o, nil)
 	if err := r.err(); err != nil {
 		return nil, err
 	}
@@ -107,11 +107,11 @@ func (r *reader) err() error {
 	return nil
 }
 
-// all reads the attributes' values, in the order of the attributes. What stamped says comes first.
-func (r *reader) all(attributes []*schema.Attribute, data, stamped map[string]any, p path) Values {
+// all reads the attributes' values, in the order of the attributes. What is stamped comes first.
+func (r *reader) all(attributes []*schema.Attribute, data map[string]any, o Options, p path) Values {
 	values := make(Values, len(attributes))
 	for _, a := range attributes {
-		v, sent := stamped[a.Name]
+		v, sent := o.Stamp[a.Name]
 		if !sent {
 			v, sent = data[a.Name]
 		}
@@ -120,7 +120,7 @@ func (r *reader) all(attributes []*schema.Attribute, data, stamped map[string]an
 			if v, ok := r.one(a, v, p.at(a.Name)); ok {
 				values[a.Name] = v
 			}
-		case r.create:
+		case r.create && o.Has[a.Name] == nil:
 			if v := r.absent(a, p.at(a.Name)); v != nil {
 				values[a.Name] = v
 			}
