@@ -10,12 +10,7 @@
 // for relations, *_cmps for components and files_related_mph for media, each with the order that its editors see.
 package strapi
 
-import (
-	"encoding/json"
-	"errors"
-	"fmt"
-	"time"
-)
+import "time"
 
 // Limits of what is read.
 const (
@@ -47,7 +42,15 @@ const (
 	Created Outcome = "created"
 	Changed Outcome = "changed"
 	Same    Outcome = "same"
+	Kept    Outcome = "kept"    // it has been changed here since: that stays
+	Refused Outcome = "refused" // it can't be taken over as it is
 )
+
+// A Result is what has become of one record.
+type Result struct {
+	Outcome Outcome `json:"outcome"`
+	Why     string  `json:"why,omitempty"` // it was refused; for people
+}
 
 // Problem is something that is not taken over, or not as it was.
 type Problem struct {
@@ -56,14 +59,3 @@ type Problem struct {
 }
 
 func (p Problem) String() string { return p.What + ": " + p.Why }
-
-// Encode is the record as one line, its end of line included.
-func (r Record) Encode() ([]byte, error) {
-	line, err := json.Marshal(r)
-	if err == nil && len(line) >= MaxRecord {
-		err = fmt.Errorf("%s %s has %d bytes: at most %d are taken", r.Type, r.Document, len(line), MaxRecord)
-	}
-	return append(line, '\n'), err
-}
-
-var errNotRecord = errors.New("not a record of an import")
