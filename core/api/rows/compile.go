@@ -111,7 +111,7 @@ func (c *compiler) through(way []*schema.Attribute, at place, end func(place) (s
 	}
 	related := func(f store.Filter) store.Filter { return c.related(a, at, Both(seen, f)) }
 	if id, ok := documentIDs(way[1:], inner); ok && a.Owner() {
-		return Both(refersTo(a, at, id), related(inner)), nil
+		return Both(refersTo(at.prefix+a.Name, a.Many(), id), related(inner)), nil
 	}
 	return orNone(none, inner, related), nil
 }
@@ -177,14 +177,14 @@ func documentIDs(rest []*schema.Attribute, f store.Filter) (ids []any, ok bool) 
 // maxListed is for how many entries that must be referred to an index is used.
 const maxListed = 20
 
-// refersTo is that an attribute refers to one of these entries, whether they are there or not: what an index knows.
-func refersTo(a *schema.Attribute, at place, ids []any) store.Filter {
-	field := at.prefix + a.Name
-	if !a.Many() {
-		if len(ids) == 1 {
-			return store.Eq(field, ids[0])
-		}
-		return store.In{Field: field, Values: ids}
+// RefersTo is that an attribute that owns its references has one of these document ids: what an index knows.
+func RefersTo(owner *schema.Attribute, documentIDs []any) store.Filter {
+	return refersTo(owner.Name, owner.Many(), documentIDs)
+}
+
+func refersTo(field string, many bool, ids []any) store.Filter {
+	if !many {
+		return among(field, ids)
 	}
 	has := make(store.Or, len(ids))
 	for i, id := range ids {
