@@ -44,7 +44,7 @@ func (r *reader) place(err error) error {
 	var p *problem.Error
 	if errors.As(err, &p) {
 		if key, ok := p.Details.(problem.Key); ok && strings.HasPrefix(message, "Invalid key") {
-			message = fmt.Sprintf("there is no %s here", key.Key)
+			message = fmt.Sprintf("%s can't be filtered by", key.Key)
 		}
 	}
 	return &FilterError{Path: slices.Clone(r.config.path), Message: message}

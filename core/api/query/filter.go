@@ -75,7 +75,7 @@ func (r *reader) member(key string, value *qs.Node, in scope, w way) (Expr, erro
 	if a == nil {
 		system := in.system(key)
 		if system == "" {
-			return nil, invalidKey("filters", key, w.path)
+			return nil, r.unknown(key, in, w)
 		}
 		return r.tests(Path{System: system}, in, value, w.to(key))
 	}
@@ -98,6 +98,18 @@ func (r *reader) member(key string, value *qs.Node, in scope, w way) (Expr, erro
 		return nil, err
 	}
 	return through(a, e), nil
+}
+
+// unknown is a name that there is not.
+func (r *reader) unknown(key string, in scope, w way) error {
+	if r.config == nil {
+		return invalidKey("filters", key, w.path)
+	}
+	known := []string{}
+	for _, a := range in.attributes() {
+		known = append(known, a.Name)
+	}
+	return problem.Validation("%s has no attribute %s%s", in.uid(), shown(key), Near(key, known))
 }
 
 // inside reads what is asked of the entries that a relation leads to.
@@ -131,7 +143,7 @@ func (r *reader) operator(key string, value *qs.Node, in scope, w way) (Expr, er
 		return r.not(value, in, w)
 	}
 	if _, ok := shapes[Op(key)]; !ok {
-		return nil, invalidKey("filters", key, w.path)
+		return nil, r.noOperator(key, w)
 	}
 	if !w.related {
 		return nil, invalidValue("filters", join(w.path, key), "Only $and, $or and $not can be used as root level operators. Found %s", key)
@@ -141,6 +153,18 @@ func (r *reader) operator(key string, value *qs.Node, in scope, w way) (Expr, er
 		p = r.identity(value, in)
 	}
 	return r.test(p, in, Op(key), value, w)
+}
+
+func (r *reader) noOperator(key string, w way) error {
+	if r.config == nil {
+		return invalidKey("filters", key, w.path)
+	}
+	known := []string{"$and", "$or", "$not"}
+	for op := range shapes {
+		known = append(known, string(op))
+	}
+	slices.Sort(known)
+	return problem.Validation("there is no operator %s%s", shown(key), Near(key, known))
 }
 
 func (r *reader) group(key string, value *qs.Node, in scope, w way) (Expr, error) {
@@ -234,7 +258,7 @@ func (r *reader) one(p Path, in scope, key string, value *qs.Node, w way) (Expr,
 		return nil, invalidValue("filters", join(w.path, key), "The operator %s stands before the name of an attribute, and not after it", key)
 	}
 	if _, ok := shapes[Op(key)]; !ok {
-		return nil, invalidKey("filters", key, w.path)
+		return nil, r.noOperator(key, w)
 	}
 	return r.test(p, in, Op(key), value, w)
 }
