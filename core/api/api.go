@@ -1,0 +1,83 @@
+// Package api is the content API: what Strapi serves, in process. It is an http.Handler for entries of content types, accounts, files and events.
+//
+// In comes how the rooms below it make up one answer: the way to a handler, who asks, what he may, what is written, and what caches may do with it. What each of
+// these is, those rooms know.
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+
+	"github.com/onehost/edge/core/api/accounts"
+	"github.com/onehost/edge/core/api/entries"
+	"github.com/onehost/edge/core/api/realtime"
+	"github.com/onehost/edge/core/api/uploads"
+	"github.com/onehost/edge/core/api/wire"
+	"github.com/onehost/edge/core/fault"
+	"github.com/onehost/edge/core/store"
+	"golang.org/x/sync/errgroup"
+)
+
+// Options are what an API needs.
+type Options struct {
+	Store  store.Store
+	Mailer accounts.Mailer
+	Key    []byte // 32 bytes: tokens are signed with it, the same on all hosts
+	Log    *slog.Logger
+}
+
+// API is the http.Handler of all content. X-Request-Id is the request's id, RemoteAddr who asks.
+type API struct {
+	Options
+	Entries  *entries.Entries
+	Accounts *accounts.Accounts
+	realtime *realtime.Realtime
+	uploads  *uploads.Uploads
+
+	service   atomic.Pointer[service]
+	committed chan struct{} // closed when there is a service
+	once      sync.Once
+	buffers   sync.Pool // of *[]byte
+	zippers   zippers
+}
+
+// New returns an API that answers 503 before the first [Plan] has been prepared and committed.
+func New(o Options) *API {
+	a := &API{Options: o, committed: make(chan struct{})}
+	a.Entries = entries.New(entries.Options{Store: o.Store, Log: o.Log})
+	a.Accounts = accounts.New(accounts.Options{Store: o.Store, Entries: a.Entries, Mailer: o.Mailer, Key: o.Key, Log: o.Log})
+	a.realtime = realtime.New(realtime.Options{Store: o.Store, Log: o.Log})
+	a.uploads = uploads.New(uploads.Options{Log: o.Log})
+	a.buffers.New = func() any { return new([]byte) }
+	return a
+}
+
+// Run does the API's own work until ctx ends.
+func (a *API) Run(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-a.committed:
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return a.Accounts.Run(ctx) })
+	g.Go(func() error { return a.realtime.Run(ctx) })
+	g.Go(func() error { return a.uploads.Run(ctx) })
+	return g.Wait()
+}
+
+// Drain ends the streams of events: who follows them comes again, to the process that takes this one's place.
+func (a *API) Drain() { a.realtime.Drain() }
+
+// ServeHTTP answers one request.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s := a.service.Load()
+	if s == nil || !s.ready.Load() {
+		wire.Error(w, r, slog.New(slog.DiscardHandler), fault.Unavailable) // who prepares the plan says why
+		return
+	}
+	s.serve(w, r)
+}

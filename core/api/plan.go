@@ -1,0 +1,143 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/onehost/edge/core/api/access"
+	"github.com/onehost/edge/core/api/accounts"
+	"github.com/onehost/edge/core/api/entries"
+	"github.com/onehost/edge/core/api/migrate"
+	"github.com/onehost/edge/core/api/schema"
+	"github.com/onehost/edge/core/config"
+)
+
+// Plan is a configuration that is ready to be taken into service.
+type Plan struct {
+	api  *API
+	next *service // nil: there is no content API
+}
+
+// Plan reads the content types of a configuration, and checks them. It leaves the store alone.
+func (a *API) Plan(cfg *config.Config) (*Plan, error) {
+	if cfg.API == nil {
+		return &Plan{api: a}, nil
+	}
+	set, problems := load(cfg)
+	problems = append(problems, access.Check(cfg, set)...)
+	var wrong []error
+	for _, p := range problems {
+		if !p.Warning {
+			wrong = append(wrong, p)
+		}
+	}
+	if err := errors.Join(wrong...); err != nil {
+		return nil, fmt.Errorf("api: %w", err)
+	}
+	next, err := a.newService(cfg.API, set)
+	if err != nil {
+		return nil, fmt.Errorf("api: %w", err)
+	}
+	return &Plan{api: a, next: next}, nil
+}
+
+// Prepare brings what is kept to the content types of the plan. The error, when they contradict what is kept, says what to do.
+func (p *Plan) Prepare(ctx context.Context) error {
+	if p.next == nil {
+		return nil
+	}
+	s := p.api.Store
+	if err := s.Ensure(ctx, entries.Collections()...); err != nil {
+		return err
+	}
+	steps, err := migrate.Plan(ctx, s, p.next.set)
+	if err != nil {
+		return err
+	}
+	for _, step := range steps.Summary() {
+		p.api.Log.Info("content types change", "what", step)
+	}
+	if err := steps.Apply(ctx); err != nil {
+		return err
+	}
+	if err := p.prepareAccounts(ctx); err != nil {
+		return err
+	}
+	p.next.ready.Store(true)
+	return nil
+}
+
+// prepareAccounts makes what accounts need with the new types, and has requests go on with those of before until the plan is committed.
+func (p *Plan) prepareAccounts(ctx context.Context) error {
+	if before := p.api.service.Load(); before != nil {
+		defer p.api.use(before)
+	}
+	p.api.use(p.next)
+	return p.api.Accounts.Prepare(ctx)
+}
+
+func (a *API) use(s *service) {
+	a.Entries.Use(s.set)
+	a.Accounts.Use(s.config, s.set, s.policy)
+}
+
+// Commit takes the plan into service. A request keeps the plan that it began with. Until the plan has been prepared, requests are answered with 503.
+func (p *Plan) Commit() {
+	a, next := p.api, p.next
+	if next == nil {
+		a.service.Store(nil)
+		return
+	}
+	a.use(next)
+	a.realtime.Use(next.set)
+	a.service.Store(next)
+	a.once.Do(func() { close(a.committed) })
+}
+
+// Check says what is wrong with the content types of a configuration, and with who may do what with them.
+func Check(cfg *config.Config) []config.Problem {
+	if cfg.API == nil {
+		return nil
+	}
+	set, problems := load(cfg)
+	if config.Failed(problems) {
+		return problems
+	}
+	problems = append(problems, access.Check(cfg, set)...)
+	if _, err := (&API{Accounts: accounts.New(accounts.Options{})}).newService(cfg.API, set); err != nil {
+		problems = append(problems, cfg.Problem(err.Error(), "api", "schemas"))
+	}
+	return problems
+}
+
+func load(cfg *config.Config) (*schema.Set, []config.Problem) {
+	set, found := schema.Load(cfg.API.Schemas, cfg.API.Locales)
+	problems := make([]config.Problem, len(found))
+	for i, p := range found {
+		problems[i] = config.Problem{File: p.File, Line: p.Line, Col: p.Col, Message: p.Message, Warning: p.Warning}
+	}
+	return set, problems
+}
+
+// A service is a configuration in service. It does not change, but for ready.
+type service struct {
+	*API
+	config *config.API
+	set    *schema.Set
+	policy *access.Policy
+	routes *routes
+	ready  atomic.Bool // what is kept is as the set says
+}
+
+func (a *API) newService(c *config.API, set *schema.Set) (s *service, err error) {
+	defer func() { // the router's way to say that two types have one path
+		if v := recover(); v != nil {
+			err = fmt.Errorf("two content types, or one and what every api has, have the same path; give one of them another pluralName: %v", v)
+		}
+	}()
+	s = &service{API: a, config: c, set: set, policy: access.New(c, set)}
+	s.routes = s.newRoutes()
+	return s, nil
+}
