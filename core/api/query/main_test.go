@@ -94,8 +94,13 @@ func said(e Expr) string {
 		values := make([]string, len(e.Values))
 		for i, v := range e.Values {
 			values[i] = fmt.Sprintf("%#v", v)
-			if s, ok := v.(fmt.Stringer); ok {
-				values[i] = s.String()
+			switch v := v.(type) {
+			case fmt.Stringer:
+				values[i] = v.String()
+			case User:
+				values[i] = "$user." + string(v)
+			case now:
+				values[i] = "$now"
 			}
 		}
 		return path(e.Path) + " " + string(e.Op) + " " + strings.Join(values, ",")
