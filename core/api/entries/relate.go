@@ -79,6 +79,15 @@ func (j *job) resolve(ctx context.Context, values input.Values, data map[string]
 	if err := j.look(ctx, f); err != nil {
 		return nil, err
 	}
+	for _, l := range links {
+		if _, stamped := j.stamped[l.Attribute.Name]; stamped && len(l.Path) == 1 {
+			for _, one := range l.Set { // it is not the client who says it: he need not see it
+				if one.DocumentID != "" {
+					f.ids[l.Attribute.Target][one.DocumentID] = true
+				}
+			}
+		}
+	}
 	return f, j.missing(f, links, values, data)
 }
 

@@ -31,6 +31,9 @@ type job struct {
 	now    time.Time
 	was    map[string]store.Document // rows that the entry has, by their ids
 	found  *targets                  // what the data refers to
+
+	stamped map[string]any // what is set on a new entry whatever the data says
+
 	writes []store.Write
 }
 
@@ -79,7 +82,8 @@ func (j *job) create(ctx context.Context, data map[string]any) error {
 	}
 	o := j.reading(true)
 	if j.o.Scope != nil {
-		o.Stamp = j.o.Scope.Stamp(j.t)
+		j.stamped = j.o.Scope.Stamp(j.t)
+		o.Stamp = j.stamped
 	}
 	return j.save(ctx, nil, data, o)
 }
