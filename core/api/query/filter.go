@@ -109,7 +109,7 @@ func (r *reader) unknown(key string, in scope, w way) error {
 	for _, a := range in.attributes() {
 		known = append(known, a.Name)
 	}
-	return problem.Validation("%s has no attribute %s%s", in.uid(), shown(key), Near(key, known))
+	return problem.Validation("%s has no attribute %s%s", in.name(), shown(key), Near(key, known))
 }
 
 // inside reads what is asked of the entries that a relation leads to.

@@ -105,6 +105,14 @@ func (s scope) uid() string {
 	return s.t.UID
 }
 
+// name is what the configuration calls the scope.
+func (s scope) name() string {
+	if s.c != nil {
+		return s.c.UID
+	}
+	return s.t.Name
+}
+
 func (s scope) attributes() []*schema.Attribute {
 	if s.c != nil {
 		return s.c.Attributes

@@ -2,6 +2,7 @@ package query
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/onehost/edge/core/api/problem"
 	"github.com/onehost/edge/core/api/qs"
@@ -174,8 +175,13 @@ func (r *reader) read(p Path, in scope, op Op, n *qs.Node, w way) (Path, any, er
 	}
 	kind := kindOf(p)
 	v, err := convert(n.Text, kind, w.path)
-	if err == nil && r.config != nil && kind == schema.Enumeration && !slices.Contains(p.Last.Enum, n.Text) {
-		err = invalidValue("filters", w.path, "%s has no value %s", w.path, shown(n.Text))
+	switch {
+	case r.config == nil:
+	case err != nil:
+		// The value is not repeated: it may come from a secret.
+		err = invalidValue("filters", w.path, "%s is %s, and the value is none", w.path, kind)
+	case kind == schema.Enumeration && !slices.Contains(p.Last.Enum, n.Text):
+		err = invalidValue("filters", w.path, "%s has other values: %s", w.path, strings.Join(p.Last.Enum, ", "))
 	}
 	return p, v, err
 }
