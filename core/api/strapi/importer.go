@@ -26,8 +26,8 @@ type Options struct {
 	// Reserve has new entries of a type get numbers greater than n.
 	Reserve func(ctx context.Context, t *schema.Type, n int64) error
 
-	// Credentials is what keeps the bcrypt hash of a user's password when there is none yet; nil: nothing needs to be written.
-	Credentials func(ctx context.Context, user, hash string) (store.Write, error)
+	// SetHash keeps the bcrypt hash of a user's password. It is called before the user is there, by document id: so no user is ever without.
+	SetHash func(ctx context.Context, user, hash string) error
 }
 
 // An Importer writes records into a store. It belongs to one goroutine, and is for one pass over all records, from the first.
@@ -289,21 +289,13 @@ func (i *Importer) prepare(ctx context.Context, c *change, old store.Document) e
 	if old != nil {
 		i.update(c, old)
 	}
-	if c.t.UID == schema.UserUID && c.record.Password != "" && i.Credentials != nil {
-		w, err := i.Credentials(ctx, c.record.Document, c.record.Password)
-		if err != nil {
-			return err
-		}
-		if w != nil {
-			c.writes = append(c.writes, w)
-		}
-	}
 	if len(c.writes) == 0 {
 		c.waiting = false
 		return nil
 	}
-	if c.result.Outcome == Created || c.result.Outcome == Changed {
-		c.writes = append(c.writes, store.Insert{Collection: changes.Name, Document: i.told(c, old)})
+	c.writes = append(c.writes, store.Insert{Collection: changes.Name, Document: i.told(c, old)})
+	if c.t.UID == schema.UserUID && c.record.Password != "" {
+		return i.SetHash(ctx, c.record.Document, c.record.Password)
 	}
 	return nil
 }

@@ -128,6 +128,7 @@ func onEveryStore(t *testing.T, test func(t *testing.T, s *Source, to store.Stor
 type pass struct {
 	*Importer
 	reserved map[string]int64
+	hashes   map[string][]string // by user
 }
 
 func begin(t *testing.T, s *Source, to store.Store) pass {
@@ -136,11 +137,18 @@ func begin(t *testing.T, s *Source, to store.Store) pass {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := pass{reserved: make(map[string]int64)}
-	p.Importer = NewImporter(Options{Store: to, Set: set, History: time.Hour, Reserve: func(_ context.Context, t *schema.Type, n int64) error {
-		p.reserved[t.Name] = n
-		return nil
-	}})
+	p := pass{reserved: make(map[string]int64), hashes: make(map[string][]string)}
+	p.Importer = NewImporter(Options{
+		Store: to, Set: set, History: time.Hour,
+		Reserve: func(_ context.Context, t *schema.Type, n int64) error {
+			p.reserved[t.Name] = n
+			return nil
+		},
+		SetHash: func(_ context.Context, user, hash string) error {
+			p.hashes[user] = append(p.hashes[user], hash)
+			return nil
+		},
+	})
 	return p
 }
 
