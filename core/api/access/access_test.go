@@ -253,7 +253,7 @@ func TestMistakesHaveTheirPlaces(t *testing.T) {
 access:
   tga: {find: {name: a}}
   article:
-    find: {autor: $user.id}
+    find: {athor: $user.id}
     create: {ttle: x, tags: [1], articles: 2, views: many}
     update: {$or: [{views: 1}, {views: {$in: [1, x]}}]}
     delete: {author: $user.nme}
@@ -267,7 +267,7 @@ access:
 		`4:14 "artcle.find" names no content type; did you mean article? false`,
 		`4:27 "article.fnd" names no action of article, which has find, findOne, create, update, delete; did you mean find? false`,
 		`4:40 "homepage.findOne" names no action of homepage, which has find, update, delete false`,
-		`9:14 article has no attribute "autor"; did you mean author? false`,
+		`9:14 article has no attribute "athor"; did you mean author? false`,
 		`11:52 views is integer, and the value is none false`,
 		`12:16 a user has no nme false`,
 		`10:36 article has no attribute "articles" false`,

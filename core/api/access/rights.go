@@ -96,10 +96,9 @@ func (r *Rights) Drafts(t *schema.Type) bool { return r.May(t, Update) }
 // value is a value of who asks, as the user's row has it.
 func (r *Rights) value(name query.User) (any, bool) {
 	field := string(name)
-	switch query.System(name) {
-	case query.ID:
+	if field == string(query.ID) {
 		field = "_n"
-	case query.DocumentID:
+	} else if field == string(query.DocumentID) {
 		field = "_doc"
 	}
 	v, ok := r.caller.User[field]

@@ -86,6 +86,7 @@ func (r rule) only(a Action) query.Expr {
 		return r.update
 	case Delete:
 		return r.delete
+	case Create, Me:
 	}
 	return nil
 }

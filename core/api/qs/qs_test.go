@@ -12,6 +12,7 @@ import (
 // written is the tree as JSON.stringify writes it.
 func written(n *Node) string {
 	switch n.Kind {
+	case Null:
 	case Text:
 		var b bytes.Buffer
 		e := json.NewEncoder(&b)

@@ -159,13 +159,10 @@ func (r *reader) userValue(name string, op Op, w way) (schema.Kind, *schema.Type
 
 // family is what kinds can be compared with each other.
 func family(k schema.Kind) schema.Kind {
-	switch k {
-	case schema.Integer, schema.BigInteger, schema.Float, schema.Decimal:
+	switch {
+	case slices.Contains(numbers, k):
 		return schema.Float
-	case schema.Date, schema.Time:
-		return k
-	}
-	if textual(k) {
+	case textual(k) && k != schema.Date && k != schema.Time:
 		return schema.String
 	}
 	return k

@@ -48,7 +48,7 @@ func TestWhatIsWrongInTheConfigurationHasItsPlace(t *testing.T) {
 		want string
 	}{
 		{"x", "[]", "a filter is written as {ATTRIBUTE: {$eq: VALUE}}"},
-		{m{"autor": 1}, "[autor]", `article has no attribute "autor"; did you mean author?`},
+		{m{"athor": 1}, "[athor]", `article has no attribute "athor"; did you mean author?`},
 		{m{"author": m{"nam": 1}}, "[author nam]", `user has no attribute "nam"`},
 		{m{"views": m{"$qe": 1}}, "[views $qe]", `there is no operator "$qe"; did you mean $eq?`},
 		{m{"$or": []any{m{"views": 1}, m{"views": "x"}}}, "[$or 1 views]", "views is integer, and the value is none"},

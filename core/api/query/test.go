@@ -34,7 +34,7 @@ func (r *reader) test(p Path, in scope, op Op, n *qs.Node, w way) (Expr, error) 
 		return nil, err
 	}
 	kind := kindOf(p)
-	if !comparable(kind, op) {
+	if !suits(kind, op) {
 		return nil, invalidValue("filters", w.path, "The operator %s can't be used with %s, which is %s", op, w.path, kind)
 	}
 	switch shapes[op] {
@@ -44,6 +44,7 @@ func (r *reader) test(p Path, in scope, op Op, n *qs.Node, w way) (Expr, error) 
 		return r.anyOf(p, in, op, n, w)
 	case takesPair:
 		return r.between(p, in, n, w)
+	case takesValue, takesText:
 	}
 	if items, ok := list(n); ok {
 		return r.either(p, in, op, items, w)
@@ -61,8 +62,8 @@ func (r *reader) test(p Path, in scope, op Op, n *qs.Node, w way) (Expr, error) 
 	return Test{p, op, []any{v}}, nil
 }
 
-// comparable reports whether values of the kind have what the operator asks for.
-func comparable(k schema.Kind, op Op) bool {
+// suits reports whether values of the kind have what the operator asks for.
+func suits(k schema.Kind, op Op) bool {
 	switch {
 	case k == schema.JSON || k == schema.Blocks:
 		return op == Null || op == NotNull
@@ -74,10 +75,10 @@ func comparable(k schema.Kind, op Op) bool {
 
 // null reads an operator with null for a value.
 func (r *reader) null(p Path, op Op, w way) (Expr, error) {
-	switch op {
-	case Eq, Eqi:
+	if op == Eq || op == Eqi {
 		return Test{p, Null, []any{true}}, nil
-	case Ne, Nei:
+	}
+	if op == Ne || op == Nei {
 		return Test{p, NotNull, []any{true}}, nil
 	}
 	return nil, invalidValue("filters", w.path, "The operator %s of %s needs a value", op, w.path)

@@ -2,6 +2,7 @@ package query
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,40 +24,36 @@ func kindOf(p Path) schema.Kind {
 	return p.Last.Kind
 }
 
+// numbers and texts are the kinds whose values a store keeps as such.
+var (
+	numbers = []schema.Kind{schema.Integer, schema.BigInteger, schema.Float, schema.Decimal}
+	texts   = []schema.Kind{schema.String, schema.Text, schema.RichText, schema.Email, schema.UID, schema.Enumeration, schema.Date, schema.Time}
+)
+
 // textual reports whether a store keeps values of the kind as strings.
 func textual(k schema.Kind) bool {
-	switch k {
-	case schema.String, schema.Text, schema.RichText, schema.Email, schema.UID, schema.Enumeration, schema.Date, schema.Time:
-		return true
-	}
-	return false
+	return slices.Contains(texts, k)
 }
 
 // convert makes of a text what a store keeps for the kind.
 func convert(text string, k schema.Kind, path string) (any, error) {
-	switch k {
-	case schema.Integer, schema.BigInteger:
+	switch {
+	case slices.Contains(numbers, k):
 		text = strings.TrimSpace(text)
-		if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+		if n, err := strconv.ParseInt(text, 10, 64); err == nil && (k == schema.Integer || k == schema.BigInteger) {
 			return n, nil
 		}
 		if f, ok := float(text); ok {
 			return f, nil
 		}
 		return nil, invalidValue("filters", path, "Invalid value %s at %s. Expected a number", shown(text), path)
-	case schema.Float, schema.Decimal:
-		text = strings.TrimSpace(text)
-		if f, ok := float(text); ok {
-			return f, nil
-		}
-		return nil, invalidValue("filters", path, "Invalid value %s at %s. Expected a number", shown(text), path)
-	case schema.Boolean:
+	case k == schema.Boolean:
 		return truth(text), nil
-	case schema.Date:
+	case k == schema.Date:
 		return date(text)
-	case schema.Time:
+	case k == schema.Time:
 		return clock(text)
-	case schema.DateTime:
+	case k == schema.DateTime:
 		if at, ok := moment(strings.TrimSpace(text)); ok {
 			return at, nil
 		}
