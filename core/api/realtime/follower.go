@@ -110,7 +110,7 @@ func (r *Realtime) hears(ctx context.Context, f *follower, i, before *item) (tol
 	}
 	both := rows.Both(f.mine, f.asked)
 	if i.Action == changes.Delete {
-		return r.gone(ctx, i.Row, both)
+		return r.deleted(ctx, f, i, before)
 	}
 	row, err := i.now(ctx, r.store, f.of)
 	if err != nil || row == nil { // that it has been deleted since is told next
@@ -138,6 +138,14 @@ func (r *Realtime) hears(ctx context.Context, f *follower, i, before *item) (tol
 		return told{}, nil
 	}
 	return r.gone(ctx, row, f.mine)
+}
+
+// deleted is what a follower hears of a delete. When the row had gone before anybody could see what a change had made of it, he may have been asking for what it was.
+func (r *Realtime) deleted(ctx context.Context, f *follower, i, before *item) (told, error) {
+	if was, known := before.known(); before != nil && (!known || was == nil) {
+		return r.gone(ctx, i.Row, f.mine)
+	}
+	return r.gone(ctx, i.Row, rows.Both(f.mine, f.asked))
 }
 
 // gone is a delete, of an entry that was there for whom the condition is.

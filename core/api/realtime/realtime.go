@@ -63,7 +63,7 @@ type Realtime struct {
 	log      *slog.Logger
 	set      atomic.Pointer[schema.Set]
 	ring     *ring
-	catchUps chan struct{} // taken by who follows a feed of his own
+	catchUps chan struct{}   // taken by who follows a feed of his own
 	drained  context.Context // ends with Drain
 	drain    context.CancelFunc
 

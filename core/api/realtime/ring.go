@@ -34,6 +34,9 @@ const readWithin = 5 * time.Second
 
 // now returns the row as it is, or was when somebody else needed it; nil: there is none any more. It is read once for all.
 func (i *item) now(ctx context.Context, s store.Store, t *schema.Type) (store.Document, error) {
+	if row, ok := i.known(); ok {
+		return row, nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, readWithin)
 	defer cancel()
 	select {

@@ -23,11 +23,13 @@ type stream struct {
 	form    wire.Form
 	valid   func(context.Context) bool
 	last    string // the position that the client knows
+	joined  bool   // what comes next is in the ring:
+	number  uint64 // that
 	renewed <-chan struct{}
 
 	beat, ask *time.Ticker
 	due       chan struct{} // closed: to wait for it is to do what is due
-	buffer    []byte // not written yet
+	buffer    []byte        // not written yet
 }
 
 // errEnd ends a stream: who follows comes again.
@@ -54,9 +56,9 @@ func (s *stream) run(ctx context.Context) {
 	if s.flush() != nil {
 		return
 	}
-	number, err := s.start(ctx)
-	for err == nil {
-		number, err = s.step(ctx, number)
+	err := s.start(ctx)
+	for s.joined = true; err == nil; {
+		err = s.step(ctx)
 	}
 	if errors.Is(err, errEnd) {
 		_ = s.flush()
@@ -64,21 +66,27 @@ func (s *stream) run(ctx context.Context) {
 }
 
 // step tells of the next change, or waits for it.
-func (s *stream) step(ctx context.Context, number uint64) (uint64, error) {
-	i, before, next, news, ok := s.ring.after(number, s.of.Name)
+func (s *stream) step(ctx context.Context) error {
+	i, before, next, news, ok := s.ring.after(s.number, s.of.Name)
 	if !ok {
-		return 0, errEnd // too slow, or something was missed: it is looked for when the client comes again
+		return errEnd // too slow, or something was missed: it is looked for when the client comes again
 	}
-	if i == nil {
-		if position := s.ring.position(next); position != "" {
-			s.last = position
-		}
-		if err := s.flush(); err != nil {
-			return 0, err
-		}
-		return next, s.wait(ctx, news)
+	s.number = next
+	if i != nil {
+		return s.tell(ctx, i, before)
 	}
-	return next, s.tell(ctx, i, before)
+	s.reached()
+	if err := s.flush(); err != nil {
+		return err
+	}
+	return s.wait(ctx, news)
+}
+
+// reached notes the position before the next change.
+func (s *stream) reached() {
+	if position := s.ring.position(s.number); position != "" {
+		s.last = position
+	}
 }
 
 // tell writes what there is to hear of a change, as soon as the store can say it.
@@ -122,54 +130,57 @@ func (s *stream) event(i *item, t told) {
 	s.buffer = append(b, "}\n\n"...)
 }
 
-// start returns the number of the change that the stream begins with.
-func (s *stream) start(ctx context.Context) (uint64, error) {
+// start finds the change that the stream begins with.
+func (s *stream) start(ctx context.Context) error {
 	if err := s.wait(ctx, s.ring.opened()); err != nil {
-		return 0, err
+		return err
 	}
 	if s.last == "" {
-		return s.begin(""), nil
+		return s.begin("")
 	}
-	if number, ok := s.ring.place(s.last); ok {
-		return number + 1, nil
+	number, ok := s.ring.place(s.last)
+	if ok {
+		s.number = number + 1
+		return nil
 	}
-	number, err := s.catchUp(ctx)
+	err := s.catchUp(ctx)
 	if errors.Is(err, fault.NotFound) || errors.Is(err, fault.Invalid) {
-		return s.begin("event: reset\ndata: {}\n"), nil
+		return s.begin("event: reset\ndata: {}\n")
 	}
-	return number, err
+	return err
 }
 
 // begin has the stream begin with what happens next, and the client know so.
-func (s *stream) begin(with string) uint64 {
-	number := s.ring.head()
-	s.last = s.ring.position(number)
-	s.buffer = append(s.buffer, with...)
-	s.buffer = append(append(append(s.buffer, "id: "...), s.last...), "\n\n"...)
-	return number
+func (s *stream) begin(with string) error {
+	s.number = s.ring.head()
+	if s.last = s.ring.position(s.number); s.last == "" {
+		return errEnd // something is being missed right now
+	}
+	s.buffer = append(append(append(append(s.buffer, with...), "id: "...), s.last...), "\n\n"...)
+	return nil
 }
 
-// catchUp tells what has happened since the client was here, by a feed of its own, until it meets what is in the ring. It returns the number there.
-func (s *stream) catchUp(ctx context.Context) (uint64, error) {
+// catchUp tells what has happened since the client was here, by a feed of its own, until it meets what is in the ring.
+func (s *stream) catchUp(ctx context.Context) error {
 	if err := s.wait(ctx, s.catchUps); err != nil {
-		return 0, err
+		return err
 	}
 	defer func() { s.catchUps <- struct{}{} }()
 	for {
-		number, err := s.follow(ctx)
-		if err == nil || fault.CodeOf(err) != fault.Unavailable {
-			return number, err
+		err := s.follow(ctx)
+		if fault.CodeOf(err) != fault.Unavailable {
+			return err
 		}
 		if err := s.pause(ctx); err != nil {
-			return 0, err
+			return err
 		}
 	}
 }
 
-func (s *stream) follow(ctx context.Context) (uint64, error) {
+func (s *stream) follow(ctx context.Context) error {
 	feed, err := s.store.Watch(ctx, changes.Name, s.last)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer func() { _ = feed.Close() }()
 	for {
@@ -181,10 +192,11 @@ func (s *stream) follow(ctx context.Context) (uint64, error) {
 		case quiet:
 			err = s.flush()
 		case err != nil:
-			return 0, err
+			return err
 		default:
 			if number, ok := s.ring.place(e.Position); ok {
-				return number, nil
+				s.number = number
+				return nil
 			}
 			if i := newItem(e); e.Kind == store.Inserted && i.Type == s.of.Name {
 				err = s.tell(ctx, i, nil)
@@ -195,7 +207,7 @@ func (s *stream) follow(ctx context.Context) (uint64, error) {
 			err = s.wait(ctx, s.due)
 		}
 		if err != nil {
-			return 0, err
+			return err
 		}
 	}
 }
@@ -231,6 +243,10 @@ func (s *stream) wait(ctx context.Context, done <-chan struct{}) error {
 
 // alive is a comment, and the position: what was no event for this client need not be looked at again when he comes again.
 func (s *stream) alive() error {
+	if i, _, next, _, ok := s.ring.after(s.number, s.of.Name); s.joined && ok && i == nil {
+		s.number = next
+		s.reached()
+	}
 	s.buffer = append(append(append(s.buffer, ":\nid: "...), s.last...), "\n\n"...)
 	return s.flush()
 }
