@@ -334,7 +334,7 @@ func (j *job) note(t *schema.Type, row store.Document, action changes.Action, fi
 		Type: t.Name, Entry: row.String(rows.DocumentID), Locale: row.String(rows.Locale), Status: row.String(rows.Status), Action: action,
 		By: j.o.By.Name(), Request: j.o.By.RequestID, Address: j.o.By.Address, At: j.now, Fields: fields, Row: gone,
 	}
-	j.writes = append(j.writes, store.Insert{Collection: changes.Name, Document: changes.Document(c, j.now.Add(j.history))})
+	j.writes = append(j.writes, store.Insert{Collection: changes.Name, Document: changes.Document(c, j.now.Add(time.Duration(j.history.Load())))})
 }
 
 // apply writes all of it. That a value has to be unique and is not is told with the value.
