@@ -17,9 +17,7 @@ func New(locales []string, types []*Type, components []*Component) (*Set, error)
 		b.types = append(b.types, t.copied())
 	}
 	for _, c := range components {
-		one := *c
-		one.Attributes = copied(c.Attributes)
-		b.components = append(b.components, &one)
+		b.components = append(b.components, c.copied())
 	}
 	set := b.set()
 	var errs []error
@@ -31,9 +29,37 @@ func New(locales []string, types []*Type, components []*Component) (*Set, error)
 	return set, errors.Join(errs...)
 }
 
+// Unchecked makes a set of types and components as they are, the built-in ones among them: for who keeps what is no longer in force, and need not agree
+// with what is. UIDs count as with New; an attribute that leads to what is not there is left out.
+func Unchecked(locales []string, types []*Type, components []*Component) *Set {
+	b := newBuilder(locales)
+	for _, t := range types {
+		b.types = append(b.types, t.copied())
+	}
+	for _, c := range components {
+		b.components = append(b.components, c.copied())
+	}
+	lost := map[*Attribute]bool{}
+	s := link(b.locales, b.types, b.components, func(a *Attribute, _, _ string, _ []string) { lost[a] = true })
+	isLost := func(a *Attribute) bool { return lost[a] }
+	for _, t := range s.types {
+		t.Attributes = slices.DeleteFunc(t.Attributes, isLost)
+	}
+	for _, c := range s.components {
+		c.Attributes = slices.DeleteFunc(c.Attributes, isLost)
+	}
+	return s
+}
+
 func (t *Type) copied() *Type {
 	one := *t
 	one.Attributes = copied(t.Attributes)
+	return &one
+}
+
+func (c *Component) copied() *Component {
+	one := *c
+	one.Attributes = copied(c.Attributes)
 	return &one
 }
 

@@ -2,7 +2,6 @@ package schema
 
 import (
 	"fmt"
-	"math"
 	"net/mail"
 	"regexp"
 	"slices"
@@ -29,9 +28,6 @@ func (a *Attribute) misfit() string {
 	case int64:
 		if a.Kind != Integer && a.Kind != BigInteger && a.Kind != JSON {
 			return a.not("it is a whole number")
-		}
-		if a.Kind == Integer && (v < math.MinInt32 || v > math.MaxInt32) {
-			return "an integer has 32 bits; use biginteger"
 		}
 		return a.misfitNumber(float64(v))
 	case float64:
