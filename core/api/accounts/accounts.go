@@ -29,15 +29,17 @@ package accounts
 
 import (
 	"context"
+	"crypto/rand"
 	"log/slog"
-	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/uptrace/bunrouter"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/onehost/edge/core/api/access"
 	"github.com/onehost/edge/core/api/entries"
+	"github.com/onehost/edge/core/api/password"
 	"github.com/onehost/edge/core/api/schema"
 	"github.com/onehost/edge/core/config"
 	"github.com/onehost/edge/core/mail"
@@ -61,7 +63,16 @@ type Options struct {
 // Accounts are the users and tokens of one api.
 type Accounts struct {
 	Options
-	rules atomic.Pointer[rules]
+	passwords *password.Hasher
+	decoy     func() string // a hash of no password
+	rules     atomic.Pointer[rules]
+	roles     atomic.Pointer[map[string]string] // types of roles by document id
+	keys      keyring
+	limits    *limits
+	uses      chan string // ids of API tokens that were used
+	mails     chan struct{}
+	warned    atomic.Int64 // when it was last said that mail is not configured, in Unix seconds
+	now       func() time.Time
 }
 
 // rules are what the configuration and the types say.
@@ -73,99 +84,54 @@ type rules struct {
 }
 
 // New makes accounts. [Accounts.Use] and [Accounts.Prepare] come before anything else.
-func New(o Options) *Accounts { return &Accounts{Options: o} }
+func New(o Options) *Accounts {
+	a := &Accounts{Options: o, passwords: password.New(), limits: newLimits(), uses: make(chan string, maxUses), mails: make(chan struct{}, 1), now: time.Now}
+	a.decoy = sync.OnceValue(func() string {
+		hash, err := a.passwords.Hash(context.Background(), rand.Text())
+		if err != nil {
+			panic(err) // it has all the time it takes
+		}
+		return hash
+	})
+	return a
+}
 
 // Use has the next requests follow a configuration, a set of types and a policy.
-func (a *Accounts) Use(cfg *config.API, set *schema.Set, policy *access.Policy) { panic("unwritten") }
+func (a *Accounts) Use(cfg *config.API, set *schema.Set, policy *access.Policy) {
+	a.rules.Store(&rules{config: cfg, set: set, policy: policy, user: set.UID(schema.UserUID), role: set.UID(schema.RoleUID)})
+}
 
 // Prepare brings what is missing into being: collections, the first key, a row for each role. It is called after each Use, when the collections
 // of the types are there.
-func (a *Accounts) Prepare(ctx context.Context) error { panic("unwritten") }
-
-// Run sends mails and notes when tokens were used, until ctx ends.
-func (a *Accounts) Run(ctx context.Context) error { panic("unwritten") }
-
-// Authenticate finds out who sends a request. The error of a token that is not good is a [problem.Error] with 401; a request without a token
-// is the public's.
-func (a *Accounts) Authenticate(ctx context.Context, r *http.Request) (access.Caller, error) {
-	panic("unwritten")
+func (a *Accounts) Prepare(ctx context.Context) error {
+	if err := a.Store.Ensure(ctx, collections()...); err != nil {
+		return err
+	}
+	if err := a.firstKey(ctx); err != nil {
+		return err
+	}
+	return a.makeRoles(ctx)
 }
 
-// Valid reports whether a caller that Authenticate returned still is: for what goes on for long after a request was let in.
-func (a *Accounts) Valid(ctx context.Context, c access.Caller) bool { panic("unwritten") }
-
-// Routes adds the paths of accounts to a group. caller returns what Authenticate did of a request; errors of handlers are to be answered by wire.Error.
-func (a *Accounts) Routes(g *bunrouter.Group, caller func(*http.Request) access.Caller) {
-	panic("unwritten")
+// collections are where accounts keep what is theirs alone.
+func collections() []store.Collection {
+	return []store.Collection{
+		{Name: credentials, Private: true},
+		{Name: sessions, Private: true, Expire: "until", Indexes: []store.Index{{Fields: []string{"user"}}}},
+		{Name: codes, Private: true, Expire: "until", Indexes: []store.Index{{Fields: []string{"user", "kind"}}}},
+		{Name: tokens, Private: true, Indexes: []store.Index{{Fields: []string{"name"}, Unique: true}}},
+		{Name: keys, Private: true, Expire: "until"},
+		{Name: letters, Private: true, Expire: "until", Indexes: []store.Index{{Fields: []string{"due"}}}},
+	}
 }
 
-// Rotate has new tokens signed with a new key. Those that are signed with the old ones are good until their time has come, or, at once, no
-// session goes on: everybody has to log in again.
-func (a *Accounts) Rotate(ctx context.Context, atOnce bool) error { panic("unwritten") }
-
-// A User is an account, for those who run the host.
-type User struct {
-	Number     int64     `json:"id"`
-	DocumentID string    `json:"documentId"`
-	Username   string    `json:"username"`
-	Email      string    `json:"email"`
-	Role       string    `json:"role"` // its type; "" if it has none
-	Confirmed  bool      `json:"confirmed"`
-	Blocked    bool      `json:"blocked"`
-	CreatedAt  time.Time `json:"createdAt"`
+// Run sends mails, notes when tokens were used and looks for new keys, until ctx ends.
+func (a *Accounts) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return a.noteUses(ctx) })
+	g.Go(func() error { return a.followKeys(ctx) })
+	if a.Mailer != nil {
+		g.Go(func() error { return a.deliver(ctx) })
+	}
+	return g.Wait()
 }
-
-// A Filter says which users are asked for. What is empty is not asked about.
-type Filter struct {
-	Search string // part of the username or the e-mail address, in either case
-	Role   string
-	After  int64 // the number of the last one of the page before
-	Limit  int   // 1 to 1000; 0 is 100
-}
-
-// Users returns users by number.
-func (a *Accounts) Users(ctx context.Context, f Filter) ([]User, error) { panic("unwritten") }
-
-// AddUser makes an account that is confirmed. Without a role it gets authenticated.
-func (a *Accounts) AddUser(ctx context.Context, username, email, password, role string) (User, error) {
-	panic("unwritten")
-}
-
-// SetPassword gives a user a new password and ends all sessions. who is a username, an e-mail address, a number or a document id.
-func (a *Accounts) SetPassword(ctx context.Context, who, password string) error { panic("unwritten") }
-
-// SetHash gives the user of a document id the hash of a password that came from elsewhere: bcrypt or argon2id.
-func (a *Accounts) SetHash(ctx context.Context, documentID, hash string) error { panic("unwritten") }
-
-// Block blocks a user and ends all sessions, or lets the user in again.
-func (a *Accounts) Block(ctx context.Context, who string, blocked bool) error { panic("unwritten") }
-
-// SetRole gives a user another role.
-func (a *Accounts) SetRole(ctx context.Context, who, role string) error { panic("unwritten") }
-
-// EndSessions ends all sessions of a user, and returns how many there were.
-func (a *Accounts) EndSessions(ctx context.Context, who string) (int, error) { panic("unwritten") }
-
-// Remove removes a user.
-func (a *Accounts) Remove(ctx context.Context, who string) error { panic("unwritten") }
-
-// A Token is a token for programs, without what has to be known to use it.
-type Token struct {
-	Name        string           `json:"name"`
-	Kind        access.TokenKind `json:"kind"`
-	Permissions []string         `json:"permissions,omitempty"`
-	CreatedAt   time.Time        `json:"createdAt"`
-	ExpiresAt   time.Time        `json:"expiresAt,omitzero"` // zero: never
-	UsedAt      time.Time        `json:"usedAt,omitzero"`    // to the hour; zero: never
-}
-
-// Tokens returns all tokens, by name.
-func (a *Accounts) Tokens(ctx context.Context) ([]Token, error) { panic("unwritten") }
-
-// CreateToken makes a token and returns it: nobody can be shown it again. permissions are those of a custom one; expires may be zero: never.
-func (a *Accounts) CreateToken(ctx context.Context, name string, kind access.TokenKind, permissions []string, expires time.Time) (string, error) {
-	panic("unwritten")
-}
-
-// RevokeToken ends a token.
-func (a *Accounts) RevokeToken(ctx context.Context, name string) error { panic("unwritten") }
