@@ -37,20 +37,20 @@ type API struct {
 	realtime *realtime.Realtime
 	uploads  *uploads.Uploads
 
-	service   atomic.Pointer[service]
-	committed chan struct{} // closed when there is a service
-	once      sync.Once
-	buffers   sync.Pool // of *[]byte
-	zippers   zippers
+	service  atomic.Pointer[service]
+	prepared chan struct{} // closed when a plan has been
+	once     sync.Once
+	buffers  sync.Pool // of *[]byte
+	zippers  zippers
 }
 
 // New returns an API that answers 503 before the first [Plan] has been prepared and committed.
 func New(o Options) *API {
-	a := &API{Options: o, committed: make(chan struct{})}
+	a := &API{Options: o, prepared: make(chan struct{})}
 	a.Entries = entries.New(entries.Options{Store: o.Store, Log: o.Log})
 	a.Accounts = accounts.New(accounts.Options{Store: o.Store, Entries: a.Entries, Mailer: o.Mailer, Key: o.Key, Log: o.Log})
-	a.realtime = realtime.New(realtime.Options{Store: o.Store, Log: o.Log})
-	a.uploads = uploads.New(uploads.Options{Log: o.Log})
+	a.realtime = realtime.New(realtime.Options{Store: o.Store, Entries: a.Entries, Log: o.Log})
+	a.uploads = uploads.New(uploads.Options{Entries: a.Entries, Log: o.Log})
 	a.buffers.New = func() any { return new([]byte) }
 	return a
 }
@@ -60,7 +60,7 @@ func (a *API) Run(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return nil
-	case <-a.committed:
+	case <-a.prepared:
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return a.Accounts.Run(ctx) })

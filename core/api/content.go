@@ -8,7 +8,6 @@ import (
 	"github.com/onehost/edge/core/api/access"
 	"github.com/onehost/edge/core/api/entries"
 	"github.com/onehost/edge/core/api/query"
-	"github.com/onehost/edge/core/api/realtime"
 	"github.com/onehost/edge/core/api/rows"
 	"github.com/onehost/edge/core/api/schema"
 	"github.com/onehost/edge/core/api/wire"
@@ -239,6 +238,7 @@ func (s *service) watch(t *schema.Type) bunrouter.HandlerFunc {
 			return err
 		}
 		valid := func(ctx context.Context) bool { return s.Accounts.Valid(ctx, c.Caller) }
-		return s.realtime.Serve(w, r.Request, realtime.Stream{Type: t, Query: q, Scope: c.rights, Valid: valid})
+		s.realtime.ServeType(w, r.Request, t, q, c.rights, valid)
+		return nil
 	}
 }

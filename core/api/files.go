@@ -2,13 +2,9 @@ package api
 
 import (
 	"net/http"
-	"strconv"
 
 	"github.com/onehost/edge/core/api/access"
-	"github.com/onehost/edge/core/api/entries"
-	"github.com/onehost/edge/core/api/problem"
 	"github.com/onehost/edge/core/api/query"
-	"github.com/onehost/edge/core/api/rows"
 	"github.com/onehost/edge/core/api/schema"
 	"github.com/onehost/edge/core/api/wire"
 	"github.com/uptrace/bunrouter"
@@ -39,30 +35,13 @@ func (s *service) files(t *schema.Type) bunrouter.HandlerFunc {
 		if err != nil {
 			return err
 		}
-		list, err := s.Entries.Find(r.Context(), t, q, c.rights)
+		files, err := s.uploads.List(r.Context(), q, c.rights)
 		if err != nil {
 			return err
 		}
-		s.answer(w, r.Request, http.StatusOK, nil, func(b []byte) []byte { return wire.AppendEntries(b, list.Entries, wire.Flat) })
+		s.answer(w, r.Request, http.StatusOK, nil, func(b []byte) []byte { return wire.AppendEntries(b, files, wire.Flat) })
 		return nil
 	}
-}
-
-// fileNamed finds the file whose number is in the path.
-func (s *service) fileNamed(r bunrouter.Request, t *schema.Type, c caller) (*entries.Entry, error) {
-	n, err := strconv.ParseInt(r.Param("id"), 10, 64)
-	if err != nil {
-		return nil, problem.NotFound()
-	}
-	q, err := s.bare(r.Request, t, c, true)
-	if err != nil {
-		return nil, err
-	}
-	id, err := s.Entries.ByNumber(r.Context(), t, n)
-	if err != nil {
-		return nil, err
-	}
-	return s.Entries.FindOne(r.Context(), t, id, q, c.rights)
 }
 
 // file answers GET /upload/files/ID.
@@ -72,7 +51,11 @@ func (s *service) file(t *schema.Type) bunrouter.HandlerFunc {
 		if err != nil {
 			return err
 		}
-		e, err := s.fileNamed(r, t, c)
+		q, err := s.bare(r.Request, t, c, true)
+		if err != nil {
+			return err
+		}
+		e, err := s.uploads.One(r.Context(), r.Param("id"), q, c.rights)
 		if err != nil {
 			return err
 		}
@@ -88,11 +71,8 @@ func (s *service) deleteFile(t *schema.Type) bunrouter.HandlerFunc {
 		if err != nil {
 			return err
 		}
-		e, err := s.fileNamed(r, t, c)
+		e, err := s.uploads.Delete(r.Context(), r.Param("id"), c.Caller, c.rights)
 		if err != nil {
-			return err
-		}
-		if _, err := s.Entries.Delete(r.Context(), t, e.Row.String(rows.DocumentID), entries.Change{Scope: c.rights, By: c.Caller}); err != nil {
 			return err
 		}
 		wire.Bare(w, http.StatusOK, e)
@@ -103,31 +83,19 @@ func (s *service) deleteFile(t *schema.Type) bunrouter.HandlerFunc {
 // upload answers POST /upload: with ?id=N it changes what is said of one file.
 func (s *service) upload(t *schema.Type) bunrouter.HandlerFunc {
 	return func(w http.ResponseWriter, r bunrouter.Request) error {
-		action, status := access.Create, http.StatusCreated
-		if r.URL.Query().Get("id") != "" {
-			action, status = access.Update, http.StatusOK
-		}
-		c, err := s.may(r.Request, t, action)
+		c, err := s.may(r.Request, t, access.Create)
 		if err != nil {
 			return err
 		}
-		ids, one, err := s.uploads.Upload(w, r.Request, c.Caller, c.rights)
-		if err != nil {
+		files, one, err := s.uploads.Upload(w, r.Request, c.Caller, c.rights)
+		switch {
+		case err != nil:
 			return err
+		case one:
+			wire.Bare(w, http.StatusOK, files[0])
+		default:
+			wire.Send(w, http.StatusCreated, wire.AppendEntries(nil, files, wire.Flat))
 		}
-		files := make([]*entries.Entry, 0, len(ids))
-		for _, id := range ids {
-			e, err := s.Entries.FindOne(r.Context(), t, id, &query.Query{Page: query.Page{Limit: 1}}, nil)
-			if err != nil {
-				return err
-			}
-			files = append(files, e)
-		}
-		if one && len(files) == 1 {
-			wire.Bare(w, status, files[0])
-			return nil
-		}
-		wire.Send(w, status, wire.AppendEntries(nil, files, wire.Flat))
 		return nil
 	}
 }

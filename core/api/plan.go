@@ -62,25 +62,30 @@ func (p *Plan) Prepare(ctx context.Context) error {
 	if err := steps.Apply(ctx); err != nil {
 		return err
 	}
-	if err := p.prepareAccounts(ctx); err != nil {
+	if err := p.prepareRooms(ctx); err != nil {
 		return err
 	}
 	p.next.ready.Store(true)
+	p.api.once.Do(func() { close(p.api.prepared) })
 	return nil
 }
 
-// prepareAccounts makes what accounts need with the new types, and has requests go on with those of before until the plan is committed.
-func (p *Plan) prepareAccounts(ctx context.Context) error {
+// prepareRooms makes what accounts and files need with the new types, and has requests go on with those of before until the plan is committed.
+func (p *Plan) prepareRooms(ctx context.Context) error {
 	if before := p.api.service.Load(); before != nil {
-		defer p.api.use(before)
+		defer func() { _ = p.api.use(context.WithoutCancel(ctx), before) }() // as it could be used
 	}
-	p.api.use(p.next)
+	if err := p.api.use(ctx, p.next); err != nil {
+		return err
+	}
 	return p.api.Accounts.Prepare(ctx)
 }
 
-func (a *API) use(s *service) {
+func (a *API) use(ctx context.Context, s *service) error {
 	a.Entries.Use(s.set)
+	a.Entries.Remember(s.config.History)
 	a.Accounts.Use(s.config, s.set, s.policy)
+	return a.uploads.Use(ctx, s.config.Uploads, s.set)
 }
 
 // Commit takes the plan into service. A request keeps the plan that it began with. Until the plan has been prepared, requests are answered with 503.
@@ -90,10 +95,11 @@ func (p *Plan) Commit() {
 		a.service.Store(nil)
 		return
 	}
-	a.use(next)
+	if err := a.use(context.Background(), next); err != nil {
+		a.Log.Error("files can't be kept", "err", err)
+	}
 	a.realtime.Use(next.set)
 	a.service.Store(next)
-	a.once.Do(func() { close(a.committed) })
 }
 
 // Check says what is wrong with the content types of a configuration, and with who may do what with them.

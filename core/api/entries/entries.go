@@ -33,7 +33,7 @@ const (
 type Entries struct {
 	store   store.Store
 	log     *slog.Logger
-	history time.Duration
+	history atomic.Int64 // nanoseconds
 	set     atomic.Pointer[schema.Set]
 
 	numbers   *numbers
@@ -55,14 +55,19 @@ func New(o Options) *Entries {
 	if o.Passwords == nil {
 		o.Passwords = password.New()
 	}
-	return &Entries{
-		store: o.Store, log: o.Log, history: o.History,
+	e := &Entries{
+		store: o.Store, log: o.Log,
 		numbers: &numbers{store: o.Store, by: map[string]*sequence{}}, passwords: o.Passwords, turns: newTurns(),
 	}
+	e.Remember(o.History)
+	return e
 }
 
 // Use says which types there are. What began before goes on with those that it began with.
 func (e *Entries) Use(set *schema.Set) { e.set.Store(set) }
+
+// Remember says how long changes are remembered that are made from now on.
+func (e *Entries) Remember(history time.Duration) { e.history.Store(int64(history)) }
 
 // An Entry is one version of an entry, or one component of it, with what was asked for of it.
 type Entry struct {
