@@ -150,13 +150,14 @@ func TestWhatIsFilledInHasABound(t *testing.T) {
 	}
 }
 
+// numerous is a store that has more entries of each type than can be put in order.
+type numerous struct{ store.Store }
+
+func (numerous) Count(context.Context, string, store.Filter) (int, error) { return MaxOrdered + 1, nil }
+
 func TestTooManyAreNotPutInOrder(t *testing.T) {
-	b := newBlog(t, storetest.NewMemory())
-	var writes []store.Write
-	for i := range MaxOrdered + 1 {
-		writes = append(writes, b.row(b.article, fmt.Sprint("a", i), "", false, nil))
-	}
-	b.put(t, writes...)
+	b := filled(t, storetest.NewMemory())
+	b.Entries.store = numerous{b.in}
 	q := all()
 	q.Sort = sorted(b.article, "writer.name")
 	if got := b.find(t, b.article, q, nil); got != "error: 10001 entries can't be sorted by what they refer to; 10000 are the most: filter them" {

@@ -59,7 +59,7 @@ func (e *Entries) Single(ctx context.Context, t *schema.Type, q *query.Query, s 
 func (e *Entries) Count(ctx context.Context, t *schema.Type, q *query.Query, s access.Scope) (n int, err error) {
 	r := e.reading(q, s)
 	err = bounded(ctx, func(ctx context.Context) error {
-		f, err := r.filter(t, q.Filter, access.Find)
+		f, err := r.filter(ctx, t, q.Filter)
 		if err == nil {
 			n, err = r.store.Count(ctx, rows.Name(t), f)
 		}
@@ -138,13 +138,16 @@ func (r *reading) only(t *schema.Type, a access.Action) query.Expr {
 	return r.scope.Only(t, a)
 }
 
-// filter is the condition on rows of a type that the view shows, that may be seen, and that are asked for.
-func (r *reading) filter(t *schema.Type, asked query.Expr, a access.Action) (store.Filter, error) {
-	f, err := r.allowed(t, asked, a)
-	return rows.Both(r.view.Filter(t), f), err
+// filter is the condition on rows of a type that the view shows, that may be found, and that are asked for.
+func (r *reading) filter(ctx context.Context, t *schema.Type, asked query.Expr) (store.Filter, error) {
+	f, err := r.allowed(t, asked, access.Find)
+	if err != nil {
+		return nil, err
+	}
+	return r.narrow(ctx, t, rows.Both(r.view.Filter(t), f))
 }
 
-// allowed is filter, of rows of which it is known that the view shows them; nil: all.
+// allowed is the condition on rows that may be seen and are asked for, of those that the view shows; nil: all.
 func (r *reading) allowed(t *schema.Type, asked query.Expr, a access.Action) (store.Filter, error) {
 	mine, err := rows.Compile(r.only(t, a), t, r.view, nil)
 	if err != nil {
@@ -155,7 +158,7 @@ func (r *reading) allowed(t *schema.Type, asked query.Expr, a access.Action) (st
 }
 
 func (r *reading) find(ctx context.Context, t *schema.Type, q *query.Query) (List, error) {
-	f, err := r.filter(t, q.Filter, access.Find)
+	f, err := r.filter(ctx, t, q.Filter)
 	if err != nil {
 		return List{}, err
 	}

@@ -19,7 +19,7 @@ func Compile(e query.Expr, t *schema.Type, v View, only func(*schema.Type) query
 		return nil, nil
 	}
 	c := compiler{view: v, only: only}
-	f, err := c.compile(e, place{of: t}, false)
+	f, err := c.compile(e, v.begin(t), false)
 	if err != nil {
 		return nil, err
 	}
@@ -39,6 +39,18 @@ type place struct {
 	of     *schema.Type // nil: a component
 	prefix string       // of fields: the components on the way, each with a dot
 	within bool         // one of many components
+	byID   bool         // rows there have the document id as their own
+}
+
+// begin is where a condition on rows of a type begins.
+func (v View) begin(t *schema.Type) place { return place{of: t, byID: v.byID(t)} }
+
+// field is the field in which a path ends. The id of a row is found more quickly than any other.
+func (at place) field(p query.Path) string {
+	if at.byID && p.Last == nil && p.System == query.DocumentID {
+		return "id"
+	}
+	return at.prefix + Field(p)
 }
 
 func (c *compiler) compile(e query.Expr, at place, not bool) (store.Filter, error) {
@@ -101,7 +113,7 @@ func (c *compiler) through(way []*schema.Attribute, at place, end func(place) (s
 	case at.within:
 		return nil, problem.Validation("%s belongs to one of many components: filters can't lead through it", a.Name)
 	}
-	inner, err := c.through(way[1:], place{of: a.Target}, end, none)
+	inner, err := c.through(way[1:], c.view.begin(a.Target), end, none)
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +134,7 @@ func orNone(none bool, inner store.Filter, there func(store.Filter) store.Filter
 		return there(inner)
 	}
 	nothing := store.Not{Filter: there(store.And{})}
-	if is, ok := inner.(store.Compare); ok && (is.Field == Number || is.Field == DocumentID) { // which what is there has
+	if is, ok := inner.(store.Compare); ok && (is.Field == Number || isDocumentID(is.Field)) { // which what is there has
 		return nothing
 	}
 	return store.Or{nothing, there(inner)}
@@ -140,7 +152,7 @@ func (c *compiler) seen(t *schema.Type) (store.Filter, error) {
 	}
 	// What the configuration says of who may see an entry may lead through what he may not.
 	plain := compiler{view: c.view}
-	mine, err := plain.compile(only, place{of: t}, false)
+	mine, err := plain.compile(only, c.view.begin(t), false)
 	return Both(f, mine), err
 }
 
@@ -149,7 +161,7 @@ func (c *compiler) related(a *schema.Attribute, at place, f store.Filter) store.
 	r := store.Related{Field: at.prefix + a.Name, Collection: Name(a.Target), Filter: f}
 	if !a.Owner() {
 		r.By, r.Field = a.MappedBy, DocumentID
-		if at.of != nil && c.view.byID(at.of) {
+		if at.byID {
 			r.Field = "id"
 		}
 		return r
@@ -167,12 +179,14 @@ func documentIDs(rest []*schema.Attribute, f store.Filter) (ids []any, ok bool) 
 	}
 	switch f := f.(type) {
 	case store.Compare:
-		return []any{f.Value}, f.Field == DocumentID && f.Op == store.Equal && f.Value != nil
+		return []any{f.Value}, isDocumentID(f.Field) && f.Op == store.Equal && f.Value != nil
 	case store.In:
-		return f.Values, f.Field == DocumentID && len(f.Values) <= maxListed
+		return f.Values, isDocumentID(f.Field) && len(f.Values) <= maxListed
 	}
 	return nil, false
 }
+
+func isDocumentID(field string) bool { return field == DocumentID || field == "id" }
 
 // maxListed is for how many entries that must be referred to an index is used.
 const maxListed = 20

@@ -49,7 +49,7 @@ func test(at place, t query.Test, not bool) (store.Filter, error) {
 	if opposite, ok := opposites[op]; ok {
 		op, not = opposite, !not
 	}
-	field := at.prefix + Field(t.Path)
+	field := at.field(t.Path)
 	f, null, err := positive(field, op, t.Values)
 	if err != nil || !not {
 		return f, err
@@ -67,8 +67,7 @@ func positive(field string, op query.Op, values []any) (f store.Filter, null boo
 		return f, false, err
 	}
 	if compare, ok := comparisons[op]; ok {
-		f, err = ordered(field, compare, values[0])
-		return f, false, err
+		return ordered(field, compare, values[0]), false, nil
 	}
 	switch op {
 	case query.Eq:
@@ -76,12 +75,7 @@ func positive(field string, op query.Op, values []any) (f store.Filter, null boo
 	case query.In:
 		return among(field, values), false, nil
 	case query.Between:
-		from, err := ordered(field, store.GreaterOrEqual, values[0])
-		if err != nil {
-			return nil, false, err
-		}
-		to, err := ordered(field, store.LessOrEqual, values[1])
-		return store.And{from, to}, false, err
+		return store.And{ordered(field, store.LessOrEqual, values[1]), ordered(field, store.GreaterOrEqual, values[0])}, false, nil
 	case query.Null:
 		if yes, _ := values[0].(bool); !yes {
 			return store.Ne(field, nil), true, nil
@@ -92,11 +86,11 @@ func positive(field string, op query.Op, values []any) (f store.Filter, null boo
 }
 
 // ordered compares what has an order. Nothing is less or greater than null.
-func ordered(field string, op store.Op, v any) (store.Filter, error) {
+func ordered(field string, op store.Op, v any) store.Filter {
 	if v == nil {
-		return store.Or{}, nil
+		return store.Or{}
 	}
-	return store.Compare{Field: field, Op: op, Value: v}, nil
+	return store.Compare{Field: field, Op: op, Value: v}
 }
 
 // among is that a value is one of a list, in which null is equal to nothing.
