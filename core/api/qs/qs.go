@@ -15,7 +15,7 @@ import (
 
 // Limits of a query string.
 const (
-	MaxBytes      = 64 << 10
+	MaxBytes      = 32 << 10
 	MaxParameters = 1_000
 	MaxDepth      = 20  // pairs of brackets after a name
 	MaxList       = 100 // items of a list: what has more becomes an object with numbers for names
@@ -28,7 +28,8 @@ type Node struct {
 	Names []string // of Object: the name of each item. Numbers come first, in their order, as in JavaScript
 	Items []*Node  // of List and Object
 
-	next int // of an object that was a list with more than MaxList items: the number of the next one; else 0
+	places []int // of a list with gaps: the place of each item; nil: they follow each other. Only while reading
+	next   int   // of an object that was a list with more than MaxList items: the number of the next one; else 0
 }
 
 // Kind is what a node is.

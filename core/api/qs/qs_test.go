@@ -64,13 +64,13 @@ func TestMoreThanIsTakenIsSaid(t *testing.T) {
 	for what, raw := range map[string]string{
 		"has 1001 parameters":  strings.Repeat("&", 1000),
 		"20 pairs of brackets": "a" + strings.Repeat("[b]", 21) + "=1",
-		"65537 bytes":          strings.Repeat("a", 64<<10+1),
+		"32769 bytes":          strings.Repeat("a", 32<<10+1),
 	} {
 		if _, err := Parse(raw); err == nil || !strings.Contains(err.Error(), what) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	for _, raw := range []string{strings.Repeat("&", 999), "a" + strings.Repeat("[b]", 20) + "=1", strings.Repeat("a", 64<<10)} {
+	for _, raw := range []string{strings.Repeat("&", 999), "a" + strings.Repeat("[b]", 20) + "=1", strings.Repeat("a", 32<<10)} {
 		if _, err := Parse(raw); err != nil {
 			t.Error(err)
 		}

@@ -78,9 +78,7 @@ func grow(chain []string, leaf *Node) *Node {
 			number, isNumber := index(name)
 			switch isNumber = isNumber && name != one; {
 			case isNumber && number < MaxList:
-				items := make([]*Node, number+1)
-				items[number] = leaf
-				leaf = &Node{Kind: List, Items: items}
+				leaf = &Node{Kind: List, Items: []*Node{leaf}, places: gap(number)}
 			default:
 				leaf = &Node{Kind: Object, Names: []string{name}, Items: []*Node{leaf}}
 				if isNumber {
@@ -114,6 +112,57 @@ func index(name string) (int, bool) {
 	return n, err == nil
 }
 
+// gap is the places of one item that stands alone.
+func gap(place int) []int {
+	if place == 0 {
+		return nil
+	}
+	return []int{place}
+}
+
+// length is how long JavaScript says that a list is: its gaps count.
+func (n *Node) length() int {
+	if n.places == nil {
+		return len(n.Items)
+	}
+	return n.places[len(n.places)-1] + 1
+}
+
+// place is where item i of a list stands.
+func (n *Node) place(i int) int {
+	if n.places == nil {
+		return i
+	}
+	return n.places[i]
+}
+
+// find is which item of a list stands at a place, or before which one it would.
+func (n *Node) find(place int) (i int, there bool) {
+	if n.places != nil {
+		return slices.BinarySearch(n.places, place)
+	}
+	return min(place, len(n.Items)), place < len(n.Items)
+}
+
+// append adds an item at the end of a list.
+func (n *Node) append(item *Node) {
+	n.put(len(n.Items), n.length(), item)
+}
+
+// put adds an item to a list, before item i.
+func (n *Node) put(i, place int, item *Node) {
+	if n.places == nil && place != len(n.Items) {
+		n.places = make([]int, len(n.Items))
+		for j := range n.places {
+			n.places[j] = j
+		}
+	}
+	if n.places != nil {
+		n.places = slices.Insert(n.places, i, place)
+	}
+	n.Items = slices.Insert(n.Items, i, item)
+}
+
 // combine adds a value to others of the same name.
 func combine(to, value *Node) *Node {
 	if to.next > 0 {
@@ -123,7 +172,7 @@ func combine(to, value *Node) *Node {
 	if to.Kind != List {
 		to = &Node{Kind: List, Items: []*Node{to}}
 	}
-	to.Items = append(to.Items, value)
+	to.append(value)
 	return to.bounded()
 }
 
@@ -135,11 +184,11 @@ func (n *Node) push(item *Node) {
 
 // bounded makes an object of a list that is too long.
 func (n *Node) bounded() *Node {
-	if len(n.Items) <= MaxList {
+	if n.length() <= MaxList {
 		return n
 	}
 	o := n.numbered()
-	o.next = len(n.Items)
+	o.next = n.length()
 	return o
 }
 
@@ -147,9 +196,7 @@ func (n *Node) bounded() *Node {
 func (n *Node) numbered() *Node {
 	o := &Node{Kind: Object}
 	for i, item := range n.Items {
-		if item != nil {
-			o.Names, o.Items = append(o.Names, strconv.Itoa(i)), append(o.Items, item)
-		}
+		o.Names, o.Items = append(o.Names, strconv.Itoa(n.place(i))), append(o.Items, item)
 	}
 	return o
 }
@@ -160,7 +207,7 @@ func merge(to, from *Node) *Node {
 	case from.Kind == Null || from.Kind == Text && from.Text == "":
 		return to
 	case from.Kind == Text && to.Kind == List:
-		to.Items = append(to.Items, from)
+		to.append(from)
 		return to.bounded()
 	case from.Kind == Text && to.next > 0:
 		to.push(from)
@@ -170,7 +217,11 @@ func merge(to, from *Node) *Node {
 	case !to.nested() && from.next > 0:
 		return shifted(to, from)
 	case !to.nested() && from.Kind == List:
-		return (&Node{Kind: List, Items: append([]*Node{to}, from.Items...)}).bounded()
+		list := &Node{Kind: List, Items: []*Node{to}}
+		for i, item := range from.Items {
+			list.put(i+1, from.place(i)+1, item)
+		}
+		return list.bounded()
 	case !to.nested():
 		return &Node{Kind: List, Items: []*Node{to, from}}
 	case to.Kind == List && from.Kind == List:
@@ -198,17 +249,15 @@ func shifted(first, rest *Node) *Node {
 
 func mergeLists(to, from *Node) *Node {
 	for i, item := range from.Items {
+		place := from.place(i)
+		at, there := to.find(place)
 		switch {
-		case item == nil:
-		case i >= len(to.Items):
-			to.Items = append(to.Items, make([]*Node, i+1-len(to.Items))...)
-			to.Items[i] = item
-		case to.Items[i] == nil:
-			to.Items[i] = item
-		case to.Items[i].nested() && item.nested():
-			to.Items[i] = merge(to.Items[i], item)
+		case !there:
+			to.put(at, place, item)
+		case to.Items[at].nested() && item.nested():
+			to.Items[at] = merge(to.Items[at], item)
 		default:
-			to.Items = append(to.Items, item)
+			to.append(item)
 		}
 	}
 	return to.bounded()
@@ -233,9 +282,7 @@ func mergeObjects(to, from *Node) *Node {
 
 // settle closes the gaps in lists, and puts names in order.
 func (n *Node) settle() {
-	if n.Kind == List {
-		n.Items = slices.DeleteFunc(n.Items, func(item *Node) bool { return item == nil })
-	}
+	n.places = nil
 	n.order()
 	for _, item := range n.Items {
 		item.settle()
