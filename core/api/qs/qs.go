@@ -5,7 +5,6 @@
 package qs
 
 import (
-	"net/http"
 	"net/url"
 	"strings"
 	"unicode/utf8"
@@ -78,9 +77,7 @@ func Parse(raw string) (*Node, error) {
 		return tree, nil
 	}
 	if len(raw) > MaxBytes {
-		e := problem.Validation("The query string has %d bytes, and at most %d are taken", len(raw), MaxBytes)
-		e.Status = http.StatusRequestURITooLong
-		return nil, e
+		return nil, problem.Validation("The query string has %d bytes, and at most %d are taken", len(raw), MaxBytes)
 	}
 	flat, err := parameters(raw)
 	if err != nil {
