@@ -170,7 +170,7 @@ type caller struct {
 }
 
 func (s *service) caller(r *http.Request) (caller, error) {
-	c, err := s.Accounts.Authenticate(r.Context(), r)
+	c, err := s.authenticate(r)
 	if err != nil {
 		return caller{}, err
 	}
@@ -182,7 +182,7 @@ type callerKey struct{}
 // known finds out who asks before a handler does anything, and tells it by callerOf.
 func (s *service) known(next bunrouter.HandlerFunc) bunrouter.HandlerFunc {
 	return func(w http.ResponseWriter, r bunrouter.Request) error {
-		c, err := s.Accounts.Authenticate(r.Context(), r.Request)
+		c, err := s.authenticate(r.Request)
 		if err != nil {
 			return err
 		}
