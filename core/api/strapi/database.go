@@ -59,6 +59,7 @@ func (r row) value(column int) any {
 		return r.ColumnFloat(column)
 	case sqlite3.TEXT, sqlite3.BLOB:
 		return r.ColumnText(column)
+	case sqlite3.NULL:
 	}
 	return nil
 }

@@ -67,7 +67,7 @@ func (s *Source) check(file string) error {
 // databaseOf finds the database of a project.
 func databaseOf(project string) (string, error) {
 	name := filepath.Join(".tmp", "data.db")
-	env, err := os.ReadFile(filepath.Join(project, ".env")) //nolint:gosec // the operator's own project
+	env, err := os.ReadFile(filepath.Join(project, ".env"))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}

@@ -144,7 +144,7 @@ func (d *describer) readComponents(folder string) error {
 }
 
 func readFile(name string, most int64) ([]byte, error) {
-	f, err := os.Open(name) //nolint:gosec // of the operator's own project
+	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}

@@ -130,7 +130,7 @@ func (s *state) keep(ctx context.Context, f *waiting) error {
 		if err := os.Rename(f.File.Name(), name); err != nil {
 			return explain(err)
 		}
-		reopened, err := os.OpenFile(name, os.O_RDWR, 0o600) //nolint:gosec // a name that was made here
+		reopened, err := os.OpenFile(name, os.O_RDWR, 0o600)
 		if err != nil {
 			return err
 		}

@@ -164,4 +164,3 @@ func picture(t *testing.T, width, height int) string {
 	}
 	return b.String()
 }
-

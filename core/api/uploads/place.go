@@ -83,7 +83,7 @@ func (d *disk) serve(w http.ResponseWriter, r *http.Request, name string) error 
 
 // syncFolder has the names in a folder outlast the loss of power.
 func syncFolder(folder string) error {
-	f, err := os.Open(folder) //nolint:gosec // of the configuration
+	f, err := os.Open(folder)
 	if err != nil {
 		return err
 	}

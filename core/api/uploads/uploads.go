@@ -67,7 +67,9 @@ func (u *Uploads) Use(ctx context.Context, c config.APIUploads, set *schema.Set)
 		return fmt.Errorf("api.uploads: %w", err)
 	}
 	s := &state{APIUploads: c, file: set.UID(schema.FileUID), disk: &disk{folder: c.Folder}}
-	if c.S3 != nil {
+	if old := u.now.Load(); c.S3 != nil && old != nil && old.S3 != nil && *old.S3 == *c.S3 {
+		s.bucket = old.bucket
+	} else if c.S3 != nil {
 		var err error
 		if s.bucket, err = newBucket(ctx, *c.S3, u.log); err != nil {
 			return err

@@ -326,4 +326,3 @@ func FuzzAnyBodyIsTakenOrRefused(f *testing.F) {
 		}
 	})
 }
-
