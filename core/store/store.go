@@ -122,7 +122,7 @@ type Collection struct {
 // never hold lists or documents: a write that would have them do is invalid.
 //
 // That of a list index may hold anything. It promises no order, and that those documents are found quickly that a [Has] of the field asks for, or
-// an [Or] of such, or a [Related] that has it as its Field or By.
+// an [Or] of such, or a [Related] that has it as its By.
 type Index struct {
 	Fields []string // paths; of a unique index only fields of the document itself; of a list index one, and not id
 	Unique bool     // no two documents with the same values. Documents in which one of them is null are not compared

@@ -25,7 +25,7 @@ func (r *Realtime) Run(ctx context.Context) error {
 			last, pause = reached, soon
 		}
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // this is how it ends
+			return nil
 		}
 		if errors.Is(err, fault.NotFound) || errors.Is(err, fault.Invalid) {
 			last = "" // what happened since is not kept

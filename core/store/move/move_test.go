@@ -19,7 +19,7 @@ import (
 
 func described() []store.Collection {
 	return []store.Collection{
-		{Name: "entries", Indexes: []store.Index{{Fields: []string{"n"}, Unique: true}, {Fields: []string{"title", "n"}}}, Feed: time.Hour},
+		{Name: "entries", Indexes: []store.Index{{Fields: []string{"n"}, Unique: true}, {Fields: []string{"title", "n"}}, {Fields: []string{"list"}, List: true}}, Feed: time.Hour},
 		{Name: "keys", Private: true},
 		{Name: "nothing"},
 		{Name: "sessions", Expire: "until"},

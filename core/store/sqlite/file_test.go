@@ -263,6 +263,13 @@ func TestCheckFindsWhatIsWrongWithAListIndexAndEnsureMakesItAnew(t *testing.T) {
 		if err := s.Check(t.Context()); err != nil {
 			t.Fatalf("a sound file: %v", err)
 		}
+		backup := t.TempDir() + "/backup.db"
+		if err := s.Backup(t.Context(), backup); err != nil {
+			t.Fatal(err)
+		}
+		if err := open(t, backup).Check(t.Context()); err != nil {
+			t.Errorf("a backup: %v", err)
+		}
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
