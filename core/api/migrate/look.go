@@ -88,7 +88,7 @@ func (w *work) lookForMany(ctx context.Context, s store.Store) error {
 func (w *work) lookAtLocales(ctx context.Context, s store.Store) error {
 	others, err := s.Count(ctx, rows.Name(w.to), store.And{store.Ne(rows.Locale, nil), store.Ne(rows.Locale, w.wasLocale)})
 	if others > 0 {
-		w.refuse(" is not localized any more, and %d versions of entries are in other languages than %s: delete those first", others, w.wasLocale)
+		w.refuse(" is not localized any more, and versions of entries in other languages than %s are there (%d): delete those first", w.wasLocale, others)
 	}
 	return err
 }
@@ -116,10 +116,10 @@ func (w *work) lookAtDrafts(ctx context.Context, s store.Store) error {
 		return nil
 	})
 	if alone.entries > 0 {
-		w.refuse(" has no drafts any more, and of %d versions of entries there is only a draft, such as of %s: publish or delete those first", alone.entries, alone.last)
+		w.refuse(" has no drafts any more, and of some entries there is only a draft (%d), such as of %s: publish or delete those first", alone.entries, alone.last)
 	}
 	if differ.entries > 0 {
-		w.refuse(" has no drafts any more, and %d drafts are not what is published, such as that of %s: publish or discard those first", differ.entries, differ.last)
+		w.refuse(" has no drafts any more, and some are not what is published (%d), such as that of %s: publish or discard those first", differ.entries, differ.last)
 	}
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -142,13 +143,32 @@ var made = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 // keep adds the rows of an entry of the type as it is in the set: published, and the draft beside it.
 func keep(t testing.TB, s store.Store, of *schema.Set, doc string, n int64, values store.Document) {
 	t.Helper()
-	typ := of.Type("article")
-	locale := ""
+	if _, err := s.Apply(busy(t), inserts(of, doc, n, values)...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// many are so many entries more than fit in a page.
+const many = 700
+
+// keepMany adds that many entries.
+func keepMany(t testing.TB, s store.Store, of *schema.Set, values func(i int) store.Document) {
+	t.Helper()
+	var writes []store.Write
+	for i := range many {
+		writes = append(writes, inserts(of, fmt.Sprintf("a%03d", i), int64(i+1), values(i))...)
+	}
+	if _, err := s.Apply(busy(t), writes...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func inserts(of *schema.Set, doc string, n int64, values store.Document) []store.Write {
+	typ, locale := of.Type("article"), ""
 	if typ.Localized {
 		locale = "en"
 	}
-	var writes []store.Write
-	row := func(draft bool, n int64) {
+	row := func(draft bool, n int64) store.Write {
 		d := store.Document{"id": rows.RowID(typ, doc, locale, draft), rows.DocumentID: doc, rows.Number: n, rows.Revision: int64(1), rows.CreatedAt: made, rows.UpdatedAt: made}
 		if typ.Localized {
 			d[rows.Locale] = locale
@@ -159,18 +179,14 @@ func keep(t testing.TB, s store.Store, of *schema.Set, doc string, n int64, valu
 		if !draft {
 			d[rows.PublishedAt] = made
 		}
-		for name, v := range values {
-			d[name] = v
-		}
-		writes = append(writes, store.Insert{Collection: rows.Name(typ), Document: d})
+		maps.Copy(d, values)
+		return store.Insert{Collection: rows.Name(typ), Document: d}
 	}
-	row(false, 2*n)
+	writes := []store.Write{row(false, 2*n)}
 	if typ.Drafts {
-		row(true, 2*n-1)
+		writes = append(writes, row(true, 2*n-1))
 	}
-	if _, err := s.Apply(busy(t), writes...); err != nil {
-		t.Fatal(err)
-	}
+	return writes
 }
 
 // all are the documents of a collection.

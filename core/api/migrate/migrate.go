@@ -36,10 +36,10 @@ type Steps struct {
 	summary []string
 }
 
-// leaseName and leaseTTL are of the right to change rows.
+// The right to change rows: what it is called, and how long others wait for it after a crash.
 const (
 	leaseName = "api-schema"
-	leaseTTL  = 30 * time.Second
+	hold      = 10 * time.Second
 )
 
 // A Refusal is a conflict: what is kept stands in the way of new content types.
@@ -106,7 +106,7 @@ func (s *Steps) Apply(ctx context.Context) error {
 	}
 	host, _ := os.Hostname() // only to tell others who it is
 	leases := lease.New(s.store, fmt.Sprintf("%s, process %d", host, os.Getpid()), slog.New(slog.DiscardHandler))
-	return leases.HoldWhenFree(ctx, leaseName, leaseTTL, func(ctx context.Context, l *lease.Lease) error {
+	return leases.HoldWhenFree(ctx, leaseName, hold, func(ctx context.Context, l *lease.Lease) error {
 		return s.under(ctx, l)
 	})
 }
