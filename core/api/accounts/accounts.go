@@ -63,7 +63,7 @@ type Options struct {
 // Accounts are the users and tokens of one api.
 type Accounts struct {
 	Options
-	passwords *password.Hasher
+	passwords hasher
 	decoy     func() string // a hash of no password
 	rules     atomic.Pointer[rules]
 	roles     atomic.Pointer[map[string]string] // types of roles by document id
@@ -73,6 +73,12 @@ type Accounts struct {
 	mails     chan struct{}
 	warned    atomic.Int64 // when it was last said that mail is not configured, in Unix seconds
 	now       func() time.Time
+}
+
+// A hasher makes and checks hashes of passwords, as [password.Hasher] does.
+type hasher interface {
+	Hash(ctx context.Context, password string) (string, error)
+	Verify(ctx context.Context, hash, password string) (ok, stale bool, err error)
 }
 
 // rules are what the configuration and the types say.

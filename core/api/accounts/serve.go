@@ -59,6 +59,9 @@ func (a *Accounts) Routes(g *bunrouter.Group, caller func(*http.Request) access.
 		"/users-permissions/permissions": (*request).permissions,
 	} {
 		serve(http.MethodGet, path, handle)
+		if path != "/auth/email-confirmation" { // which does something
+			serve(http.MethodHead, path, handle)
+		}
 	}
 	serve(http.MethodPut, "/users/me", (*request).updateMe)
 	serve(http.MethodPut, "/users/:id", (*request).updateUser)
