@@ -12,6 +12,7 @@ import (
 	"slices"
 	"syscall"
 
+	"github.com/onehost/edge/core/api"
 	"github.com/onehost/edge/core/config"
 	"github.com/onehost/edge/core/forms"
 	"github.com/onehost/edge/core/jobs/action"
@@ -73,7 +74,7 @@ func processEnv() config.Env {
 
 // load reads a configuration and has every room judge it. Warnings come with a configuration; errors come without.
 func load(path string) (*config.Config, []config.Problem, error) {
-	cfg, problems := config.Load(path, processEnv(), cert.Check, rules.Check, site.Check, target.Check, lambda.Check, forms.Check, webhooks.Check, host.Check, schedule.Check, action.Check, checkStore, checkMail, checkFolders)
+	cfg, problems := config.Load(path, processEnv(), cert.Check, rules.Check, site.Check, target.Check, lambda.Check, forms.Check, webhooks.Check, host.Check, schedule.Check, action.Check, api.Check, checkStore, checkMail, checkFolders)
 	if config.Failed(problems) {
 		return nil, problems, &invalidConfig{problems}
 	}

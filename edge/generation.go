@@ -137,6 +137,10 @@ func (a liveActions) Forward(weights map[string]int) (exchange.Handler, error) {
 	return a.server.proxy.Forward(a.generation.plan.Group, weights)
 }
 
+func (a liveActions) API() (exchange.Handler, error) {
+	return exchange.HTTP(a.server.modules.api), nil
+}
+
 func (a liveActions) Forms() (exchange.Handler, error) {
 	return exchange.HTTP(a.server.modules.forms), nil
 }

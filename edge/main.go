@@ -94,7 +94,7 @@ another CA that speaks ACME, from a local CA, or from files of yours.`,
 		command.GroupID = "file"
 		root.AddCommand(command)
 	}
-	for _, command := range []*cobra.Command{c.reloadCommand(), c.statusCommand(), c.certsCommand(), c.targetsCommand(), c.formsCommand(), c.functionsCommand(), c.webhooksCommand(), c.pluginsCommand(), c.jobsCommand()} {
+	for _, command := range []*cobra.Command{c.reloadCommand(), c.statusCommand(), c.certsCommand(), c.targetsCommand(), c.formsCommand(), c.functionsCommand(), c.webhooksCommand(), c.pluginsCommand(), c.jobsCommand(), c.apiCommand(), c.usersCommand(), c.tokensCommand()} {
 		command.GroupID = "server"
 		root.AddCommand(command)
 	}

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/onehost/edge/core/api"
 	"github.com/onehost/edge/core/config"
 	"github.com/onehost/edge/core/forms"
 	"github.com/onehost/edge/core/forms/submissions"
@@ -49,11 +50,17 @@ type modules struct {
 	actions     *action.Actions
 	pings       *action.Pings
 	jobs        *jobs.Jobs
+	api         *api.API
+	content     contentPlan
 	sourcesNow  atomic.Pointer[map[string]config.Webhook] // as they are configured
 }
 
 func newModules(cfg *config.Config, kept store.Store, log *slog.Logger) (*modules, error) {
 	key, err := derivedKey(cfg, "forms")
+	if err != nil {
+		return nil, err
+	}
+	tokens, err := derivedKey(cfg, "api")
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +70,8 @@ func newModules(cfg *config.Config, kept store.Store, log *slog.Logger) (*module
 	if m.folder, err = newRunFolder(cfg.DataDir); err != nil {
 		return nil, err
 	}
-	offered := services.New(services.Options{Folder: m.folder.services(), Store: kept, Mailer: m.post, Log: log})
+	m.api = api.New(api.Options{Store: kept, Mailer: m.post, Key: tokens, Log: log})
+	offered := services.New(services.Options{Folder: m.folder.services(), Store: kept, Mailer: m.post, API: pluginEntries{m.api}, Log: log})
 	m.plugins = host.New(host.Options{Folder: m.folder.plugins(), Services: offered, Version: version().Version, Log: log})
 	m.inbox = inbox.New(inbox.Options{Store: kept, Log: log})
 	m.dispatcher = dispatch.New(dispatch.Options{Inbox: m.inbox, Handler: m.plugins, Log: log})
@@ -89,6 +97,7 @@ type modulesPlan struct {
 	forms     *forms.Plan
 	plugins   *host.Plan
 	webhooks  *webhooks.Plan
+	api       *api.Plan
 }
 
 func (m *modules) plan(cfg *config.Config) (_ *modulesPlan, err error) {
@@ -97,6 +106,9 @@ func (m *modules) plan(cfg *config.Config) (_ *modulesPlan, err error) {
 		return nil, fmt.Errorf("forms: %w", err)
 	}
 	if p.webhooks, err = m.webhooks.Plan(cfg); err != nil {
+		return nil, err
+	}
+	if p.api, err = m.api.Plan(cfg); err != nil {
 		return nil, err
 	}
 	if p.functions, err = m.functions.Plan(cfg); err != nil {
@@ -113,6 +125,8 @@ func (m *modules) plan(cfg *config.Config) (_ *modulesPlan, err error) {
 func (p *modulesPlan) commit() {
 	m := p.modules
 	p.functions.Commit()
+	p.api.Commit()
+	m.content.set(p.api)
 	m.submissions.Use(p.cfg.Forms, p.cfg.Functions)
 	p.forms.Commit()
 	m.post.use(p.cfg.Mail)
@@ -140,6 +154,8 @@ func (m *modules) run(ctx context.Context) error {
 	var called, callers errgroup.Group
 	called.Go(func() error { return m.functions.Run(processes) })
 	called.Go(func() error { return m.plugins.Run(processes) })
+	called.Go(func() error { return m.api.Run(processes) })
+	callers.Go(func() error { return m.content.prepare(ctx, m.log) })
 	callers.Go(func() error { return m.submissions.Run(ctx) })
 	callers.Go(func() error { return m.inbox.Run(ctx) })
 	callers.Go(func() error { return m.dispatcher.Run(ctx) })

@@ -27,6 +27,7 @@ func (m *modules) matters() []matter {
 	for _, name := range slices.Sorted(maps.Keys(captchas)) {
 		all = append(all, matter{"captcha of " + name, captchas[name]})
 	}
+	all = append(all, m.content.matters()...)
 	all = append(all, m.webhookMatters()...)
 	all = append(all, m.jobMatters()...)
 	ctx, cancel := context.WithTimeout(context.Background(), countPatience)

@@ -95,6 +95,10 @@ func (s *server) reload(ctx context.Context) (outcome admin.ReloadOutcome, err e
 		next.abandon()
 		return outcome, err
 	}
+	if err := prepareContent(ctx, next.used.api); err != nil {
+		next.abandon()
+		return outcome, err
+	}
 	s.use(next)
 	outcome.Applied = true
 	outcome.Problems = append(outcome.Problems, warnings...)

@@ -209,6 +209,7 @@ func (s *server) run(ctx context.Context, hangup <-chan os.Signal) error {
 // requests are under way, for half of the time.
 func (s *server) drain() {
 	s.draining.Store(true)
+	s.modules.api.Drain()
 	notify(daemon.SdNotifyStopping)
 	cfg := s.generation().cfg
 	s.log.Info("draining", "at_most", cfg.Shutdown)

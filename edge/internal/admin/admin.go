@@ -30,6 +30,9 @@ type Operations interface {
 	Modules
 	Webhooks
 	Jobs
+	Content
+	Accounts
+	Imports
 	Status() Status
 	Certificates() []cert.Status
 	// RenewCertificate gets a new certificate for a host at once, and returns what became of it.
@@ -116,6 +119,9 @@ func NewHandler(o Operations) http.Handler {
 	router.POST("/v1/reload", answer(func(r bunrouter.Request) (any, error) { return o.Reload(r.Context()) }))
 	router.POST("/v1/targets/:group/:change", answer(func(r bunrouter.Request) (any, error) { return nil, changeTarget(o, r) }))
 	moduleRoutes(router, o)
+	contentRoutes(router, o)
+	accountRoutes(router, o)
+	importRoutes(router, o)
 	return router
 }
 

@@ -1,10 +1,12 @@
 package admin_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -14,6 +16,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/onehost/edge/core/api/access"
+	"github.com/onehost/edge/core/api/accounts"
+	"github.com/onehost/edge/core/api/changes"
+	"github.com/onehost/edge/core/api/strapi"
 	"github.com/onehost/edge/core/config"
 	"github.com/onehost/edge/core/fault"
 	"github.com/onehost/edge/core/forms/submissions"
@@ -86,6 +92,58 @@ func (o *operations) SubmissionEvent(_ context.Context, id string) (json.RawMess
 func (o *operations) MarkSubmission(_ context.Context, id, mark string) error {
 	o.asked = append(o.asked, mark+" "+id)
 	return o.err
+}
+
+func (o *operations) Changes(_ context.Context, f changes.Filter) ([]changes.Change, error) {
+	o.asked = append(o.asked, fmt.Sprint("changes ", f))
+	return []changes.Change{{ID: "1", Type: "article", Action: changes.Update, By: "user:a"}}, o.err
+}
+func (o *operations) Users(_ context.Context, f accounts.Filter) ([]accounts.User, error) {
+	o.asked = append(o.asked, fmt.Sprint("users ", f))
+	return []accounts.User{{Number: 1, Username: "ann"}}, o.err
+}
+func (o *operations) AddUser(_ context.Context, u admin.NewUser) (accounts.User, error) {
+	return accounts.User{Username: u.Username, Email: u.Email, Role: u.Role, Blocked: u.Blocked}, o.err
+}
+func (o *operations) ChangeUser(_ context.Context, who string, c admin.UserChange) error {
+	o.asked = append(o.asked, fmt.Sprint("change ", who, " ", c.Role != nil, c.Logout))
+	return o.err
+}
+func (o *operations) RemoveUser(_ context.Context, who string) error {
+	o.asked = append(o.asked, "remove "+who)
+	return o.err
+}
+func (o *operations) Tokens(context.Context) ([]accounts.Token, error) {
+	return []accounts.Token{{Name: "site", Kind: access.ReadOnly}}, o.err
+}
+func (o *operations) CreateToken(_ context.Context, t admin.NewToken) (string, error) {
+	return fmt.Sprint(t.Name, t.Kind, t.Permissions, t.Expires.Unix()), o.err
+}
+func (o *operations) RevokeToken(_ context.Context, name string) error {
+	o.asked = append(o.asked, "revoke "+name)
+	return o.err
+}
+func (o *operations) RotateKey(_ context.Context, atOnce bool) error {
+	o.asked = append(o.asked, fmt.Sprint("rotate ", atOnce))
+	return o.err
+}
+
+func (o *operations) Import(_ context.Context, from io.Reader, told func([]strapi.Result) error) error {
+	lines := bufio.NewScanner(from)
+	for lines.Scan() {
+		if lines.Text() == "bad" {
+			return fmt.Errorf("a line is bad: %w", fault.Invalid)
+		}
+		if err := told([]strapi.Result{{Outcome: strapi.Outcome(lines.Text())}}); err != nil {
+			return err
+		}
+	}
+	return lines.Err()
+}
+func (o *operations) ImportFile(_ context.Context, name string, size int64, from io.Reader) (bool, error) {
+	text, _ := io.ReadAll(from)
+	o.asked = append(o.asked, fmt.Sprint("file ", name, size, string(text)))
+	return name == "new.png", o.err
 }
 
 func (o *operations) Jobs(context.Context) ([]admin.Job, error) {
@@ -381,5 +439,72 @@ func TestClientSaysWhatToDo(t *testing.T) {
 	_, err := admin.NewClient(filepath.Join(t.TempDir(), "admin.sock")).Status(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "edge run") {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestClientAsksForContentAndAccounts(t *testing.T) {
+	o := &operations{serving: true}
+	client, ctx := admin.NewClient(start(t, o)), t.Context()
+	of := changes.Filter{Type: "article", Entry: "a/b", By: "user:a b", Request: "r", Limit: 7, After: "x"}
+	if found, err := client.Changes(ctx, of); err != nil || len(found) != 1 || found[0].Type != "article" || found[0].Action != "update" || o.asked[0] != fmt.Sprint("changes ", of) {
+		t.Error(found, err, o.asked)
+	}
+	f := accounts.Filter{Search: "a&b", Role: "editor", After: 9, Limit: 7}
+	if found, err := client.Users(ctx, f); err != nil || len(found) != 1 || found[0].Username != "ann" || o.asked[1] != fmt.Sprint("users ", f) {
+		t.Error(found, err, o.asked)
+	}
+	if u, err := client.AddUser(ctx, admin.NewUser{Username: "ann", Email: "ann@example.org", Role: "editor", Blocked: true}); err != nil || u.Username != "ann" || u.Email != "ann@example.org" || u.Role != "editor" || !u.Blocked {
+		t.Error(u, err)
+	}
+	role, expires := "editor", time.Unix(1e9, 0)
+	client.ChangeUser(ctx, "a/b@example.org", admin.UserChange{Role: &role, Logout: true})
+	client.RemoveUser(ctx, "a/b")
+	if all, err := client.Tokens(ctx); err != nil || len(all) != 1 || all[0].Name != "site" || all[0].Kind != access.ReadOnly {
+		t.Error(all, err)
+	}
+	if token, err := client.CreateToken(ctx, admin.NewToken{Name: "site", Kind: access.Custom, Permissions: []string{"a.find"}, Expires: expires}); err != nil || token != fmt.Sprint("site", access.Custom, []string{"a.find"}, expires.Unix()) {
+		t.Error(token, err)
+	}
+	client.RevokeToken(ctx, "a b")
+	client.RotateKey(ctx, false)
+	client.RotateKey(ctx, true)
+	if got := strings.Join(o.asked[2:], ", "); got != "change a/b@example.org true true, remove a/b, revoke a b, rotate false, rotate true" {
+		t.Error(got)
+	}
+}
+
+// What is sent is answered batch by batch, while more is sent.
+func TestClientSendsAnImport(t *testing.T) {
+	o := &operations{serving: true}
+	client, ctx := admin.NewClient(start(t, o)), t.Context()
+	read, write := io.Pipe()
+	heard := make(chan strapi.Outcome, 1)
+	go func() {
+		for _, line := range []string{"created", "same"} {
+			fmt.Fprintln(write, line)
+			<-heard // or it would never come to its end
+		}
+		fmt.Fprintln(write, "bad")
+		write.Close()
+	}()
+	var outcomes []strapi.Outcome
+	err := client.Import(ctx, read, func(results []strapi.Result) {
+		outcomes = append(outcomes, results[0].Outcome)
+		heard <- results[0].Outcome
+	})
+	if refused, ok := errors.AsType[*admin.Error](err); !ok || refused.Code != fault.Invalid || !strings.Contains(refused.Message, "a line is bad") {
+		t.Error(err)
+	}
+	if len(outcomes) != 2 || outcomes[0] != strapi.Created || outcomes[1] != strapi.Same {
+		t.Error(outcomes)
+	}
+	for name, want := range map[string]bool{"new.png": true, "old/x.png": false} {
+		if kept, err := client.ImportFile(ctx, name, 3, strings.NewReader("abc")); err != nil || kept != want || o.asked[len(o.asked)-1] != "file "+name+"3abc" {
+			t.Error(name, kept, err, o.asked)
+		}
+	}
+	o.err = fmt.Errorf("the disk is full: %w", fault.Unavailable)
+	if _, err := client.ImportFile(ctx, "new.png", 3, strings.NewReader("abc")); err == nil || !strings.Contains(err.Error(), "the disk is full") {
+		t.Error(err)
 	}
 }
