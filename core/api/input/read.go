@@ -194,8 +194,9 @@ func typeName(kind schema.Kind) string {
 		return "boolean"
 	case schema.Blocks:
 		return "array"
+	default:
+		return ""
 	}
-	return ""
 }
 
 // kept checks what a draft has, before it is published.

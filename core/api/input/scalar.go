@@ -50,8 +50,9 @@ func (r *reader) cast(a *schema.Attribute, v any, p path) (any, bool) {
 		return r.moment(parseDateTime, v)
 	case schema.Blocks:
 		return r.blocks(v, p)
+	default:
+		return r.json(v, p, 1)
 	}
-	return r.json(v, p, 1)
 }
 
 // mistyped is a value of another type than the attribute's.

@@ -77,7 +77,7 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	}
 	defer func() { <-h.turns }()
 	salt := make([]byte, saltSize)
-	rand.Read(salt) //nolint:errcheck // it never fails (crypto/rand)
+	_, _ = rand.Read(salt) // never fails
 	key := argon2.IDKey([]byte(password), salt, passes, memory, threads, keySize)
 	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, memory, passes, threads, encoding.EncodeToString(salt), encoding.EncodeToString(key)), nil
 }
