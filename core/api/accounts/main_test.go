@@ -109,7 +109,9 @@ func newDesk(t testing.TB, s store.Store, cfg *config.API) *desk {
 	e.Use(set)
 	d := &desk{t: t, s: s, cfg: cfg, set: set, mails: make(chan mail.Message, 100)}
 	d.Accounts = New(Options{Store: s, Entries: e, Mailer: d, Key: []byte(strings.Repeat("k", 32)), Log: quiet})
-	d.now = func() time.Time { return time.Now().Add(time.Duration(d.ahead.Load())).UTC().Truncate(time.Millisecond) }
+	d.now = func() time.Time {
+		return time.Now().Add(time.Duration(d.ahead.Load())).UTC().Truncate(time.Millisecond)
+	}
 	d.checks = &counted{hasher: d.passwords}
 	d.passwords = d.checks
 	d.Use(cfg, set, access.New(cfg, set))

@@ -22,8 +22,13 @@ import (
 // timeout bounds a request: one that checks a password may have to wait for its turn.
 const timeout = 15 * time.Second
 
+// A Router takes routes: a [bunrouter.Group], or what also notes them.
+type Router interface {
+	Handle(method, path string, handler bunrouter.HandlerFunc)
+}
+
 // Routes adds the paths of accounts to a group. caller returns what Authenticate did of a request; errors of handlers are to be answered by wire.Error.
-func (a *Accounts) Routes(g *bunrouter.Group, caller func(*http.Request) access.Caller) {
+func (a *Accounts) Routes(g Router, caller func(*http.Request) access.Caller) {
 	serve := func(method, path string, handle func(*request) error) {
 		g.Handle(method, path, func(w http.ResponseWriter, r bunrouter.Request) error {
 			ctx, cancel := context.WithTimeout(r.Context(), timeout)

@@ -140,14 +140,18 @@ func (a *Accounts) noteUses(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case id := <-a.uses:
-			now := a.now()
-			due := store.And{store.ID(id), store.Or{store.Null("used"), store.Lte("used", now.Add(-noteEvery))}}
-			_, err := a.Store.Apply(ctx, store.Update{Collection: tokens, Filter: due, Change: store.Change{Set: store.Document{"used": now}}})
-			if err != nil && ctx.Err() == nil {
+			if err := a.noteUse(ctx, id); err != nil && ctx.Err() == nil {
 				a.Log.Warn("the use of an API token could not be noted", "err", err)
 			}
 		}
 	}
+}
+
+func (a *Accounts) noteUse(ctx context.Context, id string) error {
+	now := a.now()
+	due := store.And{store.ID(id), store.Or{store.Null("used"), store.Lte("used", now.Add(-noteEvery))}}
+	_, err := a.Store.Apply(ctx, store.Update{Collection: tokens, Filter: due, Change: store.Change{Set: store.Document{"used": now}}})
+	return err
 }
 
 func texts(list []any) []string {
