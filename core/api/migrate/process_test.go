@@ -142,7 +142,7 @@ func before(t *testing.T) *schema.Set {
 }
 
 func afterwards(t *testing.T) *schema.Set {
-	of := article(&schema.Attribute{Name: "x", Kind: schema.String, Unique: true}, attr("y", schema.Integer))
+	of := article(&schema.Attribute{Name: "x", Kind: schema.String, Unique: true}, attr("y", schema.Float))
 	of.Drafts, of.Localized = true, true
 	return articles(t, of)
 }
@@ -155,7 +155,7 @@ func wantAfterwards(t *testing.T, s store.Store) {
 	for _, row := range found {
 		i, _ := strconv.Atoi(strings.TrimLeft(row.String("x"), "x"))
 		doc := fmt.Sprintf("a%03d", i)
-		if row.String(rows.DocumentID) != doc || row.Int("y") != int64(i) || !strings.HasPrefix(row.ID(), doc+".en") || numbers[row.Int(rows.Number)] {
+		if row.String(rows.DocumentID) != doc || row["y"] != float64(i) || !strings.HasPrefix(row.ID(), doc+".en") || numbers[row.Int(rows.Number)] {
 			t.Fatal(row)
 		}
 		numbers[row.Int(rows.Number)] = true
@@ -249,6 +249,9 @@ func TestAnotherSetWaitsForTheOneThatWasBegun(t *testing.T) {
 				}
 				if n := len(all(t, s, "content-article")); n == many || n == 2*many {
 					t.Fatalf("there are %d rows: it stopped too early or too late", n)
+				}
+				if kept, err := read(busy(t), s); err != nil || kept.begun == nil || !same(kept.now, before(t)) {
+					t.Errorf("%+v, %v: new types are in force before their rows are there", kept, err)
 				}
 				release(t, s)
 				wantSummary(t, migrated(t, s, third(t)), "a change of content types that was begun before is finished first, and the new types are compared with what it leaves")

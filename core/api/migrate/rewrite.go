@@ -99,20 +99,20 @@ func (w *work) next(row store.Document) ([]store.Document, error) {
 const sequences = "api-sequences"
 
 // number gives new rows numbers that no other row of the type has.
-func (w *work) number(ctx context.Context, s store.Store, new []store.Document) error {
-	if len(new) == 0 {
+func (w *work) number(ctx context.Context, s store.Store, drafts []store.Document) error {
+	if len(drafts) == 0 {
 		return nil
 	}
 	greatest, err := s.Find(ctx, store.Query{Collection: rows.Name(w.to), Sort: []store.Order{{Field: rows.Number, Descending: true}}, Limit: 1, Fields: []string{rows.Number}})
 	if err != nil || len(greatest) == 0 {
 		return err
 	}
-	last, err := w.claim(ctx, s, int64(len(new)))
-	if least := greatest[0].Int(rows.Number) + int64(len(new)); err == nil && last < least {
+	last, err := w.claim(ctx, s, int64(len(drafts)))
+	if least := greatest[0].Int(rows.Number) + int64(len(drafts)); err == nil && last < least {
 		last, err = w.claim(ctx, s, least-last)
 	}
-	for i, row := range new {
-		row[rows.Number] = last - int64(len(new)) + int64(i) + 1
+	for i, row := range drafts {
+		row[rows.Number] = last - int64(len(drafts)) + int64(i) + 1
 	}
 	return err
 }

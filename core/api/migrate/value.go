@@ -46,6 +46,7 @@ func converted(v any, to *schema.Attribute) (next any, ok bool) {
 		next, ok = asMoment(v)
 	case schema.JSON:
 		next, ok = asText(v)
+	default: // nothing else becomes one of these
 	}
 	return next, ok && fits(next, to)
 }
@@ -86,8 +87,9 @@ func fits(v any, a *schema.Attribute) bool {
 	case schema.JSON:
 		_, ok := v.(time.Time)
 		return !ok
+	default: // passwords are hashes, and the others no plain values
+		return false
 	}
-	return false
 }
 
 func parses(layout, s string) bool {

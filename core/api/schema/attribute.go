@@ -121,8 +121,9 @@ func (l *loader) special(a *Attribute) keys {
 		k["component"] = func(n *node) { a.Component = &Component{UID: l.text(n, "component")} }
 		k["repeatable"] = func(n *node) { a.Repeatable = l.bool(n, "repeatable") }
 		return k
+	default:
+		return keys{"default": deflt}
 	}
-	return keys{"default": deflt}
 }
 
 func (l *loader) related(a *Attribute) keys {

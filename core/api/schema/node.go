@@ -250,8 +250,7 @@ func (n *node) isText() bool {
 
 // value is the node as a store takes it, and as JSON would have it.
 func (n *node) value() (any, error) {
-	switch n.kind {
-	case yaml.MappingNode:
+	if n.kind == yaml.MappingNode {
 		m := make(map[string]any, len(n.pairs))
 		for _, e := range n.pairs {
 			v, err := e.value.value()
@@ -261,7 +260,8 @@ func (n *node) value() (any, error) {
 			m[e.key] = v
 		}
 		return m, nil
-	case yaml.SequenceNode:
+	}
+	if n.kind == yaml.SequenceNode {
 		list := make([]any, len(n.items))
 		for i, item := range n.items {
 			v, err := item.value()

@@ -27,12 +27,6 @@ func (l *loader) failAt(at place, format string, args ...any) {
 	l.add(at.problem(fmt.Sprintf(format, args...)))
 }
 
-func (l *loader) warnAt(at place, format string, args ...any) {
-	p := at.problem(fmt.Sprintf(format, args...))
-	p.Warning = true
-	l.add(p)
-}
-
 // mapping reads a mapping. A key without a value is as none.
 func (l *loader) mapping(n *node, of string, known keys) {
 	if n.kind != yaml.MappingNode {

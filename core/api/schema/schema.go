@@ -118,8 +118,9 @@ func (a *Attribute) Many() bool {
 		return a.Repeatable
 	case Zone:
 		return true
+	default:
+		return false
 	}
-	return false
 }
 
 // Owner reports whether the reference is kept with this attribute, and not with its other side.

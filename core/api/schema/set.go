@@ -205,6 +205,7 @@ func link(locales []string, types []*Type, components []*Component, unknown func
 					a.Zone[i] = find(a, c.UID)
 				}
 				a.Zone = slices.DeleteFunc(a.Zone, func(c *Component) bool { return c == nil })
+			default: // leads nowhere
 			}
 		}
 	}

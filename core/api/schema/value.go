@@ -126,6 +126,7 @@ func (a *Attribute) stored(v any) any {
 				return at.UTC().Truncate(time.Millisecond)
 			}
 		}
+	default: // is kept as it is written
 	}
 	return v
 }
