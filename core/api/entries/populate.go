@@ -78,7 +78,7 @@ func (r *reading) fillReferences(ctx context.Context, of []*Entry, p *query.Popu
 		}
 	}
 	if inMemory {
-		rank, err := r.ranks(ctx, p.Attribute.Target, there.all, p.Query.Sort)
+		rank, err := r.ranks(ctx, there.all, p.Query.Sort)
 		if err != nil {
 			return err
 		}

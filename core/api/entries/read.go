@@ -164,7 +164,7 @@ func (r *reading) find(ctx context.Context, t *schema.Type, q *query.Query) (Lis
 	}
 	order, ok := rows.Order(q.Sort)
 	var found []store.Document
-	total := -1
+	var total int
 	if ok {
 		found, total, err = r.page(ctx, store.Query{Collection: rows.Name(t), Filter: f, Sort: order, Fields: fieldsOf(q)}, q.Page)
 	} else {

@@ -304,3 +304,25 @@ func TestAQueryThatIsTooMuchIsRefused(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestMoreEntriesThanAreLookedUpFirstAreFoundAllTheSame(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, s store.Store) {
+		b := newBlog(t, s)
+		var writes []store.Write
+		for i := range maxNarrow + 5 {
+			id := fmt.Sprintf("w%02d", i)
+			writes = append(writes, b.row(b.writer, id, "", false, store.Document{"name": id}), b.row(b.article, id, "", false, store.Document{"writer": id, "tags": list(id)}), b.row(b.tag, id, "", false, store.Document{"name": id}))
+		}
+		b.put(t, writes...)
+		for _, c := range []struct {
+			less string
+			want int
+		}{{"w00", 0}, {"w01", 1}, {"w20", 20}, {"w21", 21}, {"w25", 25}} {
+			for _, path := range []string{"writer.name", "tags.name"} {
+				if n, err := b.Count(patient(t), b.article, &query.Query{Filter: test(b.article, path, query.Lt, c.less)}, nil); n != c.want || err != nil {
+					t.Errorf("%s below %s: %d, %v", path, c.less, n, err)
+				}
+			}
+		}
+	})
+}

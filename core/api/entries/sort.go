@@ -30,7 +30,7 @@ func (r *reading) pageInOrder(ctx context.Context, t *schema.Type, f store.Filte
 		return nil, 0, err
 	}
 	all := r.entries(t, matching, nil)
-	rank, err := r.ranks(ctx, t, all, q.Sort)
+	rank, err := r.ranks(ctx, all, q.Sort)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -74,7 +74,7 @@ func sortFields(sort []query.Order) []string {
 
 // ranks puts entries in an order, by their number where it says nothing more, and returns the place of each. Where an order leads to many values the least of them counts,
 // or, descending, the greatest.
-func (r *reading) ranks(ctx context.Context, t *schema.Type, all []*Entry, sort []query.Order) (map[*Entry]int, error) {
+func (r *reading) ranks(ctx context.Context, all []*Entry, sort []query.Order) (map[*Entry]int, error) {
 	keys := make(map[*Entry][]any, len(all))
 	for _, e := range all {
 		keys[e] = make([]any, len(sort))

@@ -225,6 +225,7 @@ func holdsForNothing(t query.Test, not bool) bool {
 		return t.Values[0] == nil && !not
 	case query.Ne:
 		return t.Values[0] == nil && not
+	default:
+		return false
 	}
-	return false
 }

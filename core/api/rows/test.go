@@ -24,15 +24,16 @@ var textOps = map[query.Op]store.Text{
 	query.EndsWithi:   {Op: store.Suffix, Fold: true},
 }
 
-// values that an operator has.
+// arity is how many values an operator has.
 func arity(op query.Op) (least, most int) {
 	switch op {
 	case query.In, query.NotIn:
 		return 0, store.MaxValues
 	case query.Between:
 		return 2, 2
+	default:
+		return 1, 1
 	}
-	return 1, 1
 }
 
 // test compiles a test of a value, or its opposite, where the path ends.
@@ -81,8 +82,9 @@ func positive(field string, op query.Op, values []any) (f store.Filter, null boo
 			return store.Ne(field, nil), true, nil
 		}
 		return store.Null(field), true, nil
+	default:
+		return nil, false, problem.Validation("%s is no operator", op)
 	}
-	return nil, false, problem.Validation("%s is no operator", op)
 }
 
 // ordered compares what has an order. Nothing is less or greater than null.
