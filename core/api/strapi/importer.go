@@ -295,7 +295,12 @@ func (i *Importer) prepare(ctx context.Context, c *change, old store.Document) e
 	}
 	c.writes = append(c.writes, store.Insert{Collection: changes.Name, Document: i.told(c, old)})
 	if c.t.UID == schema.UserUID && c.record.Password != "" {
-		return i.SetHash(ctx, c.record.Document, c.record.Password)
+		err := i.SetHash(ctx, c.record.Document, c.record.Password)
+		if fault.CodeOf(err) == fault.Invalid {
+			c.waiting, c.result = false, Result{Refused, fmt.Sprintf("%s %s: %v", c.t.UID, c.record.Document, err)}
+			return nil
+		}
+		return err
 	}
 	return nil
 }
