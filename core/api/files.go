@@ -14,8 +14,8 @@ import (
 func (s *service) fileRoutes(r *routes) {
 	t := s.set.UID(schema.FileUID)
 	r.Handle(http.MethodPost, "/upload", s.upload(t))
-	r.Handle(http.MethodGet, "/upload/files", s.files(t))
-	r.Handle(http.MethodGet, "/upload/files/:id", s.file(t))
+	r.read("/upload/files", s.files(t))
+	r.read("/upload/files/:id", s.file(t))
 	r.Handle(http.MethodDelete, "/upload/files/:id", s.deleteFile(t))
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"github.com/onehost/edge/core/api/access"
@@ -26,7 +27,9 @@ func (a *API) Plan(cfg *config.Config) (*Plan, error) {
 		return &Plan{api: a}, nil
 	}
 	set, problems := load(cfg)
-	problems = append(problems, access.Check(cfg, set)...)
+	if !config.Failed(problems) {
+		problems = append(problems, access.Check(cfg, set)...)
+	}
 	var wrong []error
 	for _, p := range problems {
 		if !p.Warning {
@@ -137,13 +140,16 @@ type service struct {
 	ready  atomic.Bool // what is kept is as the set says
 }
 
-func (a *API) newService(c *config.API, set *schema.Set) (s *service, err error) {
-	defer func() { // the router's way to say that two types have one path
-		if v := recover(); v != nil {
-			err = fmt.Errorf("two content types, or one and what every api has, have the same path; give one of them another pluralName: %v", v)
+// reserved are the first segments of paths that every api has.
+var reserved = []string{"auth", "connect", "realtime", "upload", "uploads", "users", "users-permissions"}
+
+func (a *API) newService(c *config.API, set *schema.Set) (*service, error) {
+	for _, t := range set.Types() {
+		if path := pathOf(t); !t.Builtin && slices.Contains(reserved, path) {
+			return nil, fmt.Errorf("%s can't have the path %s, where every api has something else; give it another name", t.UID, path)
 		}
-	}()
-	s = &service{API: a, config: c, set: set, policy: access.New(c, set)}
+	}
+	s := &service{API: a, config: c, set: set, policy: access.New(c, set)}
 	s.routes = s.newRoutes()
 	return s, nil
 }

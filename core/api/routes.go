@@ -24,17 +24,30 @@ type routes struct {
 // known are the methods that there are.
 var known = [...]string{http.MethodHead, http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions}
 
-// Handle adds a way; that of GET is that of HEAD as well.
+// Handle adds a way.
 func (r *routes) Handle(method, path string, h bunrouter.HandlerFunc) {
-	if method == http.MethodGet {
-		r.Handle(http.MethodHead, path, h)
-	}
 	r.router.Handle(method, path, h)
 	r.methods[path] = append(r.methods[path], method)
 }
 
-// allow are the methods of a route. Two routes may differ in the names of their parameters: the router knows them by the first one.
+// read adds the way of GET, and of HEAD.
+func (r *routes) read(path string, h bunrouter.HandlerFunc) {
+	r.Handle(http.MethodHead, path, h)
+	r.Handle(http.MethodGet, path, h)
+}
+
+// allow are the methods of a route.
 func (r *routes) allow(route string) string { return strings.Join(r.methods[route], ", ") }
+
+// identified are routes whose handlers want to know who asks.
+type identified struct {
+	*routes
+	service *service
+}
+
+func (i identified) Handle(method, path string, h bunrouter.HandlerFunc) {
+	i.routes.Handle(method, path, i.service.known(h))
+}
 
 func (s *service) newRoutes() *routes {
 	r := &routes{methods: map[string][]string{}, types: map[string]bool{}}
@@ -55,20 +68,23 @@ func (s *service) newRoutes() *routes {
 		path := "/" + pathOf(t)
 		r.types[pathOf(t)] = true
 		if t.Single {
-			r.Handle(http.MethodGet, path, s.single(t))
+			r.read(path, s.single(t))
 			r.Handle(http.MethodPut, path, s.put(t))
 			r.Handle(http.MethodDelete, path, s.deleteSingle(t))
 		} else {
-			r.Handle(http.MethodGet, path, s.find(t))
+			r.read(path, s.find(t))
 			r.Handle(http.MethodPost, path, s.create(t))
-			r.Handle(http.MethodGet, path+"/:documentId", s.findOne(t))
+			r.read(path+"/:documentId", s.findOne(t))
 			r.Handle(http.MethodPut, path+"/:documentId", s.update(t))
 			r.Handle(http.MethodDelete, path+"/:documentId", s.delete(t))
 		}
 		r.Handle(http.MethodGet, "/realtime"+path, s.watch(t))
 	}
 	s.fileRoutes(r)
-	s.Accounts.Routes(r.router.Use(s.known), callerOf)
+	s.Accounts.Routes(identified{r, s}, callerOf)
+	for _, methods := range r.methods { // as they are shown
+		slices.SortFunc(methods, func(a, b string) int { return slices.Index(known[:], a) - slices.Index(known[:], b) })
+	}
 	return r
 }
 
@@ -153,7 +169,7 @@ func (s *service) below(path string) (string, bool) {
 		return "", false
 	}
 	path = strings.TrimSuffix(path[len(prefix):], "/")
-	if path == "" || bunrouter.CleanPath(path) != path { // the router would redirect
+	if strings.HasSuffix(path, "/") || path == "" || bunrouter.CleanPath(path) != path { // the router would redirect
 		return "", false
 	}
 	first, _, _ := strings.Cut(path[1:], "/")
