@@ -46,19 +46,19 @@ func (c *checker) optional(name string) (s string, given bool) {
 }
 
 // email reads an e-mail address, and returns it in lower case.
-func (c *checker) email(name string) string {
-	s := c.text(name)
+func (c *checker) email() string {
+	s := c.text("email")
 	if s != "" && !isEmail(s) {
-		c.fail(name, name+" must be a valid email", s)
+		c.fail("email", "email must be a valid email", s)
 	}
 	return strings.ToLower(s)
 }
 
 // password reads a new password.
-func (c *checker) password(name string) string {
-	s := c.text(name)
+func (c *checker) password() string {
+	s := c.text("password")
 	if why := passwordProblem(s); s != "" && why != "" {
-		c.fail(name, why, s)
+		c.fail("password", why, s)
 	}
 	return s
 }

@@ -78,11 +78,12 @@ func (a *Accounts) check(ctx context.Context, user store.Document, password stri
 }
 
 // setPassword gives a user a new password, and ends all sessions, and all codes that lead to another password.
-func (a *Accounts) setPassword(ctx context.Context, user, password string, also ...store.Write) (hash string, err error) {
-	if hash, err = a.passwords.Hash(ctx, password); err != nil {
-		return "", err
+func (a *Accounts) setPassword(ctx context.Context, user, password string, also ...store.Write) error {
+	hash, err := a.passwords.Hash(ctx, password)
+	if err != nil {
+		return err
 	}
-	return hash, a.keepHash(ctx, user, hash, "", also...)
+	return a.keepHash(ctx, user, hash, "", also...)
 }
 
 // keepHash keeps a hash; from is what it was when it came from elsewhere, and stays so when a login makes another one of it.

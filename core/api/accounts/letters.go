@@ -56,7 +56,8 @@ func (a *Accounts) deliver(ctx context.Context) error {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
-		for ctx.Err() == nil && a.deliverOne(ctx) {
+		if a.deliverOne(ctx) && ctx.Err() == nil {
+			continue
 		}
 		select {
 		case <-ctx.Done():

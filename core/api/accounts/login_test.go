@@ -9,6 +9,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/onehost/edge/core/api/access"
+	"github.com/onehost/edge/core/api/password"
 	"github.com/onehost/edge/core/store"
 )
 
@@ -213,6 +214,7 @@ func TestALogoutEndsTheSessionAndNoOther(t *testing.T) {
 func TestABcryptHashIsTakenOverAndReplacedAtTheFirstLogin(t *testing.T) {
 	engines.Each(t, func(t *testing.T, s store.Store) {
 		d := newDesk(t, s, plain())
+		d.passwords = password.New()
 		u := d.add("alice", "")
 		if _, err := s.Apply(patient(t), store.Delete{Collection: credentials}); err != nil { // as brought over
 			t.Fatal(err)

@@ -41,7 +41,6 @@ func TestAForgottenPasswordIsSetAnewWithTheCodeOfAMail(t *testing.T) {
 func TestACodeIsGoodForAnHourForItsAddressOnce(t *testing.T) {
 	d := memory(t, plain()).running()
 	d.add("alice", "editor")
-	jwt := d.enterAs("alice").text("jwt")
 	asked := func() string {
 		d.want(d.send("POST /auth/forgot-password", "", `{"email":"alice@lab.test"}`), http.StatusOK)
 		return code(t, d.posted())
@@ -58,7 +57,7 @@ func TestACodeIsGoodForAnHourForItsAddressOnce(t *testing.T) {
 	d.refused(reset(two), 400, "Incorrect code provided") // they are all used up
 
 	moved := asked()
-	jwt = d.want(d.send("POST /auth/local", "", `{"identifier":"alice","password":"Secret789"}`), http.StatusOK).text("jwt")
+	jwt := d.want(d.send("POST /auth/local", "", `{"identifier":"alice","password":"Secret789"}`), http.StatusOK).text("jwt")
 	d.want(d.send("PUT /users/me", jwt, `{"email":"new@lab.test"}`), http.StatusOK)
 	d.refused(reset(moved), 400, "Incorrect code provided")
 
@@ -86,7 +85,8 @@ func TestRequestsForMailAreAlikeWhoeverTheyAreFor(t *testing.T) {
 			t.Errorf("%s: %s %s", who, a.Body, b.Body)
 		}
 	}
-	for d.deliverOne(patient(t)) {
+	for tried := true; tried; {
+		tried = d.deliverOne(patient(t))
 	}
 	if m := d.posted(); m.To[0] != "alice@lab.test" || m.Subject != "Reset password" {
 		t.Errorf("the mail is %+v", m)

@@ -69,6 +69,20 @@ func (c *counted) Verify(ctx context.Context, hash, password string) (bool, bool
 	return c.hasher.Verify(ctx, hash, password)
 }
 
+// cheap hashes cost next to nothing. Those that came from elsewhere are checked as they are.
+type cheap struct{ hasher }
+
+func (cheap) Hash(_ context.Context, password string) (string, error) {
+	return "$argon2id$cheap$" + sum(password), nil
+}
+
+func (c cheap) Verify(ctx context.Context, hash, password string) (bool, bool, error) {
+	if !strings.HasPrefix(hash, "$argon2id$cheap$") {
+		return c.hasher.Verify(ctx, hash, password)
+	}
+	return hash == "$argon2id$cheap$"+sum(password), false, nil
+}
+
 func (d *desk) Send(_ context.Context, m mail.Message) error {
 	if failure := d.failing.Load(); failure != nil {
 		return *failure
@@ -112,7 +126,7 @@ func newDesk(t testing.TB, s store.Store, cfg *config.API) *desk {
 	d.now = func() time.Time {
 		return time.Now().Add(time.Duration(d.ahead.Load())).UTC().Truncate(time.Millisecond)
 	}
-	d.checks = &counted{hasher: d.passwords}
+	d.checks = &counted{hasher: cheap{d.passwords}}
 	d.passwords = d.checks
 	d.Use(cfg, set, access.New(cfg, set))
 	if err := d.Prepare(patient(t)); err != nil {
@@ -202,14 +216,6 @@ type answer struct {
 func (a *answer) text(name string) string {
 	s, _ := a.json[name].(string)
 	return s
-}
-
-// problem is the status, the name and the message of an error.
-func (a *answer) problem() string {
-	e, _ := a.json["error"].(map[string]any)
-	name, _ := e["name"].(string)
-	message, _ := e["message"].(string)
-	return http.StatusText(a.Code) + ": " + name + ": " + message
 }
 
 // want wants a status.

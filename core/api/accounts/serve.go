@@ -102,8 +102,8 @@ func (r *request) allowed(controller, action string) error {
 }
 
 // limited reads the body, and counts the request: about the account that a field names, or about who sends it.
-func (r *request) limited(controller, action, identifier string) (err error) {
-	if err = r.allowed(controller, action); err != nil {
+func (r *request) limited(action, identifier string) (err error) {
+	if err = r.allowed("auth", action); err != nil {
 		return err
 	}
 	if r.body, err = wire.Body(r.ResponseWriter, r.Request.Request, 0); err != nil {

@@ -148,7 +148,7 @@ func (r *request) createUser() (err error) {
 		return err
 	}
 	c := r.checker()
-	email, username, password := c.email("email"), c.text("username"), c.password("password")
+	email, username, password := c.email(), c.text("username"), c.password()
 	if r.body["role"] == nil {
 		c.fail("role", "role is a required field", nil)
 	}
@@ -263,7 +263,7 @@ func (r *request) update(user store.Document) (err error) {
 		return taken(err)
 	}
 	if named {
-		if _, err := r.setPassword(r.Context(), user.ID(), password); err != nil {
+		if err := r.setPassword(r.Context(), user.ID(), password); err != nil {
 			return err
 		}
 	}
@@ -284,7 +284,7 @@ func (r *request) update(user store.Document) (err error) {
 func (r *request) newPassword() (password string, named bool, err error) {
 	c := r.checker()
 	if _, named = r.body["password"]; named {
-		password = c.password("password")
+		password = c.password()
 	}
 	return password, named, c.err()
 }
@@ -295,7 +295,7 @@ func (r *request) names(user store.Document, data map[string]any) (moved bool, e
 	username, named := c.optional("username")
 	email := ""
 	if _, moved = r.body["email"]; moved {
-		email = c.email("email")
+		email = c.email()
 		data["email"] = email
 	}
 	if err := c.err(); err != nil {

@@ -219,8 +219,7 @@ func (a *Accounts) SetPassword(ctx context.Context, who, password string) error 
 	if err != nil {
 		return err
 	}
-	_, err = a.setPassword(ctx, user.String(rows.DocumentID), password)
-	return err
+	return a.setPassword(ctx, user.String(rows.DocumentID), password)
 }
 
 // goodPassword is an error with a code for a password that nobody may have.
