@@ -39,7 +39,7 @@ type Steps struct {
 // The right to change rows: what it is called, and how long others wait for it after a crash.
 const (
 	leaseName = "api-schema"
-	hold      = 10 * time.Second
+	hold      = 30 * time.Second
 )
 
 // A Refusal is a conflict: what is kept stands in the way of new content types.

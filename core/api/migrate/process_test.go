@@ -232,7 +232,7 @@ func TestAnotherSetWaitsForTheOneThatWasBegun(t *testing.T) {
 				keepMany(t, s, before(t), func(i int) store.Document { return store.Document{"x": int64(i), "y": int64(i)} })
 				pages := 0
 				broken := watched{s, func(writes ...store.Write) error {
-					if len(writes) > page {
+					if len(writes) > many-page {
 						pages++
 					}
 					if pages == 2 {
