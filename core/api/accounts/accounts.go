@@ -68,6 +68,7 @@ type Accounts struct {
 	rules     atomic.Pointer[rules]
 	roles     atomic.Pointer[map[string]string] // types of roles by document id
 	keys      keyring
+	verified  verified
 	limits    *limits
 	uses      chan string // ids of API tokens that were used
 	mails     chan struct{}

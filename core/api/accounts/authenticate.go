@@ -43,18 +43,18 @@ func (a *Accounts) Authenticate(ctx context.Context, r *http.Request) (access.Ca
 
 // session finds the user and the session of a JWT.
 func (a *Accounts) session(ctx context.Context, c access.Caller, text string) (access.Caller, error) {
-	said, err := a.verify(ctx, forAccess, text)
+	said, err := a.accepted(ctx, text)
 	if err != nil {
 		return c, errCredentials
 	}
-	user, err := a.Store.Get(ctx, rows.Name(a.rules.Load().user), sessionUser(said.Session))
-	if fault.CodeOf(err) == fault.NotFound || err == nil && user.Int(rows.Number) != said.User {
+	user, err := a.Store.Get(ctx, rows.Name(a.rules.Load().user), sessionUser(said.session))
+	if fault.CodeOf(err) == fault.NotFound || err == nil && user.Int(rows.Number) != said.user {
 		return c, errUser
 	}
 	if err != nil {
 		return c, err
 	}
-	return a.caller(ctx, c, user, said.Session)
+	return a.caller(ctx, c, user, said.session)
 }
 
 // caller is a user whose session goes on.

@@ -2,6 +2,7 @@ package accounts
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -95,4 +96,17 @@ func FuzzNoTokenThatWasNotMadeIsGood(f *testing.F) {
 			t.Errorf("%q is good", s)
 		}
 	})
+}
+
+func TestOnlySoManyTokensAreRemembered(t *testing.T) {
+	var v verified
+	for i := range 5 * maxVerified {
+		v.put(fmt.Sprint(i), good{user: int64(i)})
+		if g, ok := v.get(fmt.Sprint(max(0, i-maxVerified+1))); !ok || g.user != int64(max(0, i-maxVerified+1)) {
+			t.Fatalf("one of the last %d is forgotten after %d", maxVerified, i)
+		}
+	}
+	if n := len(v.young) + len(v.before); n > 2*maxVerified {
+		t.Errorf("%d are remembered", n)
+	}
 }

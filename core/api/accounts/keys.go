@@ -55,6 +55,8 @@ type claims struct {
 	User    int64  `json:"id,omitempty"` // its number, as in Strapi
 	Session string `json:"sid"`
 	Renewal int64  `json:"n,omitempty"` // how many renewals came before
+
+	key string // the id of the keys that it was signed with
 }
 
 var errToken = errors.New("this token is not good")
@@ -154,6 +156,31 @@ func (a *Accounts) sign(p purpose, c claims, expires time.Time) (string, error) 
 	return t.SignedString(all[0].keys[p])
 }
 
+// accepted reads a token that a request came with: the error of one that is not good is errToken.
+func (a *Accounts) accepted(ctx context.Context, text string) (good, error) {
+	if g, ok := a.verified.get(text); ok && a.now().Before(g.expires) && a.key(g.key) != nil {
+		return g, nil
+	}
+	c, err := a.verify(ctx, forAccess, text)
+	if err != nil {
+		return good{}, err
+	}
+	g := good{user: c.User, session: c.Session, key: c.key, expires: c.ExpiresAt.Time}
+	a.verified.put(text, g)
+	return g, nil
+}
+
+// key finds the generation of keys with an id, if it is still good; nil if there is none.
+func (a *Accounts) key(id string) *generation {
+	all := *a.keys.current.Load()
+	for i := range all {
+		if all[i].id == id && (all[i].until.IsZero() || a.now().Before(all[i].until)) {
+			return &all[i]
+		}
+	}
+	return nil
+}
+
 // verify reads a token: the error of one that is not good is errToken.
 func (a *Accounts) verify(ctx context.Context, p purpose, text string) (claims, error) {
 	c, unknown, err := a.parse(p, text)
@@ -169,10 +196,9 @@ func (a *Accounts) verify(ctx context.Context, p purpose, text string) (claims, 
 func (a *Accounts) parse(p purpose, text string) (c claims, unknown bool, err error) {
 	parser := jwt.NewParser(jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}), jwt.WithExpirationRequired(), jwt.WithTimeFunc(a.now))
 	_, err = parser.ParseWithClaims(text, &c, func(t *jwt.Token) (any, error) {
-		for _, g := range *a.keys.current.Load() {
-			if g.id == t.Header["kid"] && (g.until.IsZero() || a.now().Before(g.until)) {
-				return g.keys[p], nil
-			}
+		c.key, _ = t.Header["kid"].(string)
+		if g := a.key(c.key); g != nil {
+			return g.keys[p], nil
 		}
 		unknown = true
 		return nil, errToken
