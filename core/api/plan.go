@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/onehost/edge/core/api/access"
 	"github.com/onehost/edge/core/api/accounts"
@@ -14,6 +15,9 @@ import (
 	"github.com/onehost/edge/core/api/schema"
 	"github.com/onehost/edge/core/config"
 )
+
+// bucketTimeout bounds looking for the credentials of a bucket.
+const bucketTimeout = 10 * time.Second
 
 // Plan is a configuration that is ready to be taken into service.
 type Plan struct {
@@ -84,7 +88,10 @@ func (p *Plan) prepareRooms(ctx context.Context) error {
 	return p.api.Accounts.Prepare(ctx)
 }
 
+// use has the rooms go on with the types and the configuration of a service. The error is that files can't be kept.
 func (a *API) use(ctx context.Context, s *service) error {
+	ctx, cancel := context.WithTimeout(ctx, bucketTimeout)
+	defer cancel()
 	a.Entries.Use(s.set)
 	a.Entries.Remember(s.config.History)
 	a.Accounts.Use(s.config, s.set, s.policy)
