@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/onehost/edge/core/api/access"
@@ -79,6 +80,7 @@ func TestATokenThatIsNotGoodIsRefusedEverywhere(t *testing.T) {
 		"changed":      jwt[:len(jwt)-5] + "AAAAA",
 		"unsigned":     none,
 		"not a token":  "x.y.z",
+		"another kind": otherwiseSigned(t, d, jwt),
 		"no API token": "edge_nothing",
 		"too long":     strings.Repeat("x", 10_000),
 		"another key":  mustSign(t, memory(t, plain()), d, jwt),
@@ -96,6 +98,22 @@ func TestATokenThatIsNotGoodIsRefusedEverywhere(t *testing.T) {
 	d.refused(d.send("POST /auth/local", jwt, `{"identifier":"alice","password":"Passw0rd-alice"}`), 403, "Forbidden")
 	d.later(30*24*time.Hour + time.Second)
 	d.refused(d.send("GET /users/me", jwt, ""), 401, "Missing or invalid credentials")
+}
+
+// otherwiseSigned is a token that says what another one says, signed with the right key in another way.
+func otherwiseSigned(t *testing.T, d *desk, text string) string {
+	t.Helper()
+	said, err := d.verify(patient(t), forAccess, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := jwt.NewWithClaims(jwt.SigningMethodHS384, said)
+	other.Header["kid"] = said.key
+	signed, err := other.SignedString(d.key(said.key).keys[forAccess])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signed
 }
 
 // mustSign is a token that says what another one says, signed with another key.

@@ -96,6 +96,7 @@ func TestATokenOfOnePurposeIsNoneOfAnother(t *testing.T) {
 	d.refused(d.send("GET /users/me", a.text("refreshToken"), ""), 401, "Missing or invalid credentials")
 	d.refused(d.renewWith(a.text("jwt")), 401, "Invalid refresh token")
 	d.refused(d.renewWith(""), 400, "Missing refresh token")
+	d.want(d.send("GET /users/me", a.text("jwt"), ""), http.StatusOK)
 	d.later(10*time.Minute + time.Second)
 	d.refused(d.send("GET /users/me", a.text("jwt"), ""), 401, "Missing or invalid credentials")
 }
