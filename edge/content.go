@@ -123,7 +123,7 @@ func (p pluginEntries) For(plugin string, write bool) http.Handler {
 	if write {
 		kind = access.FullAccess
 	}
-	return p.api.For(access.Caller{Token: &access.Token{Name: "plugin:" + plugin, Kind: kind}})
+	return p.api.For(access.Own("plugin:"+plugin, kind))
 }
 
 // Changes returns who has changed what, the latest first.

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/onehost/edge/core/api/schema"
 	"github.com/onehost/edge/core/api/strapi"
 	"github.com/onehost/edge/edge/internal/admin"
 	"github.com/spf13/cobra"
@@ -104,6 +105,9 @@ func (c *cli) bringTypes(ctx context.Context, source *strapi.Source, done *taken
 	if err != nil {
 		return err
 	}
+	if foreign := without(theirs.Locales(), set.Locales()); len(foreign) > 0 && localized(theirs) {
+		return fmt.Errorf("the Strapi has entries in %s, and api.locales is %s: add them to edge.yaml, reload, and run this again", strings.Join(foreign, ", "), strings.Join(set.Locales(), ", "))
+	}
 	var missing []string
 	for _, t := range theirs.Types() {
 		if set.UID(t.UID) == nil {
@@ -140,7 +144,31 @@ func (c *cli) bringTypes(ctx context.Context, source *strapi.Source, done *taken
 		return fmt.Errorf("the content types %s are missing below %s: a file there that is theirs says something else", strings.Join(missing, ", "), cfg.API.Schemas)
 	}
 	fmt.Fprintf(c.err, "%s written below %s; reloading\n", count(len(done.Schemas), "content type"), cfg.API.Schemas)
-	return c.reload(ctx)
+	return c.takeTypes(ctx)
+}
+
+// takeTypes has the server read its content types again.
+func (c *cli) takeTypes(ctx context.Context) error {
+	client, err := c.client()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, prepareTimeout)
+	defer cancel()
+	outcome, err := client.Reload(ctx)
+	if err == nil && !outcome.Applied {
+		err = &invalidConfig{outcome.Problems}
+	}
+	return err
+}
+
+func localized(set *schema.Set) bool {
+	return slices.ContainsFunc(set.Types(), func(t *schema.Type) bool { return t.Localized })
+}
+
+// without are those of all that are not among some.
+func without(all, some []string) []string {
+	return slices.DeleteFunc(slices.Clone(all), func(one string) bool { return slices.Contains(some, one) })
 }
 
 // bringEntries sends all records, and counts what becomes of them.
@@ -172,7 +200,7 @@ func (c *cli) bringEntries(ctx context.Context, client *admin.Client, source *st
 			}
 			done.Types[about.kind][r.Outcome]++
 			if r.Outcome == strapi.Refused && len(done.Refused) < maxRefused {
-				done.Refused = append(done.Refused, about.kind+" "+about.id+": "+r.Why)
+				done.Refused = append(done.Refused, r.Why)
 			}
 			brought++
 		}
@@ -199,7 +227,7 @@ func sendRecords(ctx context.Context, source *strapi.Source, to io.Writer, waiti
 			return err
 		}
 		waiting.add(record{r.Type, r.Document})
-		if _, err := to.Write(append(line, '\n')); err != nil {
+		if _, err := to.Write(line); err != nil {
 			return err
 		}
 	}

@@ -49,15 +49,25 @@ const (
 	Custom     TokenKind = "custom"
 )
 
-// Name is what the caller is called in the history of changes: user:ID, token:NAME, public, plugin:NAME.
+// Own is somebody in this process who needs no token, by a name such as plugin:planner.
+func Own(name string, kind TokenKind) Caller {
+	return Caller{Token: &Token{Name: name, Kind: kind}}
+}
+
+// Name is what the caller is called in the history of changes: user:DOCUMENTID, token:NAME, public, or what [Own] says; of none at all, edge.
 func (c Caller) Name() string {
 	switch {
+	case c.Token != nil && c.Token.ID == "":
+		return c.Token.Name
 	case c.Token != nil:
 		return "token:" + c.Token.Name
 	case c.User != nil:
 		return "user:" + c.User.String("_doc")
 	}
-	return "public"
+	if c.Role == "" {
+		return "edge"
+	}
+	return c.Role
 }
 
 // A Scope is what one caller may do.

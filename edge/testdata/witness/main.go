@@ -3,6 +3,7 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"os"
 	"strings"
@@ -30,10 +31,26 @@ func handle(ctx sdk.Context, d *sdk.Delivery) sdk.Result {
 		<-ctx.Done()
 	case strings.Contains(body, "mail"):
 		return sdk.From(ctx.Mail(sdk.Mail{To: []string{"ops@example.com"}, Subject: d.EventID, Text: body}))
+	case strings.Contains(body, "entry"):
+		return sdk.From(enter(ctx, d.EventID))
 	case strings.Contains(body, "reply"):
 		return sdk.Reply(http.StatusOK, http.Header{"Content-Type": {"text/plain"}}, []byte("pong "+d.EventID))
 	}
 	return sdk.OK()
+}
+
+// enter makes an entry, and one more that says how many there were then.
+func enter(ctx sdk.Context, title string) error {
+	if err := ctx.API().Post("/notes", map[string]any{"data": map[string]any{"title": title}}, nil); err != nil {
+		return err
+	}
+	var all struct {
+		Meta struct{ Pagination struct{ Total int } }
+	}
+	if err := ctx.API().Get("/notes", &all); err != nil {
+		return err
+	}
+	return ctx.API().Post("/notes", map[string]any{"data": map[string]any{"title": fmt.Sprintf("after %d", all.Meta.Pagination.Total)}}, nil)
 }
 
 func record(id string) error {
