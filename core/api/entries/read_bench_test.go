@@ -12,11 +12,12 @@ import (
 
 	"github.com/onehost/edge/core/api/query"
 	"github.com/onehost/edge/core/store"
+	"github.com/onehost/edge/core/store/enginetest"
 )
 
 // recorded is the blog that the recorded requests were sent to: 120 articles, of which 108 are published, five tags and two writers. The tags have no articles of their own.
 func recorded(t testing.TB) *blog {
-	b := newBlog(t, onSQLite(t))
+	b := newBlog(t, enginetest.Opened(t, engines.Addresses()["sqlite"](t)))
 	var writes []store.Write
 	tags := []string{"go", "node", "css", "sql", "ops"}
 	for _, tag := range tags {
@@ -129,7 +130,7 @@ func TestReadsAllocateLittle(t *testing.T) {
 
 // large is a blog of n articles, a hundred of each writer.
 func large(t testing.TB, n int) *blog {
-	b := newBlog(t, onSQLite(t))
+	b := newBlog(t, enginetest.Opened(t, engines.Addresses()["sqlite"](t)))
 	var writes []store.Write
 	writers := n / 100
 	for i := range writers {

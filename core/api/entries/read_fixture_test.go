@@ -147,7 +147,7 @@ func filled(t testing.TB, s store.Store) *blog {
 
 // blogs runs a test on a blog in every store.
 func blogs(t *testing.T, test func(t *testing.T, b *blog)) {
-	onEveryStore(t, func(t *testing.T, s store.Store) { test(t, filled(t, s)) })
+	engines.Each(t, func(t *testing.T, s store.Store) { test(t, filled(t, s)) })
 }
 
 // on returns a path by its names, the first of which is an attribute of the type.

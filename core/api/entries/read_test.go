@@ -306,7 +306,7 @@ func TestAQueryThatIsTooMuchIsRefused(t *testing.T) {
 }
 
 func TestMoreEntriesThanAreLookedUpFirstAreFoundAllTheSame(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, s store.Store) {
+	engines.Each(t, func(t *testing.T, s store.Store) {
 		b := newBlog(t, s)
 		var writes []store.Write
 		for i := range maxNarrow + 5 {

@@ -11,6 +11,7 @@ import (
 	"github.com/onehost/edge/core/api/rows"
 	"github.com/onehost/edge/core/api/schema"
 	"github.com/onehost/edge/core/store"
+	"github.com/onehost/edge/core/store/enginetest"
 )
 
 // refs are the references of a row, as the names that they have in ids.
@@ -153,7 +154,7 @@ func TestNobodyChangesWhatIsNotHisThroughARelation(t *testing.T) {
 }
 
 func TestTooManyOthersAreNotChangedAtOnce(t *testing.T) {
-	d := newDesk(t, onSQLite(t))
+	d := newDesk(t, enginetest.Opened(t, engines.Addresses()["sqlite"](t)))
 	team := d.create(t, d.team, anything, `{}`)
 	var writes []store.Write
 	for n := range maxOthers + 1 {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/onehost/edge/core/store"
+	"github.com/onehost/edge/core/store/enginetest"
 	"github.com/onehost/edge/core/store/storetest"
 )
 
@@ -39,7 +40,7 @@ func TestCreatingTakesFewAllocations(t *testing.T) {
 
 // BenchmarkCreateWithDrafts tells the processor's time of one create, with all that SQLite and the history take.
 func BenchmarkCreateWithDrafts(b *testing.B) {
-	d := newDesk(b, onSQLite(b))
+	d := newDesk(b, enginetest.Opened(b, engines.Addresses()["sqlite"](b)))
 	ctx := b.Context()
 	b.ReportAllocs()
 	before := ownTime()

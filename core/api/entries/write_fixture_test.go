@@ -85,7 +85,7 @@ func newDesk(t testing.TB, s store.Store) *desk {
 }
 
 func desks(t *testing.T, test func(t *testing.T, d *desk)) {
-	onEveryStore(t, func(t *testing.T, s store.Store) { test(t, newDesk(t, s)) })
+	engines.Each(t, func(t *testing.T, s store.Store) { test(t, newDesk(t, s)) })
 }
 
 // sent reads JSON as requests are read.

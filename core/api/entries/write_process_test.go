@@ -7,14 +7,12 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"testing"
 
 	"github.com/onehost/edge/core/api/changes"
 	"github.com/onehost/edge/core/api/rows"
 	"github.com/onehost/edge/core/store"
 	"github.com/onehost/edge/core/store/enginetest"
-	"github.com/onehost/edge/core/store/mongodb/mongodbtest"
 )
 
 // createsIn is the variable that makes this test binary a process of its own, which creates entries in the store that it names.
@@ -47,12 +45,9 @@ func TestCreatingUntilItIsKilled(t *testing.T) {
 }
 
 func TestKillingAProcessThatCreatesLeavesNoHalfEntry(t *testing.T) {
-	for engine, address := range map[string]func() string{
-		"sqlite":  func() string { return filepath.Join(t.TempDir(), "edge.db") },
-		"mongodb": func() string { set := shared.Set(t); return mongodbtest.In(t, set.URI(), set.Database(t)) },
-	} {
+	for engine, address := range engines.Addresses() {
 		t.Run(engine, func(t *testing.T) {
-			where := address()
+			where := address(t)
 			acknowledged := map[string]bool{}
 			for range 4 {
 				createAndKill(t, where, acknowledged)

@@ -3,9 +3,7 @@ package migrate
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"maps"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -13,52 +11,23 @@ import (
 	"github.com/onehost/edge/core/api/rows"
 	"github.com/onehost/edge/core/api/schema"
 	"github.com/onehost/edge/core/store"
-	"github.com/onehost/edge/core/store/mongodb"
-	"github.com/onehost/edge/core/store/mongodb/mongodbtest"
-	"github.com/onehost/edge/core/store/sqlite"
+	"github.com/onehost/edge/core/store/enginetest"
 	"go.uber.org/goleak"
 )
 
-var shared mongodbtest.Shared
+var engines enginetest.Engines
 
 func TestMain(m *testing.M) {
 	asChild()
-	goleak.VerifyTestMain(shared.Around(m))
-}
-
-// addresses are of a new, empty store of every engine.
-var addresses = map[string]func(t testing.TB) string{
-	"sqlite": func(t testing.TB) string { return filepath.Join(t.TempDir(), "edge.db") },
-	"mongodb": func(t testing.TB) string {
-		set := shared.Set(t)
-		return mongodbtest.In(t, set.URI(), set.Database(t))
-	},
-}
-
-func openAt(ctx context.Context, address string) (store.Store, error) {
-	quiet := slog.New(slog.DiscardHandler)
-	if strings.HasPrefix(address, "mongodb://") {
-		return mongodb.Open(mongodb.Options{URI: address, Log: quiet})
-	}
-	return sqlite.Open(ctx, address, quiet)
-}
-
-func opened(t testing.TB, address string) store.Store {
-	t.Helper()
-	s, err := openAt(context.Background(), address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	return s
+	goleak.VerifyTestMain(engines.Around(m))
 }
 
 // onEveryEngine runs a test on a new store of every engine.
 func onEveryEngine(t *testing.T, test func(t *testing.T, s store.Store)) {
-	for name, address := range addresses {
+	for name, address := range engines.Addresses() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			test(t, opened(t, address(t)))
+			test(t, enginetest.Opened(t, address(t)))
 		})
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/onehost/edge/core/api/schema"
 	"github.com/onehost/edge/core/fault"
 	"github.com/onehost/edge/core/store"
+	"github.com/onehost/edge/core/store/enginetest"
 	"github.com/onehost/edge/core/store/lease"
 )
 
@@ -76,7 +77,7 @@ func migrateAndDie(ctx context.Context, address, to string, dies int) error {
 	if err != nil {
 		return err
 	}
-	s, err := openAt(ctx, address)
+	s, err := enginetest.Open(ctx, address)
 	if err != nil {
 		return err
 	}
@@ -118,7 +119,7 @@ func killed(t *testing.T, address string, to *schema.Set, call int) bool {
 // released has the lease of a process that was killed end at once.
 func released(t *testing.T, address string) {
 	t.Helper()
-	s, err := openAt(busy(t), address)
+	s, err := enginetest.Open(busy(t), address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,11 +167,11 @@ func wantAfterwards(t *testing.T, s store.Store) {
 }
 
 func TestAMigrationThatIsKilledAnywhereGoesOn(t *testing.T) {
-	for engine, address := range addresses {
+	for engine, address := range engines.Addresses() {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			at := address(t)
-			s, err := openAt(busy(t), at)
+			s, err := enginetest.Open(busy(t), at)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -187,7 +188,7 @@ func TestAMigrationThatIsKilledAnywhereGoesOn(t *testing.T) {
 			if kills < 10 {
 				t.Errorf("it was killed %d times", kills)
 			}
-			s = opened(t, at)
+			s = enginetest.Opened(t, at)
 			wantSummary(t, migrated(t, s, afterwards(t)))
 			wantAfterwards(t, s)
 		})

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -22,42 +21,21 @@ import (
 	"github.com/onehost/edge/core/api/rows"
 	"github.com/onehost/edge/core/api/schema"
 	"github.com/onehost/edge/core/store"
-	"github.com/onehost/edge/core/store/mongodb"
-	"github.com/onehost/edge/core/store/mongodb/mongodbtest"
-	"github.com/onehost/edge/core/store/sqlite"
+	"github.com/onehost/edge/core/store/enginetest"
 	"github.com/onehost/edge/core/store/storetest"
 	"go.uber.org/goleak"
 )
 
 var (
-	shared mongodbtest.Shared
-	quiet  = slog.New(slog.DiscardHandler)
+	engines enginetest.Engines
+	quiet   = slog.New(slog.DiscardHandler)
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(shared.Around(m)) }
-
-// addresses are of a new, empty store of every engine.
-var addresses = map[string]func(t testing.TB) string{
-	"sqlite": func(t testing.TB) string { return filepath.Join(t.TempDir(), "edge.db") },
-	"mongodb": func(t testing.TB) string {
-		set := shared.Set(t)
-		return mongodbtest.In(t, set.URI(), set.Database(t))
-	},
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(engines.Around(m)) }
 
 func opened(t testing.TB, address string) store.Store {
 	t.Helper()
-	var s store.Store
-	var err error
-	if strings.HasPrefix(address, "mongodb://") {
-		s, err = mongodb.Open(mongodb.Options{URI: address, Log: quiet})
-	} else {
-		s, err = sqlite.Open(context.Background(), address, quiet)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
+	s := enginetest.Opened(t, address)
 	ensure(t, s)
 	return s
 }
@@ -80,7 +58,7 @@ func onEveryStore(t *testing.T, test func(t *testing.T, s store.Store)) {
 		ensure(t, s)
 		test(t, s)
 	})
-	for name, address := range addresses {
+	for name, address := range engines.Addresses() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			test(t, opened(t, address(t)))

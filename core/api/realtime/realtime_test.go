@@ -165,7 +165,7 @@ func TestAPositionThatIsNotKeptIsAReset(t *testing.T) {
 }
 
 func TestTwoHostsHearOfEachOther(t *testing.T) {
-	for name, address := range addresses {
+	for name, address := range engines.Addresses() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			at := address(t)

@@ -192,7 +192,7 @@ func TestAnAddressIsOneCustomers(t *testing.T) {
 
 // BenchmarkFollowers is what a change costs that 200 hear of, each with a condition of his own.
 func BenchmarkFollowers(b *testing.B) {
-	s := opened(b, addresses["sqlite"](b))
+	s := opened(b, engines.Addresses()["sqlite"](b))
 	h := running(b, s)
 	var last []*page
 	ctx, cancel := context.WithCancel(b.Context())

@@ -173,7 +173,7 @@ func TestEveryOperatorFindsWhatSQLFindsAndSoDoesItsOpposite(t *testing.T) {
 		{l.isBook("parts.label", query.Eq, "x"), "b c", "b"},
 		{l.isBook("parts.label", query.Null, true), "a d e", "b c"},
 	}
-	onEveryStore(t, func(t *testing.T, s store.Store) {
+	engines.Each(t, func(t *testing.T, s store.Store) {
 		l.fill(t, s)
 		for _, c := range cases {
 			name := fmt.Sprint(field(c.test.Path), c.test.Op, c.test.Values)
@@ -248,7 +248,7 @@ func TestConditionsLeadThroughRelationsFromBothSides(t *testing.T) {
 		{l.book, View{}, query.Or{}, "", "none"},
 		{l.book, View{}, query.And{}, "a b c d e", "all"},
 	}
-	onEveryStore(t, func(t *testing.T, s store.Store) {
+	engines.Each(t, func(t *testing.T, s store.Store) {
 		l.fill(t, s)
 		for i, c := range cases {
 			if got := found(t, s, c.of, c.view, c.expr, nil); got != c.want {
@@ -267,7 +267,7 @@ func TestNothingCanBeLearnedOfEntriesThatTheCallerMayNotSee(t *testing.T) {
 		}
 		return query.Test{Path: on(l.book, "author.town"), Op: query.Eq, Values: []any{"Oslo"}}
 	}
-	onEveryStore(t, func(t *testing.T, s store.Store) {
+	engines.Each(t, func(t *testing.T, s store.Store) {
 		l.fill(t, s)
 		for _, c := range []struct {
 			of   *schema.Type
@@ -296,7 +296,7 @@ func TestAReferenceLeadsToTheRowOfItsLocale(t *testing.T) {
 	title := &schema.Attribute{Name: "title", Kind: schema.String}
 	children := &schema.Attribute{Name: "children", Kind: schema.RelationTo, Relation: schema.OneToMany, Target: page, MappedBy: "parent"}
 	page.Attributes = []*schema.Attribute{title, parent, children}
-	onEveryStore(t, func(t *testing.T, s store.Store) {
+	engines.Each(t, func(t *testing.T, s store.Store) {
 		if err := s.Ensure(patient(t), Collection(page)); err != nil {
 			t.Fatal(err)
 		}

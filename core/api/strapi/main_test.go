@@ -15,15 +15,13 @@ import (
 	"github.com/onehost/edge/core/api/rows"
 	"github.com/onehost/edge/core/api/schema"
 	"github.com/onehost/edge/core/store"
-	"github.com/onehost/edge/core/store/mongodb"
-	"github.com/onehost/edge/core/store/mongodb/mongodbtest"
-	"github.com/onehost/edge/core/store/sqlite"
+	"github.com/onehost/edge/core/store/enginetest"
 	"go.uber.org/goleak"
 )
 
-var shared mongodbtest.Shared
+var engines enginetest.Engines
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(shared.Around(m)) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(engines.Around(m)) }
 
 var quiet = slog.New(slog.DiscardHandler)
 
@@ -91,22 +89,10 @@ func patient(t testing.TB) context.Context {
 
 // onEveryStore runs a test on both engines, with the collections of a source's types.
 func onEveryStore(t *testing.T, test func(t *testing.T, s *Source, to store.Store)) {
-	for name, open := range map[string]func(t *testing.T) (store.Store, error){
-		"sqlite": func(t *testing.T) (store.Store, error) {
-			return sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "edge.db"), quiet)
-		},
-		"mongodb": func(t *testing.T) (store.Store, error) {
-			set := shared.Set(t)
-			return mongodb.Open(mongodb.Options{URI: mongodbtest.In(t, set.URI(), set.Database(t)), Log: quiet})
-		},
-	} {
+	for name, address := range engines.Addresses() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			to, err := open(t)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { to.Close() })
+			to := enginetest.Opened(t, address(t))
 			s := source(t, project(t))
 			set, _, _, err := s.Types(patient(t))
 			if err != nil {

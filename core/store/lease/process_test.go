@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/onehost/edge/core/store/enginetest"
 )
 
 // childOf is the variable that makes this test binary a process of its own, which works on the store that it names.
@@ -19,7 +21,7 @@ const childOf = "EDGE_TEST_LEASE_STORE"
 // holdAndWrite is that process: it takes the lease, writes whenever it reads a line, and says in the end whether it lost the lease.
 func holdAndWrite(address string) error {
 	ctx := context.Background()
-	s, err := openAt(ctx, address)
+	s, err := enginetest.Open(ctx, address)
 	if err != nil {
 		return err
 	}
@@ -40,7 +42,7 @@ func holdAndWrite(address string) error {
 }
 
 func TestAProcessThatWasStoppedFindsThatAnotherHasItsLease(t *testing.T) {
-	for engine, address := range addresses {
+	for engine, address := range engines.Addresses() {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			stopAndOvertake(t, address(t))
