@@ -97,7 +97,7 @@ func TestARelationCanBeChangedFromItsOtherSide(t *testing.T) {
 				t.Errorf("%s has %s, want %s", row, got, want)
 			}
 		}
-		if got := d.history(t, two); got != "create draft [title seos] by public\nupdate draft [tags] by public" {
+		if got := d.history(t, two); got != "create draft [title seos] by edge\nupdate draft [tags] by edge" {
 			t.Error(got)
 		}
 		if got := d.row(t, d.article, one).Int(rows.Revision); got != 2 {

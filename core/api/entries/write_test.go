@@ -48,7 +48,7 @@ func TestANewEntryHasItsVersions(t *testing.T) {
 		if public.Time(rows.PublishedAt).IsZero() || !public.Time(rows.CreatedAt).Equal(draft.Time(rows.CreatedAt)) {
 			t.Error(public)
 		}
-		if got, want := d.history(t, id), "create draft [title views seos] by edge\npublish published [title views seos] by public"; got != want {
+		if got, want := d.history(t, id), "create draft [title views seos] by edge\npublish published [title views seos] by edge"; got != want {
 			t.Errorf("%s\nwant %s", got, want)
 		}
 		found, err := changes.List(patient(t), d.s, changes.Filter{Request: "r1", Type: "article", By: "public", Limit: 1})
