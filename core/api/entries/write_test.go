@@ -51,7 +51,7 @@ func TestANewEntryHasItsVersions(t *testing.T) {
 		if got, want := d.history(t, id), "create draft [title views seos] by edge\npublish published [title views seos] by edge"; got != want {
 			t.Errorf("%s\nwant %s", got, want)
 		}
-		found, err := changes.List(patient(t), d.s, changes.Filter{Request: "r1", Type: "article", By: "public", Limit: 1})
+		found, err := changes.List(patient(t), d.s, changes.Filter{Request: "r1", Type: "article", By: "edge", Limit: 1})
 		if err != nil || len(found) != 1 || found[0].Status != "published" {
 			t.Error(found, err)
 		}
