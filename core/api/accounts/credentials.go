@@ -88,17 +88,21 @@ func (a *Accounts) setPassword(ctx context.Context, user, password string, also 
 
 // keepHash keeps a hash; from is what it was when it came from elsewhere, and stays so when a login makes another one of it.
 func (a *Accounts) keepHash(ctx context.Context, user, hash, from string, also ...store.Write) error {
+	_, err := a.Store.Apply(ctx, append(also, a.hashWrites(user, hash, from)...)...)
+	return err
+}
+
+// hashWrites are what keeps a hash, and ends what was begun with the one before.
+func (a *Accounts) hashWrites(user, hash, from string) []store.Write {
 	d := store.Document{"id": user, "hash": hash, "set": a.now()}
 	if from != "" {
 		d["from"] = from
 	}
-	writes := append(also,
+	return []store.Write{
 		store.Put{Collection: credentials, Document: d},
 		store.Delete{Collection: codes, Filter: store.And{store.Eq("user", user), store.Eq("kind", string(reset))}},
 		store.Delete{Collection: sessions, Filter: store.Eq("user", user)},
-	)
-	_, err := a.Store.Apply(ctx, writes...)
-	return err
+	}
 }
 
 // SetHash gives the user of a document id the hash of a password that came from elsewhere: bcrypt or argon2id. Who has set a password here since keeps
@@ -118,12 +122,11 @@ func (a *Accounts) SetHash(ctx context.Context, documentID, hash string) error {
 	return a.keepHash(ctx, documentID, hash, hash)
 }
 
-// forget removes what belongs to a user who is gone.
-func (a *Accounts) forget(ctx context.Context, user string) error {
-	_, err := a.Store.Apply(ctx,
+// forgotten is what removes what belongs to a user, together with the user.
+func forgotten(user string) []store.Write {
+	return []store.Write{
 		store.Delete{Collection: credentials, Filter: store.ID(user)},
 		store.Delete{Collection: codes, Filter: store.Eq("user", user)},
 		store.Delete{Collection: sessions, Filter: store.Eq("user", user)},
-	)
-	return err
+	}
 }

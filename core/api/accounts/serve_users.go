@@ -9,7 +9,6 @@ import (
 	"github.com/onehost/edge/core/api/entries"
 	"github.com/onehost/edge/core/api/problem"
 	"github.com/onehost/edge/core/api/query"
-	"github.com/onehost/edge/core/api/rows"
 	"github.com/onehost/edge/core/api/schema"
 	"github.com/onehost/edge/core/api/wire"
 	"github.com/onehost/edge/core/store"
@@ -256,28 +255,33 @@ func (r *request) update(user store.Document) (err error) {
 	}
 	o := r.by(r.rights)
 	o.IfMatch = ifMatch(r.Request.Header.Get("If-Match"))
+	if o.With, err = r.consequences(password, named, data["blocked"] == true); err != nil {
+		return err
+	}
 	if err := r.Entries.Update(r.Context(), r.user, user.ID(), data, o); err != nil {
 		if isMissing(err) {
 			return errNoUser
 		}
 		return taken(err)
 	}
-	if named {
-		if err := r.setPassword(r.Context(), user.ID(), password); err != nil {
-			return err
-		}
-	}
 	if data["confirmed"] == false && own {
 		if err := r.ask(r.Context(), confirm, data["email"].(string), r.base()); err != nil {
 			return err
 		}
 	}
-	if data["blocked"] == true {
-		if _, err := r.endSessions(r.Context(), store.Eq("user", user.ID())); err != nil {
-			return err
-		}
-	}
 	return r.withRole(http.StatusOK, user.ID())
+}
+
+// consequences are what is written together with a change of a user that names a password or blocks the user.
+func (r *request) consequences(password string, named, blocked bool) (func(user string) []store.Write, error) {
+	if !named {
+		if blocked {
+			return sessionsEnd, nil
+		}
+		return nil, nil
+	}
+	hash, err := r.passwords.Hash(r.Context(), password)
+	return func(user string) []store.Write { return r.hashWrites(user, hash, "") }, err // these end the sessions as well
 }
 
 // newPassword reads the password that a change of a user may have.
@@ -342,15 +346,12 @@ func (r *request) deleteUser() error {
 	if user == nil {
 		return r.none()
 	}
-	found, err := r.Entries.Delete(r.Context(), r.user, user.ID(), entries.Change{Scope: r.rights, By: r.caller})
+	found, err := r.Entries.Delete(r.Context(), r.user, user.ID(), entries.Change{Scope: r.rights, By: r.caller, With: forgotten})
 	if err != nil {
 		return err
 	}
 	if !found {
 		return r.none()
-	}
-	if err := r.forget(r.Context(), user.String(rows.DocumentID)); err != nil {
-		return err
 	}
 	wire.Bare(r.ResponseWriter, http.StatusOK, &entries.Entry{Type: r.user, Row: user})
 	return nil

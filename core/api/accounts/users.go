@@ -116,15 +116,10 @@ func (a *Accounts) create(ctx context.Context, data map[string]any, password str
 		return nil, err
 	}
 	data["provider"] = "local"
+	o.With = func(id string) []store.Write { return a.hashWrites(id, hash, "") } // or the name would be taken by somebody who can't log in
 	id, err := a.Entries.Create(ctx, u.user, data, o)
 	if err != nil {
 		return nil, taken(err)
-	}
-	if err := a.keepHash(ctx, id, hash, ""); err != nil {
-		undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), store.Timeout)
-		defer cancel()
-		_, failed := a.Entries.Delete(undo, u.user, id, entries.Change{By: o.By})
-		return nil, errors.Join(err, failed)
 	}
 	return a.Store.Get(ctx, rows.Name(u.user), id)
 }
@@ -237,11 +232,16 @@ func (a *Accounts) Block(ctx context.Context, who string, blocked bool) error {
 		return err
 	}
 	id := user.String(rows.DocumentID)
-	if err := a.Entries.Update(ctx, a.rules.Load().user, id, map[string]any{"blocked": blocked}, entries.Change{}); err != nil || !blocked {
-		return coded(err)
+	o := entries.Change{}
+	if blocked {
+		o.With = sessionsEnd
 	}
-	_, err = a.endSessions(ctx, store.Eq("user", id))
-	return err
+	return coded(a.Entries.Update(ctx, a.rules.Load().user, id, map[string]any{"blocked": blocked}, o))
+}
+
+// sessionsEnd is what ends all sessions of a user, together with a change of the user.
+func sessionsEnd(user string) []store.Write {
+	return []store.Write{store.Delete{Collection: sessions, Filter: store.Eq("user", user)}}
 }
 
 // SetRole gives a user another role.
@@ -263,11 +263,8 @@ func (a *Accounts) Remove(ctx context.Context, who string) error {
 	if err != nil {
 		return err
 	}
-	id := user.String(rows.DocumentID)
-	if _, err := a.Entries.Delete(ctx, a.rules.Load().user, id, entries.Change{}); err != nil {
-		return coded(err)
-	}
-	return a.forget(ctx, id)
+	_, err = a.Entries.Delete(ctx, a.rules.Load().user, user.String(rows.DocumentID), entries.Change{With: forgotten})
+	return coded(err)
 }
 
 // coded says what is wrong with data of which a message alone says too little.

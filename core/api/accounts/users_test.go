@@ -1,6 +1,7 @@
 package accounts
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -9,8 +10,10 @@ import (
 	"time"
 
 	"github.com/onehost/edge/core/api/access"
+	"github.com/onehost/edge/core/api/entries"
 	"github.com/onehost/edge/core/fault"
 	"github.com/onehost/edge/core/store"
+	"github.com/onehost/edge/core/store/storetest"
 )
 
 // full is a token that may do everything.
@@ -253,3 +256,48 @@ func TestThoseWhoRunTheHostManageUsers(t *testing.T) {
 }
 
 func second[T any](_ T, err error) error { return err }
+
+// whole fails what would write users apart from their passwords and sessions.
+type whole struct {
+	store.Store
+	t testing.TB
+}
+
+func (s whole) Apply(ctx context.Context, writes ...store.Write) ([]int, error) {
+	in := map[string]bool{}
+	for _, w := range writes {
+		switch w := w.(type) {
+		case store.Insert:
+			in[w.Collection] = true
+		case store.Put:
+			in[w.Collection] = true
+		case store.Delete:
+			in[w.Collection] = true
+		}
+	}
+	user := in["content-user"] || in["api-changes"]
+	if user != (in[credentials] || in[sessions]) {
+		s.t.Errorf("written at once is %v: who is killed now leaves half a user", in)
+	}
+	return s.Store.Apply(ctx, writes...)
+}
+
+func TestAUserIsNeverThereByHalf(t *testing.T) {
+	d := newDesk(t, storetest.NewMemory(), plain())
+	full := d.full()
+	d.Store = whole{d.Store, t}
+	d.Entries = entries.New(entries.Options{Store: d.Store, Log: quiet, History: time.Hour})
+	d.Entries.Use(d.set)
+	d.add("alice", "")
+	user := d.want(d.send("POST /users", full, `{"username": "bob", "email": "bob@example.org", "password": "Secret123", "role": 1}`), http.StatusCreated)
+	id := fmt.Sprint(user.json["id"])
+	d.want(d.send("PUT /users/"+id, full, `{"username": "rob", "password": "Other1234"}`), http.StatusOK)
+	d.want(d.send("PUT /users/"+id, full, `{"blocked": true}`), http.StatusOK)
+	d.want(d.send("DELETE /users/"+id, full, ""), http.StatusOK)
+	if err := d.Block(patient(t), "alice", true); err != nil {
+		t.Error(err)
+	}
+	if err := d.Remove(patient(t), "alice"); err != nil {
+		t.Error(err)
+	}
+}

@@ -29,7 +29,12 @@ type Change struct {
 	Draft   bool   // only the draft, of types with drafts; else it is published as well
 	Locale  string // of localized types; "" is the default. Delete takes [rows.AllLocales] as well
 	IfMatch string // the revision of the version that is changed, in decimal; "" is any
+
+	With func(documentID string) []store.Write // what is written elsewhere together with it, or not at all, of [maxWith] writes at most; nil: nothing
 }
+
+// maxWith is how many writes come with a change at most.
+const maxWith = 10
 
 // tries is how often a change is made anew because somebody else was quicker.
 const tries = 20

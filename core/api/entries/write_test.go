@@ -91,6 +91,25 @@ func TestAnUpdateKeepsTheRestAndPublishesTheDraft(t *testing.T) {
 	})
 }
 
+// An attribute that was removed may come back, and another host may know one already that this one does not.
+func TestAChangeLeavesWhatItDoesNotKnow(t *testing.T) {
+	desks(t, func(t *testing.T, d *desk) {
+		id := d.create(t, d.article, Change{Draft: true}, `{"title": "one", "body": "b", "seo": {"head": "h"}}`)
+		seo := d.row(t, d.article, id+".draft").Document("seo")
+		seo["unseen"] = "x"
+		unseen := store.Change{Set: store.Document{"unseen": int64(7), "seo": seo}}
+		if _, err := d.s.Apply(patient(t), store.Update{Collection: rows.Name(d.article), Filter: store.ID(id + ".draft"), Change: unseen, Must: 1}); err != nil {
+			t.Fatal(err)
+		}
+		d.update(t, d.article, id, anything, `{"body": null, "seo": {"id": %s, "head": "other"}}`, fmt.Sprint(seo.Int(rows.Number)))
+		for _, row := range []string{id, id + ".draft"} {
+			got := d.row(t, d.article, row)
+			wantValues(t, got, store.Document{"unseen": int64(7), "body": nil})
+			wantValues(t, got.Document("seo"), store.Document{"unseen": "x", "head": "other"})
+		}
+	})
+}
+
 func TestAValueThatMustBeUniqueIsSo(t *testing.T) {
 	desks(t, func(t *testing.T, d *desk) {
 		d.create(t, d.article, anything, `{"title": "one"}`)

@@ -36,11 +36,10 @@ func (j *job) delete(ctx context.Context) (found bool, err error) {
 		j.writes = append(j.writes, store.Delete{Collection: rows.Name(j.t), Filter: unchanged(row), Must: 1})
 		j.note(j.t, row, changes.Delete, nil, remembered(j.t, row))
 	}
-	if len(j.writes) > store.MaxWrites {
+	if len(j.writes) > store.MaxWrites-maxWith {
 		return false, problem.Validation("The entry has too many versions to be deleted at once: delete it locale by locale")
 	}
-	_, err = j.store.Apply(ctx, j.writes...)
-	return true, err
+	return true, j.write(ctx)
 }
 
 // isRead reports whether the row is the revision that the caller has read.

@@ -177,17 +177,14 @@ func (j *job) save(ctx context.Context, base store.Document, data map[string]any
 	return j.apply(ctx, next)
 }
 
-// begin is what the version has before the values are set: what it had, or, beside other locales, what all of them have.
+// begin is what the version has before the values are set: what it had, or, beside other locales, what all of them have. What it had includes values of attributes that
+// the type does not have: those that it had before, and those that another host already knows.
 func (j *job) begin(base store.Document) store.Document {
 	if base == nil {
 		return maps.Clone(j.shared())
 	}
-	next := store.Document{}
-	for _, a := range j.t.Attributes {
-		if v, has := base[a.Name]; has {
-			next[a.Name] = v
-		}
-	}
+	next := maps.Clone(base)
+	maps.DeleteFunc(next, func(name string, _ any) bool { return rows.IsSystem(name) })
 	return next
 }
 
@@ -337,12 +334,21 @@ func (j *job) note(t *schema.Type, row store.Document, action changes.Action, fi
 	j.writes = append(j.writes, store.Insert{Collection: changes.Name, Document: changes.Document(c, j.now.Add(time.Duration(j.history.Load())))})
 }
 
-// apply writes all of it. That a value has to be unique and is not is told with the value.
-func (j *job) apply(ctx context.Context, next store.Document) error {
-	if len(j.writes) > store.MaxWrites {
-		return problem.Validation("This changes too many other entries at once: change fewer relations")
+// write writes all of it, in one batch.
+func (j *job) write(ctx context.Context) error {
+	if j.o.With != nil {
+		j.writes = append(j.writes, j.o.With(j.id)...)
 	}
 	_, err := j.store.Apply(ctx, j.writes...)
+	return err
+}
+
+// apply writes the version. That a value has to be unique and is not is told with the value.
+func (j *job) apply(ctx context.Context, next store.Document) error {
+	if len(j.writes) > store.MaxWrites-maxWith {
+		return problem.Validation("This changes too many other entries at once: change fewer relations")
+	}
+	err := j.write(ctx)
 	d, ok := errors.AsType[*store.Duplicate](err)
 	if !ok || d.Collection != rows.Name(j.t) {
 		return err

@@ -133,6 +133,11 @@ func (m *merger) part(ctx context.Context, c *schema.Component, part, was store.
 			delete(part, a.Name)
 		}
 	}
+	for name, v := range was { // of attributes that are not among them any more
+		if c.Attribute(name) == nil {
+			part[name] = v
+		}
+	}
 	return nil
 }
 

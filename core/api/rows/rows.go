@@ -10,6 +10,8 @@
 package rows
 
 import (
+	"strings"
+
 	"github.com/onehost/edge/core/api/schema"
 	"github.com/onehost/edge/core/store"
 )
@@ -26,6 +28,15 @@ const (
 	PublishedAt = "publishedAt" // a time; drafts have none
 	Component   = "__component" // of the documents of a dynamic zone: the component's UID
 )
+
+// IsSystem reports whether a field of a row is no attribute's.
+func IsSystem(name string) bool {
+	switch name {
+	case "id", CreatedAt, UpdatedAt, PublishedAt:
+		return true
+	}
+	return strings.HasPrefix(name, "_")
+}
 
 // Values of Status.
 const (
