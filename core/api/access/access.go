@@ -81,3 +81,26 @@ type Scope interface {
 	// Stamp returns what is set on an entry that the caller creates, by attribute, as input is written; nil: nothing.
 	Stamp(t *schema.Type) map[string]any
 }
+
+// Drafts are the types whose drafts a scope sees at all: those of which it may change entries. Nil: all.
+func Drafts(s Scope) func(*schema.Type) bool {
+	if s == nil {
+		return nil
+	}
+	return func(t *schema.Type) bool { return s.May(t, Update) }
+}
+
+// Seen is which entries of a type a scope sees by an action, as drafts or as what is published; nil: all. A draft is seen by those alone who may change that entry.
+func Seen(s Scope, t *schema.Type, a Action, draft bool) query.Expr {
+	if s == nil {
+		return nil
+	}
+	only := s.Only(t, a)
+	if !draft || !t.Drafts {
+		return only
+	}
+	if !s.May(t, Update) {
+		return never
+	}
+	return both(only, s.Only(t, Update))
+}

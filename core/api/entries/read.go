@@ -118,6 +118,9 @@ type reading struct {
 
 func (e *Entries) reading(q *query.Query, s access.Scope) *reading {
 	r := &reading{store: e.store, scope: s, view: rows.View{Draft: q.Draft, Locale: q.Locale}, home: q.Locale}
+	if q.Draft {
+		r.view.Of = access.Drafts(s)
+	}
 	if q.Locale == "" || q.Locale == rows.AllLocales {
 		r.home = ""
 		if locales := e.set.Load().Locales(); len(locales) > 0 {
@@ -132,10 +135,7 @@ func (e *Entries) reading(q *query.Query, s access.Scope) *reading {
 
 // only is which entries of a type may be seen; nil: all.
 func (r *reading) only(t *schema.Type, a access.Action) query.Expr {
-	if r.scope == nil {
-		return nil
-	}
-	return r.scope.Only(t, a)
+	return access.Seen(r.scope, t, a, r.view.Drafts(t))
 }
 
 // filter is the condition on rows of a type that the view shows, that may be found, and that are asked for.

@@ -50,7 +50,7 @@ func (r *reading) rowAt(t *schema.Type, reference any, from *Entry) string {
 	if !ok {
 		return ""
 	}
-	return rows.RowID(t, documentID, from.locale, r.view.Draft)
+	return rows.RowID(t, documentID, from.locale, r.view.Drafts(t))
 }
 
 // followOwned goes where the entries' own references lead.

@@ -173,9 +173,8 @@ func (j *job) visible(t *schema.Type) (store.Filter, error) {
 	if j.o.Scope == nil {
 		return nil, nil
 	}
-	only := j.o.Scope.Only(t, access.Find)
 	drafts := t.Drafts && j.o.Scope.May(t, access.Update)
-	if only == nil && (drafts || !t.Drafts) {
+	if access.Seen(j.o.Scope, t, access.Find, true) == nil {
 		return nil, nil
 	}
 	var either store.Or
@@ -183,7 +182,7 @@ func (j *job) visible(t *schema.Type) (store.Filter, error) {
 		if draft && !drafts {
 			break
 		}
-		filter, err := rows.Compile(only, t, rows.View{Draft: draft, Locale: j.locale}, nil)
+		filter, err := rows.Compile(access.Seen(j.o.Scope, t, access.Find, draft), t, rows.View{Draft: draft, Locale: j.locale}, nil)
 		if err != nil {
 			return nil, err
 		}

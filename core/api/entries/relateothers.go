@@ -227,7 +227,7 @@ func (j *job) otherSide(ctx context.Context, e effect, changed others) error {
 			if list, _ := o.row[owner.Name].([]any); !slices.Contains(list, any(j.id)) {
 				o.row[owner.Name] = append(slices.Clone(list), j.id)
 			}
-		default:
+		case slices.Contains(references(o.row[owner.Name]), j.id):
 			o.row[owner.Name] = without(o.row[owner.Name], j.id)
 		}
 		if same(o.was, o.row) {

@@ -43,12 +43,25 @@ func (j *job) mayChange(ctx context.Context, a access.Action, changed []store.Do
 		if err != nil {
 			return false, err
 		}
+		if sees && !ok && row.String(rows.Status) == rows.Draft { // a draft is for who may change it
+			if sees, err = j.maySee(ctx, row); err != nil {
+				return false, err
+			}
+		}
 		seen, may = seen || sees, may && ok
 	}
 	if seen && !may {
 		return true, problem.Forbidden()
 	}
 	return seen, nil
+}
+
+// maySee reports whether the caller may change a draft, and so sees it.
+func (j *job) maySee(ctx context.Context, draft store.Document) (bool, error) {
+	if !j.o.Scope.May(j.t, access.Update) {
+		return false, nil
+	}
+	return j.meets(ctx, j.t, access.Update, draft)
 }
 
 // stillMay refuses a change after which the caller could not make it: nobody gives away what is his, or takes what is not. Of a new entry it is decided by

@@ -25,15 +25,12 @@ type follower struct {
 }
 
 func (r *Realtime) follower(t *schema.Type, q *query.Query, s access.Scope) (*follower, error) {
-	f := &follower{of: t, query: q, scope: s, view: rows.View{Draft: q.Draft, Locale: q.Locale}, looksAt: map[string]bool{}}
+	f := &follower{of: t, query: q, scope: s, view: rows.View{Draft: q.Draft, Of: access.Drafts(s), Locale: q.Locale}, looksAt: map[string]bool{}}
 	if set := r.set.Load(); q.Locale == "" && set != nil && len(set.Locales()) > 0 {
 		f.view.Locale = set.Locales()[0]
 	}
 	only := func(t *schema.Type) query.Expr {
-		if s == nil {
-			return nil
-		}
-		return s.Only(t, access.Find)
+		return access.Seen(s, t, access.Find, f.view.Drafts(t))
 	}
 	var err error
 	if f.mine, err = rows.Compile(only(t), t, f.view, nil); err != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/onehost/edge/core/api/changes"
 	"github.com/onehost/edge/core/api/query"
 	"github.com/onehost/edge/core/api/rows"
+	"github.com/onehost/edge/core/api/schema"
 	"github.com/onehost/edge/core/store"
 	"github.com/onehost/edge/core/store/storetest"
 )
@@ -208,4 +209,28 @@ func TestStreamsEndWithWhatTheyBeganWith(t *testing.T) {
 	f.hears(heard("create", "a1", "one"))
 	h.Drain()
 	f.ends()
+}
+
+// editing is a scope that may change the pages of one title.
+type editing struct {
+	mine
+	title string
+}
+
+func (e editing) Only(t *schema.Type, a access.Action) query.Expr {
+	if a == access.Update {
+		return is(t.Attribute("title"), e.title)
+	}
+	return nil
+}
+
+func TestDraftsAreFollowedByThoseAloneWhoMayChangeThem(t *testing.T) {
+	s := storetest.NewMemory()
+	ensure(t, s)
+	h := running(t, s)
+	f := h.follow("page", query.Query{Fields: []string{"title"}, Draft: true}, editing{title: "mine"}, "")
+	h.do(changes.Create, "page", "p1", store.Document{"title": "theirs"}, changes.Change{Status: rows.Draft, Locale: "en"})
+	h.do(changes.Delete, "page", "p1", nil, changes.Change{Status: rows.Draft, Locale: "en"})
+	h.do(changes.Create, "page", "p2", store.Document{"title": "mine"}, changes.Change{Status: rows.Draft, Locale: "en"})
+	f.hears(heard("create", "p2", "mine"))
 }

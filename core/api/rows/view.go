@@ -11,9 +11,13 @@ const AllLocales = "*"
 
 // A View is which rows of entries are looked at.
 type View struct {
-	Draft  bool   // drafts, of types that have them
-	Locale string // of localized types; [AllLocales]
+	Draft  bool                    // drafts, of types that have them
+	Of     func(*schema.Type) bool // with Draft, of which types: of others it is what is published; nil: of all
+	Locale string                  // of localized types; [AllLocales]
 }
+
+// Drafts reports whether the view shows the drafts of a type.
+func (v View) Drafts(t *schema.Type) bool { return t.Drafts && v.Draft && (v.Of == nil || v.Of(t)) }
 
 // Filter is the condition that a row of the type belongs to the view; nil: each does.
 func (v View) Filter(t *schema.Type) store.Filter { return Both(v.status(t), v.locale(t)) }
@@ -22,7 +26,7 @@ func (v View) status(t *schema.Type) store.Filter {
 	switch {
 	case !t.Drafts:
 		return nil
-	case v.Draft:
+	case v.Drafts(t):
 		return store.Eq(Status, Draft)
 	}
 	return store.Eq(Status, Published)
@@ -37,11 +41,11 @@ func (v View) locale(t *schema.Type) store.Filter {
 
 // RowID is the id of an entry's row in the view, which has one locale.
 func (v View) RowID(t *schema.Type, documentID string) string {
-	return RowID(t, documentID, v.Locale, v.Draft)
+	return RowID(t, documentID, v.Locale, v.Drafts(t))
 }
 
 // byID reports whether the rows that the view shows have the document id as their own.
-func (v View) byID(t *schema.Type) bool { return !t.Localized && (!t.Drafts || !v.Draft) }
+func (v View) byID(t *schema.Type) bool { return !t.Localized && !v.Drafts(t) }
 
 // Both holds when both hold; nil is met by all.
 func Both(a, b store.Filter) store.Filter {
