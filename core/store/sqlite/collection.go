@@ -139,6 +139,7 @@ func description(c store.Collection) string {
 
 func (t *tx) ensure(c *collection) error {
 	before := t.collections[c.Name]
+	t.shaped = true
 	sql := "CREATE TABLE IF NOT EXISTS " + c.quoted() + "(id PRIMARY KEY NOT NULL, doc TEXT NOT NULL)"
 	if err := t.conn.exec(t.ctx, sql); err != nil {
 		return err

@@ -196,6 +196,9 @@ func (c *conn) forget() {
 // changes is how many rows the last statement that changes any has changed.
 func (c *conn) changes() int { return int(c.db.Changes()) }
 
+// allChanges counts the rows that were ever changed through this connection.
+func (c *conn) allChanges() int64 { return c.db.TotalChanges() }
+
 // inTransaction reports whether a transaction is open. An error may have ended it.
 func (c *conn) inTransaction() bool { return !c.db.GetAutocommit() }
 

@@ -34,6 +34,7 @@ type tx struct {
 	ctx  context.Context
 	now  time.Time
 	catalog
+	shaped  bool // whether anything was done to tables and indexes, which SQLite doesn't count as a change
 	ensured bool // whether collections are others than before
 	events  bool // whether a feed has something new
 }
@@ -172,10 +173,20 @@ func (s *Store) rollback() {
 	}
 }
 
-// carryOut carries out calls in the transaction that has begun. Where it fails as a whole, by one of them or at its end, each gets one
+// errHalfway is why a transaction is begun anew: a call has failed after it had changed something, and there is no savepoint to go back to.
+var errHalfway = errors.New("a call has failed halfway")
+
+// carryOut carries out calls in the transaction that has begun. A savepoint has SQLite keep the pages as they were, which costs as much as
+// changing them, so it is done without until a call fails halfway. Where it fails as a whole, by one of them or at its end, each gets a transaction
 // of its own: so nobody pays for another's mistake.
 func (s *Store) carryOut(calls []*call) {
-	err := s.attempt(calls)
+	err := s.attempt(calls, false)
+	if errors.Is(err, errHalfway) {
+		s.rollback()
+		if err = s.beginAgain(); err == nil {
+			err = s.attempt(calls, true)
+		}
+	}
 	if err == nil {
 		return
 	}
@@ -186,25 +197,32 @@ func (s *Store) carryOut(calls []*call) {
 		return
 	}
 	for _, c := range calls {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		c.err = nil
-		if err := s.begin(ctx); err != nil {
+		if err := s.beginAgain(); err != nil {
 			s.note(err)
 			c.err = s.explain(err)
 		} else {
 			s.carryOut([]*call{c})
 		}
-		cancel()
 	}
 }
 
+func (s *Store) beginAgain() error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	return s.begin(ctx)
+}
+
 // attempt returns an error when the transaction is gone, and no call was carried out.
-func (s *Store) attempt(calls []*call) error {
+func (s *Store) attempt(calls []*call, savepoints bool) error {
 	t := &tx{conn: s.writer, now: time.Now(), catalog: *s.written}
 	ok := 0
 	for _, c := range calls {
 		t.ctx = c.ctx
-		err := t.carryOut(c)
+		halfway, err := t.carryOut(c, savepoints)
+		if halfway && len(calls) > 1 {
+			return errHalfway
+		}
 		s.note(err)
 		c.err = s.explain(err)
 		if !s.writer.inTransaction() {
@@ -232,11 +250,22 @@ func (s *Store) attempt(calls []*call) error {
 	return nil
 }
 
-// carryOut does a call, or undoes what it has done.
-func (t *tx) carryOut(c *call) error {
+// carryOut does a call. One that fails has done nothing, or is halfway: what it has done has to be undone.
+func (t *tx) carryOut(c *call, savepoint bool) (halfway bool, err error) {
 	if err := c.ctx.Err(); err != nil {
-		return late(c.ctx)
+		return false, late(c.ctx)
 	}
+	if savepoint {
+		return false, t.within(c)
+	}
+	before := t.conn.allChanges()
+	t.shaped = false
+	err = c.run(t)
+	return err != nil && t.conn.inTransaction() && (t.shaped || t.conn.allChanges() != before), err
+}
+
+// within does a call within a savepoint.
+func (t *tx) within(c *call) error {
 	none := context.Background()
 	if err := t.conn.exec(none, "SAVEPOINT call"); err != nil {
 		return err

@@ -126,6 +126,53 @@ func TestACallThatEndsTheTransactionIsTheOnlyOneThatFails(t *testing.T) {
 	}
 }
 
+// TestACallThatFailsHalfwayLeavesNothing has calls fail before and after they have changed something, alone and among others. What fails at once costs the others nothing.
+func TestACallThatFailsHalfwayLeavesNothing(t *testing.T) {
+	s := open(t, t.TempDir()+"/store.db")
+	if err := s.Ensure(t.Context(), store.Collection{Name: "a", Feed: time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	broken := errors.New("broken")
+	for name, test := range map[string]struct {
+		fail func(*tx) error
+		runs int
+	}{
+		"at once":               {func(*tx) error { return broken }, 1},
+		"after a row":           {func(tx *tx) error { return errors.Join(broken, tx.put(tx.collections["a"], "lost", []byte("{}"))) }, 2},
+		"after a table is made": {func(tx *tx) error { return errors.Join(broken, tx.ensure(newCollection(store.Collection{Name: "lost"}))) }, 2},
+		"in the midst of a table": {func(tx *tx) error {
+			tx.shaped = true
+			return errors.Join(broken, tx.conn.exec(tx.ctx, `CREATE TABLE "lost"(id)`))
+		}, 2},
+	} {
+		for _, others := range []int{0, 2} {
+			runs := 0
+			new := func(run func(*tx) error) *call { return &call{ctx: t.Context(), run: run, done: make(chan struct{})} }
+			calls := []*call{new(func(tx *tx) error { runs++; return test.fail(tx) })}
+			for i := range others {
+				calls = append(calls, new(func(tx *tx) error { return tx.put(tx.collections["a"], fmt.Sprint(name, i), []byte("{}")) }))
+			}
+			before, _ := s.Count(t.Context(), "a", nil)
+			if err := s.begin(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			s.carryOut(calls)
+			if want := min(test.runs, 1+others); !errors.Is(calls[0].err, broken) || runs != want {
+				t.Errorf("%s: %v after %d tries, %d are enough", name, calls[0].err, runs, want)
+			}
+			if after, err := s.Count(t.Context(), "a", nil); after-before != others || err != nil {
+				t.Errorf("%s: %d others have written %d, %v", name, others, after-before, err)
+			}
+			if there, err := s.writer.number(t.Context(), "SELECT count(*) FROM sqlite_schema WHERE name='lost'"); there != 0 || err != nil || s.written.collections["lost"] != nil {
+				t.Errorf("%s: a table is left, %v", name, err)
+			}
+		}
+	}
+	if n, err := s.writer.number(t.Context(), "SELECT count(*) FROM _events WHERE id='lost'"); n != 0 || err != nil {
+		t.Errorf("%d events are told, %v", n, err)
+	}
+}
+
 func TestAPanicOfOneWriterLeavesTheStoreToOthers(t *testing.T) {
 	s := open(t, t.TempDir()+"/store.db")
 	if err := s.Ensure(t.Context(), store.Collection{Name: "a"}); err != nil {
