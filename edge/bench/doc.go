@@ -34,6 +34,15 @@
 // works on them while others come. A mongod is got as tests get it, and runs on the core of servers, too: an ack has to pay for it as an insert does. Where
 // there is none to be had, that is said, and bench fails at its end.
 //
+// # Content API
+//
+// The rows api-… are about what an entry costs, over plain HTTP/1.1 connections, 16 of them. api-get, api-list and api-create put edge, a Strapi and a PocketBase with
+// the same entries under the same load, in turns: first everything that reads, then what creates. Strapi comes by npm and PocketBase by the module proxy, pinned, into
+// the user's cache folder, once. Where one can't be had, that is said, bench fails at its end, and edge stands beside figures of a Strapi that were recorded on another machine,
+// which say so and prove nothing. Their logs of requests are off, as edge's is. What is resident is told after the start, with the entries there, and at its peak.
+// api-million writes -entries entries straight into a store, and reads one of them, and those that a filter on an index finds, beside a store of a thousand; a mongod's
+// CPU time counts with the server's.
+//
 // # Pitfalls
 //
 //   - A load generator costs as much CPU as a server: it must never share the server's core.

@@ -55,15 +55,16 @@ func helper(word string) func(context.Context, []string) error {
 }
 
 type options struct {
-	names []string // of rows
-	peers []string
-	reps  int
-	secs  int
-	many  int    // deliveries of a backlog
-	edge  string // program
-	caddy string // program; "": the one in bin/, built if need be
-	json  string // file; "": none
-	keep  bool
+	names   []string // of rows
+	peers   []string
+	reps    int
+	secs    int
+	many    int    // deliveries of a backlog
+	entries int    // of api-million
+	edge    string // program
+	caddy   string // program; "": the one in bin/, built if need be
+	json    string // file; "": none
+	keep    bool
 }
 
 // rowsHelp says what the rows are whose names do not.
@@ -74,6 +75,9 @@ Rows that are not about a request to a server:
   webhooks-mongodb    the same on a mongod, which is fetched if there is none
   webhooks-plugin     a call of a plugin beside one of bare gRPC (target: 0.3 ms more)
   webhooks-backlog    with -backlog deliveries that wait: taking and settling one, and the server's memory, beside a store where nothing waits (target: twice)
+  api-get, api-list   one entry, and 25 with their total, beside Strapi's CPU time a request (target: 1/30) and PocketBase's; with them, what is resident (1/5)
+  api-create          new entries beside Strapi's (target: 1/20) and PocketBase's
+  api-million         with -entries entries: reading one, and a filter on an index, beside a thousand, on SQLite and MongoDB (target: 1.3 times)
   go                  the repository's Go benchmarks
 `
 
@@ -88,10 +92,11 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 		fmt.Fprint(stderr, rowsHelp)
 	}
 	flags.StringVar(&chosen, "rows", strings.Join(rowNames(), ","), "`rows` to measure")
-	flags.StringVar(&peers, "peers", "nginx,haproxy,caddy", "`servers` to measure edge beside")
+	flags.StringVar(&peers, "peers", strings.Join(peerNames(), ","), "`servers` to measure edge beside")
 	flags.IntVar(&o.reps, "reps", 5, "rounds; the median counts")
 	flags.IntVar(&o.secs, "secs", 3, "seconds of one measurement")
 	flags.IntVar(&o.many, "backlog", 1_000_000, "deliveries that wait in webhooks-backlog")
+	flags.IntVar(&o.entries, "entries", 1_000_000, "entries of api-million")
 	flags.StringVar(&o.edge, "edge", "bin/edge", "`program` to measure")
 	flags.StringVar(&o.caddy, "caddy", "", "`program` to use as Caddy (default: "+caddyVersion+", built into bin/ once)")
 	flags.StringVar(&o.json, "json", "", "`file` for all samples")
@@ -106,7 +111,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	if o.names, err = selection("-rows", chosen, rowNames()); err != nil {
 		return o, err
 	}
-	if o.peers, err = selection("-peers", peers, []string{"nginx", "haproxy", "caddy"}); err != nil {
+	if o.peers, err = selection("-peers", peers, peerNames()); err != nil {
 		return o, err
 	}
 	if o.reps < 1 || o.reps > 100 || o.secs < 1 || o.secs > 60 {
@@ -115,8 +120,14 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	if o.many < 1000 || o.many > 10_000_000 {
 		return o, errors.New("-backlog is 1000 to 10000000")
 	}
+	if o.entries < 2*fewEntries || o.entries > 10_000_000 {
+		return o, fmt.Errorf("-entries is %d to 10000000", 2*fewEntries)
+	}
 	return o, nil
 }
+
+// peerNames are what -peers chooses from.
+func peerNames() []string { return []string{"nginx", "haproxy", "caddy", nameStrapi, namePocketBase} }
 
 // selection is the list in text, of what there is to choose from.
 func selection(name, text string, all []string) ([]string, error) {
@@ -164,6 +175,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	}
 	b.reportIsolation()
 	b.reportWebhooks()
+	b.reportAPI()
 	if slices.Contains(o.names, goBenchmarks) {
 		b.failed(b.goBenchmarks(ctx))
 	}

@@ -76,6 +76,7 @@ func (b *bench) measure(ctx context.Context) error {
 	}
 	b.measureIsolation(ctx)
 	b.measureWebhooks(ctx)
+	b.measureAPI(ctx)
 	return ctx.Err()
 }
 

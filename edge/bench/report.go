@@ -58,7 +58,7 @@ func (b *bench) report() error {
 		return nil
 	}
 	data, err := json.MarshalIndent(map[string]any{
-		"versions": b.versions, "rounds": b.reps, "seconds": b.secs, "rows": lines, "samples": b.samples, "isolation": b.looks, "webhooks": b.findings, "failures": b.failures,
+		"versions": b.versions, "rounds": b.reps, "seconds": b.secs, "rows": lines, "samples": b.samples, "isolation": b.looks, "webhooks": b.found("webhooks-"), "api": b.found("api-"), "failures": b.failures,
 	}, "", " ")
 	if err != nil {
 		return err

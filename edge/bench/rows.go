@@ -123,7 +123,8 @@ func rowNames() []string {
 	for _, r := range rows(loads{}, 1) {
 		names = append(names, r.name)
 	}
-	return append(names, isolationForms, isolationHandshakes, webhooksSQLite, webhooksMongoDB, webhooksPlugin, webhooksBacklog, goBenchmarks)
+	return append(names, isolationForms, isolationHandshakes, webhooksSQLite, webhooksMongoDB, webhooksPlugin, webhooksBacklog, apiGet, apiList, apiCreate, apiMillion,
+		goBenchmarks)
 }
 
 // needs says whether the row is measured for p.

@@ -49,7 +49,7 @@ type aim struct {
 
 // find notes one measurement of what f is about.
 func (b *bench) find(f finding, value, beside float64) {
-	at := slices.IndexFunc(b.findings, func(g *finding) bool { return g.Row == f.Row && g.What == f.What })
+	at := slices.IndexFunc(b.findings, func(g *finding) bool { return g.Row == f.Row && g.What == f.What && g.Beside == f.Beside })
 	if at < 0 {
 		at = len(b.findings)
 		b.findings = append(b.findings, &f)

@@ -5,19 +5,35 @@ package main
 import (
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 // reportWebhooks prints what was found of webhooks.
 func (b *bench) reportWebhooks() {
-	if len(b.findings) == 0 {
+	found := b.found("webhooks-")
+	if len(found) == 0 {
 		return
 	}
-	table := [][]string{{"row", "figure", "is", "beside", "×", "target", "verdict"}}
+	fmt.Fprintf(b.out, "\nWebhooks: deliveries of %d bytes, signed as GitHub's, over TLS connections that stay. Medians of %d × %d s. Server and mongod have one core together, as has who inserts.\n\n%s\n",
+		webhookBody, b.reps, b.secs, findingsTable(found))
+}
+
+// found is what was found of rows whose names begin so.
+func (b *bench) found(prefix string) (found []*finding) {
 	for _, f := range b.findings {
+		if strings.HasPrefix(f.Row, prefix) {
+			found = append(found, f)
+		}
+	}
+	return found
+}
+
+func findingsTable(found []*finding) string {
+	table := [][]string{{"row", "figure", "is", "beside", "×", "target", "verdict"}}
+	for _, f := range found {
 		table = append(table, f.line())
 	}
-	fmt.Fprintf(b.out, "\nWebhooks: deliveries of %d bytes, signed as GitHub's, over TLS connections that stay. Medians of %d × %d s. Server and mongod have one core together, as has who inserts.\n\n%s\n",
-		webhookBody, b.reps, b.secs, markdown(table))
+	return markdown(table)
 }
 
 func (f *finding) line() []string {
@@ -25,14 +41,14 @@ func (f *finding) line() []string {
 	figure := func(v float64) string { return strconv.FormatFloat(v, 'f', f.decimals, 64) + " " + f.Unit }
 	cells := []string{f.Row, f.What, figure(value), "–", "–"}
 	if f.Beside != "" {
-		cells[3], cells[4] = figure(beside)+" "+f.Beside, fmt.Sprintf("%.2f", ratio)
+		cells[3], cells[4] = figure(beside)+" "+f.Beside, times(ratio)
 	}
 	target := "–"
 	switch a := f.Aim; {
 	case a.Least > 0:
 		target = fmt.Sprintf("≥ %.2f ×", a.Least)
 	case a.Most > 0:
-		target = fmt.Sprintf("≤ %g ×", a.Most)
+		target = "≤ " + timesAim(a.Most) + " ×"
 	case a.More > 0:
 		target = fmt.Sprintf("≤ %g %s more", a.More, f.Unit)
 		cells[4] = "+" + figure(more)

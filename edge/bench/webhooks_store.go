@@ -27,6 +27,7 @@ import (
 //
 //	store insert PLACE WRITERS TIME: inserts copies of a delivery that is there, and says how many a second
 //	store fill PLACE N: has N more deliveries be pending
+//	store entries PLACE SCHEMAS N: has N notes be in a store that edge has made the collections of
 //	store claims EMPTY FULL TIME: takes and settles deliveries of the two in turns, and says what that took
 const storeWord = "store"
 
@@ -40,8 +41,10 @@ func useStore(ctx context.Context, args []string) error {
 		answer, err = fill(ctx, args[2], args[3])
 	case len(args) == 5 && args[1] == "claims":
 		answer, err = claims(ctx, args[2], args[3], args[4])
+	case len(args) == 5 && args[1] == "entries":
+		answer, err = fillEntries(ctx, args[2], args[3], args[4])
 	default:
-		err = errors.New("insert, fill or claims, for bench's own use")
+		err = errors.New("insert, fill, entries or claims, for bench's own use")
 	}
 	return errors.Join(err, json.NewEncoder(os.Stdout).Encode(answer))
 }
