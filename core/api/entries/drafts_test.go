@@ -48,7 +48,9 @@ func TestADraftIsSeenByThoseAloneWhoMayChangeIt(t *testing.T) {
 			{"a list", ann, b.article, func(*query.Query) {}, "[a5'] 1"},
 			{"a list for who sees all", nil, b.article, func(*query.Query) {}, "[a1' a5'] 2"},
 			{"filled in", ann, b.tag, func(q *query.Query) { q.Populate = []query.Populate{populate(b.tag, "articles")} }, "[go{articles=[a5']} css{articles=[]} sql{articles=[]}] 3"},
-			{"counted", ann, b.tag, func(q *query.Query) { q.Populate = []query.Populate{{Attribute: b.tag.Attribute("articles"), Count: true}} }, "[go{articles=1} css{articles=0} sql{articles=0}] 3"},
+			{"counted", ann, b.tag, func(q *query.Query) {
+				q.Populate = []query.Populate{{Attribute: b.tag.Attribute("articles"), Count: true}}
+			}, "[go{articles=1} css{articles=0} sql{articles=0}] 3"},
 			{"a filter", ann, b.tag, func(q *query.Query) { q.Filter = test(b.tag, "articles.title", query.Contains, "drafted") }, "[] 0"},
 			{"an order", ann, b.tag, func(q *query.Query) { q.Sort = sorted(b.tag, "-articles.title") }, "[go css sql] 3"},
 			{"published instead, where no draft may be seen", locked, b.writer, func(q *query.Query) { q.Populate = []query.Populate{populate(b.writer, "articles")} }, "[ann{articles=[a1 a4]} bob{articles=[a2]}] 2"},

@@ -9,7 +9,7 @@
 // What he may not see is not there.
 //
 // A read has bounds. It takes [Timeout] at most. Each relation that is filled in leads to at most [MaxFilled] entries, for all entries of a
-// level together; those that come after are left out. An order by what relations lead to is made of at most [MaxOrdered] entries.
+// level together; those that come after are left out. All that it takes from the store has 32 MiB at most, and so has what it shows. An order by what relations lead to is made of at most [MaxOrdered] entries.
 package entries
 
 import (
@@ -78,6 +78,7 @@ type Entry struct {
 	Filled    map[string]any // what attributes lead to that were asked for: *Entry (nil: nothing), []*Entry or Count
 
 	locale string // in which references lead to entries of localized types
+	weight int    // of it and all that is filled in; 0: not known
 }
 
 func (e *Entry) put(attribute string, v any) {

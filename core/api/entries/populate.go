@@ -11,6 +11,47 @@ import (
 	"github.com/onehost/edge/core/store"
 )
 
+// fillAll fills in what was asked for with a page of entries, which must not come to more than there is room for.
+func (r *reading) fillAll(ctx context.Context, of []*Entry, populate []query.Populate) error {
+	if err := r.fill(ctx, of, populate); err != nil || len(populate) == 0 {
+		return err
+	}
+	if weigh(of) > maxBytes {
+		return tooMuch()
+	}
+	return nil
+}
+
+// weigh is how many bytes entries have with what is filled in, about: more than maxBytes is one more.
+func weigh(all []*Entry) int {
+	sum := 0
+	for _, e := range all {
+		sum = min(sum+e.weigh(), maxBytes+1)
+	}
+	return sum
+}
+
+// weigh is that of one entry, found out once for all that lead to it.
+func (e *Entry) weigh() int {
+	switch {
+	case e == nil:
+		return 0
+	case e.weight > 0:
+		return e.weight
+	}
+	sum := store.Size(e.Row)
+	for _, v := range e.Filled {
+		switch v := v.(type) {
+		case *Entry:
+			sum += v.weigh()
+		case []*Entry:
+			sum += weigh(v)
+		}
+	}
+	e.weight = min(sum, maxBytes+1)
+	return e.weight
+}
+
 // fill fills in what attributes of these entries, or components, lead to. It takes a call of the store for each attribute, and not for each entry.
 func (r *reading) fill(ctx context.Context, of []*Entry, populate []query.Populate) error {
 	if len(of) == 0 {

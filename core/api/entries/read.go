@@ -14,7 +14,7 @@ import (
 	"github.com/onehost/edge/core/store"
 )
 
-// maxBytes bounds what one step of a read takes from the store at once.
+// maxBytes bounds what a read takes from the store, with all that it fills in, and what it shows: what several entries lead to is shown with each.
 const maxBytes = 32 << 20
 
 // Find returns a page of the entries of a type that q asks for and s may find. A nil scope may do anything. Errors are a [problem.Error], or what the store says.
@@ -114,6 +114,7 @@ type reading struct {
 	scope access.Scope // nil: everything
 	view  rows.View
 	home  string // the locale of what has none, where the view is of all
+	taken int    // bytes
 }
 
 func (e *Entries) reading(q *query.Query, s access.Scope) *reading {
@@ -174,7 +175,7 @@ func (r *reading) find(ctx context.Context, t *schema.Type, q *query.Query) (Lis
 		return List{}, err
 	}
 	list := List{Entries: r.entries(t, found, q.Fields), Total: total}
-	return list, r.fill(ctx, list.Entries, q.Populate)
+	return list, r.fillAll(ctx, list.Entries, q.Populate)
 }
 
 // page returns the rows of a page, and how many there are on all pages, if that is asked for: the end of the last page tells it, too.
@@ -200,19 +201,22 @@ func (r *reading) get(ctx context.Context, q store.Query) ([]store.Document, err
 	if len(q.Sort) > store.MaxSort {
 		return nil, problem.Validation("At most %d fields can be sorted by", store.MaxSort-1)
 	}
-	q.MaxBytes = maxBytes
+	q.MaxBytes = max(maxBytes-r.taken, 1)
 	found, err := r.store.Find(ctx, q)
-	if err != nil || len(found) == q.Limit {
-		return found, err
+	if err != nil {
+		return nil, err
 	}
-	size := 0
 	for _, row := range found {
-		size += store.Size(row)
+		r.taken += store.Size(row)
 	}
-	if size >= maxBytes {
-		return nil, problem.Validation("These entries have more than %d MiB: ask for fewer, or for some of their fields", maxBytes>>20)
+	if r.taken >= maxBytes && len(found) > 0 {
+		return nil, tooMuch()
 	}
 	return found, nil
+}
+
+func tooMuch() error {
+	return problem.Validation("These entries have more than %d MiB: ask for fewer, or for some of their fields", maxBytes>>20)
 }
 
 func (r *reading) one(ctx context.Context, t *schema.Type, documentID string, q *query.Query) (*Entry, error) {
@@ -228,7 +232,7 @@ func (r *reading) one(ctx context.Context, t *schema.Type, documentID string, q 
 		return nil, err
 	}
 	one := r.entries(t, []store.Document{row}, q.Fields)
-	return one[0], r.fill(ctx, one, q.Populate)
+	return one[0], r.fillAll(ctx, one, q.Populate)
 }
 
 // row returns the row of an id if it meets a condition.
