@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/onehost/edge/core/api/accounts"
 	"github.com/onehost/edge/core/api/entries"
@@ -20,6 +21,9 @@ import (
 	"github.com/onehost/edge/core/store"
 	"golang.org/x/sync/errgroup"
 )
+
+// maxPreparing is how long a request waits for the first try to bring what is kept to the types.
+const maxPreparing = 10 * time.Second
 
 // Options are what an API needs.
 type Options struct {
@@ -72,12 +76,26 @@ func (a *API) Run(ctx context.Context) error {
 // Drain ends the streams of events: who follows them comes again, to the process that takes this one's place.
 func (a *API) Drain() { a.realtime.Drain() }
 
-// ServeHTTP answers one request.
+// ServeHTTP answers one request. Who comes while the first plan is being prepared, as after a restart, waits for that.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s := a.service.Load()
-	if s == nil || !s.ready.Load() {
+	if s == nil || !s.awaited(r.Context()) {
 		wire.Error(w, r, slog.New(slog.DiscardHandler), fault.Unavailable) // who prepares the plan says why
 		return
 	}
 	s.serve(w, r)
+}
+
+// awaited reports whether what is kept is as the types say. It waits for the first try to have it so.
+func (s *service) awaited(ctx context.Context) bool {
+	if s.ready.Load() {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, maxPreparing)
+	defer cancel()
+	select {
+	case <-ctx.Done():
+	case <-s.tried:
+	}
+	return s.ready.Load()
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -55,6 +56,7 @@ func (p *Plan) Prepare(ctx context.Context) error {
 	if p.next == nil {
 		return nil
 	}
+	defer p.next.once.Do(func() { close(p.next.tried) })
 	s := p.api.Store
 	if err := s.Ensure(ctx, entries.Collections()...); err != nil {
 		return err
@@ -145,6 +147,8 @@ type service struct {
 	policy *access.Policy
 	routes *routes
 	ready  atomic.Bool // what is kept is as the set says
+	once   sync.Once
+	tried  chan struct{} // closed when it was tried to have it so
 }
 
 // reserved are the first segments of paths that every api has.
@@ -156,7 +160,7 @@ func (a *API) newService(c *config.API, set *schema.Set) (*service, error) {
 			return nil, fmt.Errorf("%s can't have the path %s, where every api has something else; give it another name", t.UID, path)
 		}
 	}
-	s := &service{API: a, config: c, set: set, policy: access.New(c, set)}
+	s := &service{API: a, config: c, set: set, policy: access.New(c, set), tried: make(chan struct{})}
 	s.routes = s.newRoutes()
 	return s, nil
 }

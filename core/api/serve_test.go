@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/onehost/edge/core/config"
@@ -228,10 +229,14 @@ func TestWhatIsNotReadyIsSaidToBe(t *testing.T) {
 	p, err := a.Plan(&config.Config{API: lab(t)})
 	w.must(err)
 	p.Commit()
-	busy("before the store is as it has to be")
 	s.SetUnavailable(true)
+	early := make(chan int)
+	go func() { early <- w.ask("GET", "/api/articles", "").Code }()
 	if err := p.Prepare(w.ctx()); fault.CodeOf(err) != fault.Unavailable {
 		t.Errorf("prepared without a store: %v", err)
+	}
+	if got := <-early; got != http.StatusServiceUnavailable {
+		t.Errorf("who came before the first try gets %d", got)
 	}
 	busy("without a store")
 	s.SetUnavailable(false)
@@ -243,6 +248,23 @@ func TestWhatIsNotReadyIsSaidToBe(t *testing.T) {
 	w.must(errors.Join(err, none.Prepare(w.ctx())))
 	none.Commit()
 	busy("without a content API")
+}
+
+func TestWhoComesWhileItIsPreparedWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := New(Options{Store: storetest.NewMemory(), Key: make([]byte, 32), Log: slog.New(slog.DiscardHandler)})
+		w := &world{t: t, api: a}
+		p, err := a.Plan(&config.Config{API: lab(t)})
+		w.must(err)
+		p.Commit()
+		early := make(chan int)
+		go func() { early <- w.ask("GET", "/api/articles", "").Code }()
+		synctest.Wait()
+		w.must(p.Prepare(w.ctx()))
+		if got := <-early; got != http.StatusOK {
+			t.Errorf("it gets %d", got)
+		}
+	})
 }
 
 func TestAChangedSchemaIsServedOnceItIsCommitted(t *testing.T) {
