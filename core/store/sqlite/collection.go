@@ -40,9 +40,10 @@ func newCollection(described store.Collection) *collection {
 	}
 	table := c.quoted()
 	c.get = "SELECT doc FROM " + table + " WHERE id=?"
-	c.insert = "INSERT INTO " + table + "(id,doc) VALUES(?,?)"
-	c.put = "UPDATE " + table + " SET doc=? WHERE id=?"
-	c.replace = "UPDATE " + table + " SET doc=? WHERE rowid=?"
+	// A single row is refused before it is written. OR FAIL says that nothing has to be undone then, for which SQLite would write down pages wherever there are triggers.
+	c.insert = "INSERT OR FAIL INTO " + table + "(id,doc) VALUES(?,?)"
+	c.put = "UPDATE OR FAIL " + table + " SET doc=? WHERE id=?"
+	c.replace = "UPDATE OR FAIL " + table + " SET doc=? WHERE rowid=?"
 	c.remove = "DELETE FROM " + table + " WHERE rowid=?"
 	return c
 }
