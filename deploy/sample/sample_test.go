@@ -71,6 +71,7 @@ func prepare(t *testing.T) sample {
 	if err := os.MkdirAll(s.folder, 0o755); err != nil {
 		t.Fatal(err)
 	}
+	copyFolder(t, "api", filepath.Join(s.folder, "api"))
 	for _, name := range []string{"edge.yaml", "run", "tweets.txt"} {
 		data, err := os.ReadFile(name)
 		if err != nil {
@@ -139,6 +140,7 @@ func TestSample(t *testing.T) {
 	if got := s.curl(t, "https://localhost:"+s.https+"/"); !strings.Contains(strings.ToLower(got), "<!doctype html>") {
 		t.Errorf("web app: %s", got)
 	}
+	s.ownsAGoal(t)
 	if got := s.curl(t, "https://api.localhost:"+s.https+"/hello"); !strings.Contains(got, "Hello from the app behind edge") {
 		t.Errorf("api: %s", got)
 	}
@@ -283,5 +285,25 @@ func copyFolder(t *testing.T, from, to string) {
 	}
 	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// ownsAGoal does what the README says of the content API: an account, and a goal that nobody else sees.
+func (s sample) ownsAGoal(t *testing.T) {
+	t.Helper()
+	api, json := "https://api.localhost:"+s.https+"/api", "Content-Type: application/json"
+	said := s.curl(t, api+"/auth/local/register", "-H", json, "-d", `{"username": "ann", "email": "ann@example.org", "password": "Secret123"}`)
+	_, rest, _ := strings.Cut(said, `"jwt":"`)
+	jwt, _, ok := strings.Cut(rest, `"`)
+	if !ok {
+		t.Fatal("no account: " + said)
+	}
+	token := "Authorization: Bearer " + jwt
+	s.curl(t, api+"/goals", "-H", token, "-H", json, "-d", `{"data": {"title": "Run a marathon", "due": "2027-05-01"}}`)
+	if got := s.curl(t, api+"/goals?sort=due", "-H", token); !strings.Contains(got, `"title":"Run a marathon"`) {
+		t.Errorf("the goal is %s", got)
+	}
+	if got := s.curl(t, api+"/goals"); !strings.Contains(got, `"status":403`) {
+		t.Errorf("who is not logged in gets %s", got)
 	}
 }
