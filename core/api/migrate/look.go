@@ -174,23 +174,27 @@ func (w *work) lookForDoubles(ctx context.Context, s store.Store, a *schema.Attr
 	if err != nil || len(twice) == 0 {
 		return err
 	}
-	times := map[string]int{}
-	example, doubles := "", 0
+	times, doubled := map[string]int{}, map[string]bool{} // by key; by what is shown, alike in drafts and what is published
+	var example, first string                             // as it is shown, and its key
 	err = w.eachValue(ctx, s, a, func(key, value string) {
 		if !twice[maphash.String(seed, key)] {
 			return
 		}
 		if times[key]++; times[key] == 2 {
-			doubles++
-			example = value
+			if doubled[value] = true; first == "" {
+				example, first = value, key
+			}
 		}
 	})
 	what := "are unique now"
 	if a.Refers() {
 		what = "are of one entry now"
 	}
-	if doubles > 0 {
-		w.refuse(".%s: values %s, and several entries have %s (%d such values): change all but one of them", a.Name, what, example, doubles)
+	switch doubles := len(doubled); {
+	case doubles == 1:
+		w.refuse(".%s: values %s, and %d entries have %s: change all but one of them", a.Name, what, times[first], example)
+	case doubles > 1:
+		w.refuse(".%s: values %s, and of %d values several entries have the same, such as %s (%d entries): change all but one of each", a.Name, what, doubles, example, times[first])
 	}
 	return err
 }

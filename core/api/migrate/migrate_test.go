@@ -115,6 +115,16 @@ func TestValuesBecomeThoseOfAnotherKind(t *testing.T) {
 	}
 }
 
+func TestARefusalShowsAValueWithTheEntryThatHasIt(t *testing.T) {
+	s := storetest.NewMemory()
+	was := articles(t, article(attr("x", schema.String)))
+	migrated(t, s, was)
+	keep(t, s, was, "a1", 1, store.Document{"x": "7"})
+	keep(t, s, was, "a2", 2, store.Document{"x": "seven"})
+	keep(t, s, was, "a3", 3, store.Document{"x": "eight"})
+	refused(t, s, articles(t, article(attr("x", schema.Integer))), `article.x: of 2 entries it can't become integer without loss, such as "seven" (a2)`)
+}
+
 func TestAKindChangesOnEveryEngineWithItsIndexes(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, s store.Store) {
 		relation := func(r schema.Relation) *schema.Attribute {

@@ -91,7 +91,7 @@ func TestAnEntryThatSeveralReferToDoesNotBecomeThatOfOne(t *testing.T) {
 		migrated(t, s, was)
 		keep(t, s, was, "a1", 1, store.Document{"x": "t1"})
 		keep(t, s, was, "a2", 2, store.Document{"x": "t1"})
-		refused(t, s, sides(t, schema.OneToOne, false), `article.x: values are of one entry now, and several entries have "t1"`)
+		refused(t, s, sides(t, schema.OneToOne, false), `article.x: values are of one entry now, and 2 entries have "t1"`)
 		change(t, s, store.ID("a2"), store.Document{"x": "t2"})
 		migrated(t, s, sides(t, schema.OneToOne, false))
 	})

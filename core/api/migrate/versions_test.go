@@ -137,9 +137,19 @@ func TestWhatBecomesUniqueMustBeSo(t *testing.T) {
 		}
 		unique := article(title())
 		unique.Drafts = true
-		refused(t, s, articles(t, unique), `article.title: values are unique now, and several entries have "One"`)
+		refused(t, s, articles(t, unique), `article.title: values are unique now, and 2 entries have "One"`)
 		for _, id := range []string{"a2", "a2.draft"} {
-			change(t, s, store.ID(id), store.Document{"title": "Four"})
+			change(t, s, store.ID(id), store.Document{"title": "Three"})
+		}
+		refused(t, s, articles(t, unique), `article.title: values are unique now, and 2 entries have "Three"`)
+		for _, id := range []string{"a0", "a0.draft"} {
+			change(t, s, store.ID(id), store.Document{"title": "Two"})
+		}
+		refused(t, s, articles(t, unique), `of 2 values several entries have the same, such as "T`, `(2 entries)`)
+		for i := range 4 {
+			for _, id := range []string{"a%d", "a%d.draft"} {
+				change(t, s, store.ID(fmt.Sprintf(id, i)), store.Document{"title": []string{"Two", "Three", "Four", "Five"}[i]})
+			}
 		}
 		migrated(t, s, articles(t, unique))
 		if _, err := s.Apply(busy(t), store.Insert{Collection: "content-article", Document: store.Document{"id": "b", rows.Number: int64(99), rows.Status: rows.Draft, "title": "Two"}}); !isConflict(err) {

@@ -34,9 +34,9 @@ type work struct {
 
 // A count is how many entries have what can't be.
 type count struct {
-	entries int
-	last    string // the document id of the last one: its rows come together
-	why     string // of the first
+	entries     int
+	first, last string // document ids; the rows of one come together
+	why         string // of the first
 }
 
 func newWork(was, to *schema.Type, wasLocale, locale string) *work {
@@ -102,7 +102,7 @@ func (w *work) misfit(name string, row store.Document, bad *misfit) {
 	bad = bad.within(name)
 	c := w.misfits[bad.path]
 	if c == nil {
-		c = &count{why: bad.why}
+		c = &count{why: bad.why, first: row.String(rows.DocumentID)}
 		w.misfits[bad.path] = c
 	}
 	if doc := row.String(rows.DocumentID); c.entries == 0 || c.last != doc {
@@ -115,7 +115,7 @@ func (w *work) misfit(name string, row store.Document, bad *misfit) {
 func (w *work) reasons() []string {
 	var all []string
 	for path, c := range w.misfits {
-		all = append(all, fmt.Sprintf("%s.%s: of %s it %s (%s)", w.to.Name, path, entries(c.entries), c.why, c.last))
+		all = append(all, fmt.Sprintf("%s.%s: of %s it %s (%s)", w.to.Name, path, entries(c.entries), c.why, c.first))
 	}
 	slices.Sort(all)
 	return append(all, w.otherReasons...)
