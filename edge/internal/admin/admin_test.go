@@ -311,7 +311,7 @@ func TestClientAsksForModules(t *testing.T) {
 		t.Errorf("%s instead of %s", got, want)
 	}
 	o.err = fmt.Errorf("it is spam already: %w", fault.Conflict)
-	if err := client.MarkSubmission(ctx, "1", "spam"); fault.CodeOf(err) != fault.Conflict || err.Error() != "it is spam already: conflict" {
+	if err := client.MarkSubmission(ctx, "1", "spam"); fault.CodeOf(err) != fault.Conflict || err.Error() != "it is spam already" {
 		t.Error(err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/onehost/edge/core/fault"
@@ -172,10 +173,10 @@ func markSubmission(o Operations, r bunrouter.Request) error {
 	}
 }
 
-// coded makes an answer of an error with a code.
+// coded makes an answer of an error with a code. People are told what it says without the code, which goes beside it.
 func coded(err error) error {
 	if code := fault.CodeOf(err); code != "" {
-		return &Error{code, err.Error()}
+		return &Error{code, strings.TrimSuffix(err.Error(), ": "+code.Error())}
 	}
 	return err
 }
