@@ -69,22 +69,43 @@ func appendFloat(b []byte, f float64) []byte {
 }
 
 // appendTime appends a time as Date.prototype.toISOString does: 2026-05-01T10:00:00.000Z.
+// Every entry has three, and [time.Time.AppendFormat] takes apart the layout each time.
 func appendTime(b []byte, t time.Time) []byte {
-	return t.UTC().AppendFormat(b, `"2006-01-02T15:04:05.000Z"`)
+	t = t.UTC()
+	year, month, day := t.Date()
+	if year < 0 || year > 9999 {
+		return t.AppendFormat(b, `"2006-01-02T15:04:05.000Z"`)
+	}
+	hour, minute, second := t.Clock()
+	b = appendDigits(append(appendDigits(append(b, '"'), year, 4), '-'), int(month), 2)
+	b = appendDigits(append(appendDigits(append(b, '-'), day, 2), 'T'), hour, 2)
+	b = appendDigits(append(appendDigits(append(b, ':'), minute, 2), ':'), second, 2)
+	return append(appendDigits(append(b, '.'), t.Nanosecond()/1e6, 3), 'Z', '"')
+}
+
+// appendDigits appends the last digits of n, so many.
+func appendDigits(b []byte, n, digits int) []byte {
+	b = append(b, "0000"[:digits]...)
+	for at := len(b) - 1; digits > 0; digits-- {
+		b[at] = '0' + byte(n%10)
+		n /= 10
+		at--
+	}
+	return b
 }
 
 // appendString appends a string as JSON.stringify does. What is no UTF-8 becomes U+FFFD.
 func appendString(b []byte, s string) []byte {
 	b = append(b, '"')
 	start := 0
-	for i := 0; i < len(s); {
+	for i := plain(s, 0); i < len(s); {
 		c := s[i]
 		if c < utf8.RuneSelf {
 			if c < ' ' || c == '"' || c == '\\' {
 				b = appendEscape(append(b, s[start:i]...), c)
 				start = i + 1
 			}
-			i++
+			i = plain(s, i+1)
 			continue
 		}
 		r, size := utf8.DecodeRuneInString(s[i:])
@@ -95,6 +116,20 @@ func appendString(b []byte, s string) []byte {
 		i += size
 	}
 	return append(append(b, s[start:]...), '"')
+}
+
+// plain goes on from i, eight bytes at a time, as long as they are ASCII and none is to be escaped.
+func plain(s string, i int) int {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	has := func(x uint64) uint64 { return (x - ones) &^ x } // the high bit of a byte is set where it is 0, and of no byte where none is
+	for ; i+8 <= len(s); i += 8 {
+		t := s[i : i+8]
+		x := uint64(t[0]) | uint64(t[1])<<8 | uint64(t[2])<<16 | uint64(t[3])<<24 | uint64(t[4])<<32 | uint64(t[5])<<40 | uint64(t[6])<<48 | uint64(t[7])<<56
+		if (x|(x-ones*' ')&^x|has(x^ones*'"')|has(x^ones*'\\'))&high != 0 {
+			break
+		}
+	}
+	return i
 }
 
 func appendEscape(b []byte, c byte) []byte {

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"strconv"
 	"strings"
@@ -27,18 +28,17 @@ func decode(id, text string) (store.Document, error) {
 	if _, ok := document["id"]; ok {
 		return nil, fmt.Errorf("it has a second id")
 	}
-	for name, v := range document {
-		if v == nil {
-			delete(document, name)
-		}
+	if d.nulls {
+		maps.DeleteFunc(document, func(_ string, v any) bool { return v == nil })
 	}
 	document["id"] = id
 	return document, nil
 }
 
 type decoder struct {
-	text string
-	at   int
+	text  string
+	at    int
+	nulls bool // whether there was one, anywhere
 }
 
 // bad says what should have been where the decoder is.
@@ -71,7 +71,7 @@ func (d *decoder) document(level int) (store.Document, error) {
 	if !d.take('{') {
 		return nil, d.bad("{")
 	}
-	document := make(store.Document, 8)
+	document := make(store.Document, d.room(level))
 	if d.take('}') {
 		return document, nil
 	}
@@ -99,12 +99,21 @@ func (d *decoder) document(level int) (store.Document, error) {
 	}
 }
 
+// room is for how many fields a document gets room at once. That of the whole is as good as exact: a map that has to grow costs as much again.
+func (d *decoder) room(level int) int {
+	const few, many = 8, 64
+	if level > 1 {
+		return few
+	}
+	return min(max(few, strings.Count(d.text, `":`)+1), many) // its id comes from elsewhere
+}
+
 func (d *decoder) list(level int) (any, error) {
 	d.take('[')
-	list := []any{}
 	if d.take(']') {
-		return list, nil
+		return []any{}, nil
 	}
+	list := make([]any, 0, 4)
 	for {
 		v, err := d.value(level + 1)
 		if err != nil {
@@ -145,6 +154,7 @@ func (d *decoder) value(level int) (any, error) {
 		return d.number()
 	case strings.HasPrefix(d.text[d.at:], "null"):
 		d.at += len("null")
+		d.nulls = true
 		return nil, nil
 	}
 	return nil, d.bad("a value")
