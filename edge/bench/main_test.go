@@ -158,14 +158,14 @@ func leavesNothingBehind(t *testing.T, program string) {
 }
 
 func TestFlagsThatMeanNothingAreRefused(t *testing.T) {
-	for _, args := range [][]string{{"-rows", "h3"}, {"-peers", "iis"}, {"-reps", "0"}, {"-secs", "61"}, {"-backlog", "10"}, {"h1-proxy"}, {"-fast"}} {
+	for _, args := range [][]string{{"-rows", "h3"}, {"-peers", "iis"}, {"-reps", "0"}, {"-secs", "61"}, {"-backlog", "10"}, {"-entries", "10"}, {"h1-proxy"}, {"-fast"}} {
 		var log strings.Builder
 		if _, err := parseOptions(args, &log); err == nil {
 			t.Errorf("%v is taken", args)
 		}
 	}
 	o, err := parseOptions(nil, os.Stderr)
-	if err != nil || len(o.names) != len(rowNames()) || len(o.peers) != 3 {
+	if err != nil || len(o.names) != len(rowNames()) || len(o.peers) != len(peerNames()) {
 		t.Errorf("without flags: %+v, %v", o, err)
 	}
 }
