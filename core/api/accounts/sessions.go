@@ -3,7 +3,6 @@ package accounts
 import (
 	"context"
 	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"strings"
@@ -14,7 +13,7 @@ import (
 	"github.com/onehost/edge/core/store"
 )
 
-// sessions has a document for each session that goes on. Its id begins with the user's document id. With refresh, n counts its renewals.
+// sessions has a document for each session that goes on. Its id begins with the user's document id, and is in lower case, as paths are read. With refresh, n counts its renewals.
 const sessions = "api-sessions"
 
 const (
@@ -40,11 +39,9 @@ func sessionUser(id string) string {
 
 // newSession is the document of a new session of a user.
 func (a *Accounts) newSession(user store.Document, on device) store.Document {
-	var random [16]byte
-	_, _ = rand.Read(random[:]) // never fails
 	now, doc := a.now(), user.String(rows.DocumentID)
 	d := store.Document{
-		"id": doc + "." + base64.RawURLEncoding.EncodeToString(random[:]), "user": doc, "n": int64(0), "begun": now, "used": now,
+		"id": doc + "." + strings.ToLower(rand.Text()), "user": doc, "n": int64(0), "begun": now, "used": now,
 		"device": on.id, "agent": on.agent, "address": on.address,
 	}
 	if s := a.rules.Load().config.Sessions; s.Refresh {
