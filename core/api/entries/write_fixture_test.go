@@ -38,7 +38,7 @@ func named(name string, attributes ...*schema.Attribute) *schema.Type {
 func deskTypes(t testing.TB) *schema.Set {
 	t.Helper()
 	seo := &schema.Component{UID: "shared.seo", Attributes: []*schema.Attribute{
-		{Name: "head", Kind: schema.String, Required: true}, kind("note", schema.Text), kept("tag", schema.ManyToOne, "api::tag.tag", "", ""),
+		{Name: "head", Kind: schema.String, Required: true}, kind("note", schema.Text), kind("lock", schema.Password), kept("tag", schema.ManyToOne, "api::tag.tag", "", ""),
 	}}
 	article := named("article",
 		&schema.Attribute{Name: "title", Kind: schema.String, Required: true, Unique: true}, kind("body", schema.Text), kind("views", schema.Integer),

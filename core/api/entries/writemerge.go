@@ -15,11 +15,16 @@ import (
 // maxReferences is how many entries one reference leads to at most.
 const maxReferences = 10_000
 
+// maxPasswords is how many passwords one change has hashed: each takes a processor for as long as a login does.
+const maxPasswords = 10
+
 // A merger makes what the store keeps of values: passwords become hashes, links become document ids, new components get numbers.
 type merger struct {
 	*job
 	found *targets
 	fresh []store.Document // components without a number
+
+	hashed int // passwords
 }
 
 // merge sets values on what a version has, and returns what has to be done to other entries for their references.
@@ -71,6 +76,9 @@ func (m *merger) value(ctx context.Context, a *schema.Attribute, v, old any) (an
 		}
 		return m.found.kept(v, old)
 	case input.Plain:
+		if m.hashed++; m.hashed > maxPasswords {
+			return nil, problem.Validation("There are more than %d passwords in one request", maxPasswords)
+		}
 		return m.passwords.Hash(ctx, string(v))
 	case store.Document:
 		if a.Kind != schema.Part {
