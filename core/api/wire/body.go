@@ -50,13 +50,16 @@ func Body(w http.ResponseWriter, r *http.Request, limit int64) (map[string]any, 
 	return nil, syntax("invalid JSON, only supports object and array")
 }
 
+// maxTrusted is how many bytes room is made for before they have come.
+const maxTrusted = 64 << 10
+
 // read reads the body of a request, which may say before how long it is.
 func read(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
 	if r.ContentLength > limit {
 		return nil, problem.TooLarge()
 	}
 	var text bytes.Buffer
-	text.Grow(int(max(r.ContentLength, 0)) + bytes.MinRead) // or it is copied as it grows
+	text.Grow(int(min(max(r.ContentLength, 0), maxTrusted)) + bytes.MinRead) // or it is copied as it grows
 	_, err := text.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
 	if _, more := errors.AsType[*http.MaxBytesError](err); more {
 		return nil, problem.TooLarge()

@@ -127,3 +127,17 @@ func TestNobodyIsToldOfAClientWhoLeft(t *testing.T) {
 		t.Errorf("logged: %s", &log)
 	}
 }
+
+func TestNoRoomIsMadeForABodyThatDoesNotCome(t *testing.T) {
+	made := testing.Benchmark(func(b *testing.B) {
+		for b.Loop() {
+			r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader("{"))
+			r.Header.Set("Content-Type", "application/json")
+			r.ContentLength = MaxBody
+			_, _ = Body(httptest.NewRecorder(), r, 0)
+		}
+	}).AllocedBytesPerOp()
+	if made > MaxBody/4 {
+		t.Errorf("%d bytes are allocated for 1 byte", made)
+	}
+}
