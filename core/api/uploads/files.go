@@ -189,6 +189,9 @@ func (u *Uploads) change(ctx context.Context, s *state, number string, got *rece
 		got.infos[0].into(data)
 	}
 	id := old.Row.String("_doc")
+	if len(got.files) == 1 {
+		s.doom(old.Row)
+	}
 	if err := u.entries.Update(ctx, s.file, id, data, by); err != nil {
 		u.undo(ctx, s, got, nil, unknown(err))
 		return nil, err
@@ -249,6 +252,7 @@ func (u *Uploads) Delete(ctx context.Context, number string, c access.Caller, s 
 	if err != nil {
 		return nil, err
 	}
+	now.doom(file.Row)
 	found, err := u.entries.Delete(ctx, now.file, file.Row.String("_doc"), entries.Change{Scope: s, By: c})
 	if err != nil {
 		return nil, err
@@ -264,6 +268,15 @@ func (u *Uploads) Delete(ctx context.Context, number string, c access.Caller, s 
 type seeing struct{ access.Scope }
 
 func (seeing) May(*schema.Type, access.Action) bool { return true }
+
+// doom has the sweep know of a file whose entry is about to go: should this process end before the file is removed, it is then.
+func (s *state) doom(row store.Document) {
+	if name := strings.TrimPrefix(row.String("url"), "/uploads/"); isName(name) && row.String("provider") == s.place().provider() {
+		if f, err := os.OpenFile(filepath.Join(s.Folder, incoming, name), os.O_WRONLY|os.O_CREATE, 0o600); err == nil { // on a full disk, files are deleted all the same
+			_ = f.Close()
+		}
+	}
+}
 
 // remove removes a file, with the smaller pictures that Strapi made of it, after its entry is gone.
 func (u *Uploads) remove(ctx context.Context, s *state, row store.Document) {
@@ -285,8 +298,10 @@ func (u *Uploads) remove(ctx context.Context, s *state, row store.Document) {
 			continue
 		}
 		if err := p.remove(ctx, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			u.log.WarnContext(ctx, "uploads: a file whose entry is deleted could not be removed; remove it by hand", "file", name, "error", err)
+			u.log.WarnContext(ctx, "uploads: a file whose entry is deleted could not be removed yet", "file", name, "error", err)
+			continue
 		}
+		_ = os.Remove(filepath.Join(s.Folder, incoming, name)) // what stays, the next sweep removes
 	}
 }
 

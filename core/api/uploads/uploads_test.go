@@ -3,6 +3,7 @@ package uploads
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -16,10 +17,13 @@ import (
 	"time"
 
 	"github.com/onehost/edge/core/api/access"
+	"github.com/onehost/edge/core/api/entries"
 	"github.com/onehost/edge/core/api/problem"
 	"github.com/onehost/edge/core/api/query"
+	"github.com/onehost/edge/core/api/rows"
 	"github.com/onehost/edge/core/config"
 	"github.com/onehost/edge/core/fault"
+	"github.com/onehost/edge/core/store"
 )
 
 func TestFilesAreKeptAndDescribed(t *testing.T) {
@@ -325,4 +329,54 @@ func FuzzAnyBodyIsTakenOrRefused(f *testing.F) {
 			t.Errorf("%v stay", left)
 		}
 	})
+}
+
+// ending is a store that a process does not come back from when it writes.
+type ending struct{ store.Store }
+
+func (e ending) Apply(ctx context.Context, writes ...store.Write) ([]int, error) {
+	if _, err := e.Store.Apply(ctx, writes...); err != nil {
+		return nil, err
+	}
+	panic("the end")
+}
+
+func TestAFileWhoseEntryIsGoneGoesAlsoWhenItsProcessDoes(t *testing.T) {
+	h := newHouse(t, nil)
+	var numbers []string
+	for range 3 {
+		numbers = append(numbers, fmt.Sprint(h.send(t, form(t, "/upload", field{"files", "a.txt", "one"}))[0].Int(rows.Number)))
+	}
+	dying := New(Options{Entries: entries.New(entries.Options{Store: ending{h.store}, Log: h.log}), Log: h.log})
+	dying.entries.Use(h.set)
+	if err := dying.Use(t.Context(), h.config, h.set); err != nil {
+		t.Fatal(err)
+	}
+	until := func(do func() error) {
+		defer func() { _ = recover() }()
+		t.Error("it has not ended: ", do())
+	}
+	until(func() error {
+		_, err := dying.Delete(t.Context(), numbers[0], access.Caller{}, everything)
+		return err
+	})
+	until(func() error {
+		_, _, err := dying.Upload(httptest.NewRecorder(), form(t, "/upload?id="+numbers[1], field{"files", "b.txt", "two"}), access.Caller{}, everything)
+		return err
+	})
+	if left := h.lies(t); len(left) < 4 {
+		t.Fatalf("%v lie there", left)
+	}
+	if err := h.sweep(t.Context(), time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if left := h.lies(t); len(left) != 2 {
+		t.Errorf("%v stay, and there are two entries", left)
+	}
+	if _, err := h.Delete(t.Context(), numbers[2], access.Caller{}, everything); err != nil {
+		t.Fatal(err)
+	}
+	if left := h.lies(t); len(left) != 1 {
+		t.Errorf("%v stay, and there is one entry", left)
+	}
 }
