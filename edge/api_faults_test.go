@@ -1,0 +1,219 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/onehost/edge/core/api/changes"
+	"github.com/onehost/edge/core/api/rows"
+	"github.com/onehost/edge/core/store"
+)
+
+// Who was told that something is kept is not deceived, and what is kept is whole: edge is killed while many write, again and again.
+func TestContentSurvivesKills(t *testing.T) {
+	t.Parallel()
+	surviveWritesAndKills(t, 4, 30)
+}
+
+func TestSoakContentSurvivesKills(t *testing.T) {
+	soaking(t)
+	surviveWritesAndKills(t, 60, 300)
+}
+
+// surviveWritesAndKills kills edge after so many writes more were acknowledged in each round.
+func surviveWritesAndKills(t *testing.T, rounds, each int) {
+	p := newPress(t, "sqlite", shortDir(t))
+	address := p.run()
+	w := writing(t, 4, p.token("writer"), address)
+	for range rounds {
+		w.await(each)
+		p.end()
+		w.to()
+		w.to(p.run())
+	}
+	w.await(each)
+	w.stop()
+	p.end()
+	p.sweep()
+	w.hold(p)
+}
+
+// sweep has edge remove what unfinished requests have left, as if they were long over.
+func (p *press) sweep() {
+	p.t.Helper()
+	waiting := filepath.Join(p.uploads, ".incoming")
+	names, err := filepath.Glob(filepath.Join(waiting, "*"))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	long := time.Now().Add(-24 * time.Hour)
+	for _, name := range names {
+		if err := os.Chtimes(name, long, long); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	p.run()
+	await(p.t, "the sweep", func() bool {
+		names, _ := filepath.Glob(filepath.Join(waiting, "*"))
+		return len(names) == 0
+	})
+	p.end()
+}
+
+// hold holds that all is there that was acknowledged, and nothing by half.
+func (w *writers) hold(p *press) {
+	w.t.Helper()
+	s := p.opened()
+	w.t.Logf("%d articles, %d users, %d files, %d numbers", len(w.articles), len(w.users), len(w.files), len(w.numbers))
+	w.holdArticles(s)
+	w.holdUsers(s)
+	w.holdFiles(s, p.uploads)
+	w.holdHistory(s)
+}
+
+// everything in a collection.
+func everything(t *testing.T, s store.Store, c store.Collection) (all []store.Document) {
+	t.Helper()
+	if err := s.Ensure(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	for last := ""; ; last = all[len(all)-1].ID() {
+		found, err := s.Find(t.Context(), store.Query{Collection: c.Name, Filter: store.Gt("id", last), Sort: []store.Order{{Field: "id"}}, Limit: 1000})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if all = append(all, found...); len(found) < 1000 {
+			return all
+		}
+	}
+}
+
+// kept is a collection as it is there.
+func kept(t *testing.T, s store.Store, name string) []store.Document {
+	t.Helper()
+	all, err := s.Collections(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(all, func(c store.Collection) bool { return c.Name == name })
+	if i < 0 {
+		t.Fatal("there is no collection " + name)
+	}
+	return everything(t, s, all[i])
+}
+
+// holdThere holds that of each piece that is there which may be, in a state in which it may be.
+func (w *writers) holdThere(what string, pieces map[string]*piece, there map[string]string) {
+	w.t.Helper()
+	for name, p := range pieces {
+		is := there[name]
+		if is == "" {
+			is = "gone"
+		}
+		if !slices.Contains(p.may, is) {
+			w.t.Errorf("%s %s is %q, and may be %q", what, name, is, p.may)
+		}
+	}
+	for name := range there {
+		if pieces[name] == nil {
+			w.t.Errorf("%s %s is there, and nobody made it", what, name)
+		}
+	}
+}
+
+func (w *writers) holdArticles(s store.Store) {
+	w.t.Helper()
+	there, drafts, published := map[string]string{}, map[string]string{}, map[string]string{}
+	numbers := map[int64]bool{}
+	for _, row := range kept(w.t, s, "content-article") {
+		title, version := row.String("title"), published
+		if row.String(rows.Status) == rows.Draft {
+			version = drafts
+		}
+		if version[title] != "" || numbers[row.Int(rows.Number)] || len(row.List("tags")) != 1 {
+			w.t.Errorf("not whole: %v", row)
+		}
+		version[title], numbers[row.Int(rows.Number)] = fmt.Sprint(row.Int("n")), true
+		there[title] = ""
+	}
+	for title := range there {
+		if there[title] = drafts[title] + " " + published[title]; published[title] == "" {
+			there[title] = drafts[title] + " -"
+		}
+	}
+	w.holdThere("article", w.articles, there)
+}
+
+func (w *writers) holdUsers(s store.Store) {
+	w.t.Helper()
+	there, names := map[string]string{}, map[string]string{}
+	for _, row := range kept(w.t, s, "content-user") {
+		there[row.String("username")] = "there"
+		names[row.ID()] = row.String("username")
+	}
+	w.holdThere("user", w.users, there)
+	for _, d := range kept(w.t, s, "api-credentials") {
+		if names[d.ID()] == "" {
+			w.t.Errorf("a password is there without its user: %s", d.ID())
+		}
+		delete(names, d.ID())
+	}
+	for id, name := range names {
+		w.t.Errorf("user %s (%s) is there without a password", name, id)
+	}
+}
+
+func (w *writers) holdFiles(s store.Store, folder string) {
+	w.t.Helper()
+	there, names := map[string]string{}, map[string]bool{}
+	for _, row := range kept(w.t, s, "content-file") {
+		given, name := row.String("name"), strings.TrimPrefix(row.String("url"), "/uploads/")
+		there[given], names[name] = "there", true
+		text, err := os.ReadFile(filepath.Join(folder, name))
+		if want := bytes.Repeat([]byte(strings.TrimSuffix(given, ".txt")+"\n"), 5000); err != nil || !bytes.Equal(text, want) {
+			w.t.Errorf("%s has %d bytes: %v", given, len(text), err)
+		}
+	}
+	w.holdThere("file", w.files, there)
+	found, err := os.ReadDir(folder)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, f := range found {
+		if !f.IsDir() && !names[f.Name()] {
+			w.t.Errorf("file %s is left without an entry", f.Name())
+		}
+	}
+}
+
+// holdHistory holds that each row has as many lines of history as changes, and that what has none is not there.
+func (w *writers) holdHistory(s store.Store) {
+	w.t.Helper()
+	lines, gone := map[string]int64{}, map[string]bool{}
+	for _, d := range kept(w.t, s, changes.Name) {
+		c := changes.Decode(d)
+		key := c.Type + " " + c.Entry + " " + c.Status
+		lines[key]++
+		gone[key] = gone[key] || c.Action == changes.Delete
+	}
+	for _, of := range []string{"article", "user", "file", "tag"} {
+		for _, row := range kept(w.t, s, "content-"+of) {
+			key := of + " " + row.String(rows.DocumentID) + " " + row.String(rows.Status)
+			if lines[key] != row.Int(rows.Revision) || gone[key] {
+				w.t.Errorf("%s was changed %d times, of which the history has %d", key, row.Int(rows.Revision), lines[key])
+			}
+			delete(lines, key)
+		}
+	}
+	for key := range lines {
+		if of, _, _ := strings.Cut(key, " "); of != "role" && !gone[key] {
+			w.t.Errorf("%s is in the history and not there", key)
+		}
+	}
+}
