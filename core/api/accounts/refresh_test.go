@@ -128,6 +128,11 @@ func TestTheTokenThatRenewsIsInACookieForWhoAsksForIt(t *testing.T) {
 	if a.text("refreshToken") != "" || len(a.Result().Cookies()) != 1 {
 		t.Errorf("renewed: %s %v", a.Body, a.Result().Cookies())
 	}
+	c = a.Result().Cookies()[0]
+	a = d.want(d.send("POST /auth/refresh", "", "", "Cookie", c.Name+"="+c.Value), http.StatusOK) // a script that wants to read it
+	if a.text("refreshToken") != "" || len(a.Result().Cookies()) != 1 {
+		t.Errorf("the cookie is told to a script: %s %v", a.Body, a.Result().Cookies())
+	}
 	a = d.want(d.send("POST /auth/logout", a.text("jwt"), "", "X-Strapi-Refresh-Cookie", "httpOnly"), http.StatusOK)
 	if c := a.Result().Cookies(); len(c) != 1 || c[0].MaxAge >= 0 {
 		t.Errorf("after the logout: %v", c)

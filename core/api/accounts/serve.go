@@ -86,6 +86,8 @@ type request struct {
 	caller access.Caller
 	rights *access.Rights
 	body   map[string]any
+
+	byCookie bool // a session is renewed by the cookie
 }
 
 func (a *Accounts) request(w http.ResponseWriter, r bunrouter.Request, c access.Caller) *request {

@@ -41,8 +41,9 @@ func (r *request) grantTo(g grant, user store.Document) error {
 	return nil
 }
 
+// wantsCookie reports whether the client has asked for a cookie, or has one: what no script could read before, none reads afterwards.
 func (r *request) wantsCookie() bool {
-	return r.Request.Header.Get("X-Strapi-Refresh-Cookie") == "httpOnly"
+	return r.byCookie || r.Request.Header.Get("X-Strapi-Refresh-Cookie") == "httpOnly"
 }
 
 func (r *request) cookie(value string, seconds int) *http.Cookie {

@@ -55,6 +55,7 @@ func (r *request) refresh() (err error) {
 // renewal is the token that the client has to renew its session: of the cookie, or of the body.
 func (r *request) renewal() string {
 	if c, err := r.Cookie(refreshCookie); err == nil && c.Value != "" && len(c.Value) <= maxToken {
+		r.byCookie = true
 		return c.Value
 	}
 	token, _ := r.body["refreshToken"].(string)
