@@ -47,6 +47,10 @@ func (s *backend) address() string { return fmt.Sprintf("127.0.0.1:%d", s.port) 
 // one is the path of each entry in its turn.
 func (s *backend) one() string { return s.ones[int(s.turn.Add(1))%len(s.ones)] }
 
+func (s *backend) callers(w work) callers {
+	return callers{address: s.address(), request: func(n int) string { return s.request(w, n) }, made: &s.made}
+}
+
 // request is the nth of a work.
 func (s *backend) request(w work, n int) string {
 	body := ""

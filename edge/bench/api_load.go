@@ -20,6 +20,7 @@ type callers struct {
 	address string
 	request func(n int) string // the nth, of all that are made
 	made    *atomic.Int64      // how many were
+	most    int64              // of them; 0: as many as there is time for
 }
 
 // run asks for as long as it should. An answer that is not 2xx is an error, and the first of them ends it.
@@ -68,7 +69,11 @@ func (c callers) line(ctx context.Context, end time.Time) (took []time.Duration,
 		if !began.Before(end) {
 			return took, nil
 		}
-		if err := exchange(conn, in, c.request(int(c.made.Add(1)))); err != nil {
+		n := c.made.Add(1)
+		if c.most > 0 && n > c.most {
+			return took, nil
+		}
+		if err := exchange(conn, in, c.request(int(n))); err != nil {
 			return took, err
 		}
 		took = append(took, time.Since(began))

@@ -76,6 +76,7 @@ func TestTheWholeCommand(t *testing.T) {
 		t.Fatalf("edge does not build: %v\n%s", err, out)
 	}
 	t.Run("fills the column of edge", func(t *testing.T) { fillsTheColumnOfEdge(t, program) })
+	t.Run("measures the content API", func(t *testing.T) { measuresTheContentAPI(t, program) })
 	t.Run("leaves nothing behind when it is interrupted", func(t *testing.T) { leavesNothingBehind(t, program) })
 }
 
