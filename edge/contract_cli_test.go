@@ -163,7 +163,12 @@ hosts:
       - {path: /beta/*, method: POST, header: {X-Beta: "1"}, forward: api, limits: {body: 10MiB}}
     default: {respond: {status: 404}}
   plain.example.com: {tls: off, default: {respond: {body: x}}}
+  api.example.com: {default: {api: true}}
+api: {schemas: ./types}
 `)
+	if err := os.Mkdir(filepath.Join(filepath.Dir(file), "types"), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	tests := []struct {
 		name, args string
 		want       []string // lines, spaces taken as one
@@ -180,6 +185,9 @@ hosts:
 		{"a path that is refused", "https://example.com/..%2f..%2fetc", []string{"note refused with 400"}, "action"},
 		{"a method that is refused", "-X TRACE https://example.com/", []string{"note refused with 405"}, "action"},
 		{"a host that is not here", "https://other.example.com/", []string{"note no host of that name"}, "certificate "},
+		{"an entry", "https://api.example.com/API/goals/x", []string{"action content API: /goals/x"}, ""},
+		{"an uploaded file", "https://api.example.com/uploads/a.png", []string{"action content API: the file a.png"}, ""},
+		{"what no API has", "https://api.example.com/goals", []string{"action content API: 404: it has nothing but /api/… and /uploads/…"}, ""},
 		{"a plain host", "http://plain.example.com/", []string{"action respond 200"}, "certificate"},
 		{"a plain host on https", "https://plain.example.com/", []string{"note the host has tls: off", "action respond 200"}, "certificate"},
 	}

@@ -17,6 +17,7 @@ type about struct {
 	redirect *redirect                      // nil unless the action is one
 	forms    map[string]config.Form         // nil unless the action takes them
 	webhooks map[string]config.Webhook      // nil unless the action takes them
+	prefix   string                         // of the content API; "" unless the action leads there
 	rewrite  string
 	headers  []string
 	cors     string
@@ -25,6 +26,9 @@ type about struct {
 
 func (c *compiler) describe(r *config.Rule, path []any) about {
 	a := about{action: c.describeAction(r, path)}
+	if r.API {
+		a.prefix = c.cfg.API.Prefix
+	}
 	if r.Forms {
 		a.forms = c.cfg.Forms
 	}
@@ -73,6 +77,8 @@ func (c *compiler) describeAction(r *config.Rule, path []any) string {
 		return "site " + r.Site
 	case len(r.Forward) > 0:
 		return describeForward(r.Forward)
+	case r.API:
+		return "content API below " + c.cfg.API.Prefix
 	case r.Forms:
 		return "forms " + strings.Join(slices.Sorted(maps.Keys(c.cfg.Forms)), ", ")
 	case r.Webhooks:

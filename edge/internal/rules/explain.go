@@ -141,6 +141,9 @@ func (e *Explanation) describe(h *Host, rule *Rule, r *exchange.Request) {
 	if rule.about.forms != nil {
 		e.describeForm(rule.about.forms, r.Path)
 	}
+	if rule.about.prefix != "" {
+		e.describeContent(rule.about.prefix, r.Path)
+	}
 	if rule.about.webhooks != nil {
 		e.describeWebhook(rule.about.webhooks, r.Path)
 	}
