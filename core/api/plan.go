@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -134,9 +136,27 @@ func load(cfg *config.Config) (*schema.Set, []config.Problem) {
 	set, found := schema.Load(cfg.API.Schemas, cfg.API.Locales)
 	problems := make([]config.Problem, len(found))
 	for i, p := range found {
-		problems[i] = config.Problem{File: p.File, Line: p.Line, Col: p.Col, Message: p.Message, Warning: p.Warning}
+		problems[i] = config.Problem{File: asNamed(cfg, p.File), Line: p.Line, Col: p.Col, Message: p.Message, Warning: p.Warning}
+		if p.File == cfg.API.Schemas { // the folder: what is wrong is where it is named
+			problems[i] = cfg.Problem(problems[i].File+": "+p.Message, "api", "schemas")
+		}
 	}
 	return set, problems
+}
+
+// asNamed is a file's path as that of the configuration was given: from the working directory, or from the root.
+func asNamed(cfg *config.Config, file string) string {
+	if len(cfg.Files) == 0 || filepath.IsAbs(cfg.Files[0]) {
+		return file
+	}
+	here, err := os.Getwd()
+	if err != nil {
+		return file
+	}
+	if near, err := filepath.Rel(here, file); err == nil && filepath.IsLocal(near) {
+		return near
+	}
+	return file
 }
 
 // A service is a configuration in service. It does not change, but for ready.

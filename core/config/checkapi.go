@@ -25,7 +25,7 @@ func (k *checker) api() {
 		k.fail(at.to("page_size"), "a page has more entries than max_page_size, which is %d", a.MaxPageSize)
 	}
 	if a.Confirm && k.Mail == nil && !k.bad(path{"mail"}) && !k.partial {
-		k.fail(at.to("confirm"), "mail says how mail is sent, and is missing")
+		k.fail(at.to("confirm"), "to confirm an address a mail is sent to it: mail says how, and is missing")
 	}
 	k.locales(a.Locales, at.to("locales"))
 	k.sessions(a.Sessions, at.to("sessions"))

@@ -55,7 +55,7 @@ func stringForm(is string) form {
 	case "where":
 		f.wants, f.pattern = "a path that begins with /, or a URL", `^(/([!-.0-\[\]-~][!-\[\]-~]*)?|https?://[!-\[\]-~]+)$`
 	case "web":
-		f.wants, f.pattern = "a URL such as https://captcha.example.com/verify", `^https?://[!-"$-~]+$`
+		f.wants, f.pattern = "a URL such as https://example.com/page", `^https?://[!-"$-~]+$`
 	case "path":
 		f.wants, f.pattern = "a path that begins with /", `^/[!-"$->@-~]*$`
 	case "path+query":

@@ -103,8 +103,8 @@ func (r *reader) stand(p Path, in scope, op Op, text string, w way) (Path, any, 
 	}
 	name, ok := strings.CutPrefix(text, "$user.")
 	if !ok {
-		if strings.HasPrefix(text, "$user") {
-			return p, nil, invalidValue("filters", w.path, "%s is no value: there are $user.id, $user.documentId and $user.ATTRIBUTE", text)
+		if len(text) > 1 && text[0] == '$' && (text[1]|0x20 >= 'a' && text[1]|0x20 <= 'z') { // a text like that would let nobody see anything, or everybody everything
+			return p, nil, invalidValue("filters", w.path, "%s is no value: there are $user.id, $user.documentId, $user.ATTRIBUTE and $now", text)
 		}
 		return p, nil, nil
 	}

@@ -58,7 +58,8 @@ func TestWhatIsWrongInTheConfigurationHasItsPlace(t *testing.T) {
 		{m{"author": "$user.team"}, "[author]", "$user.team is of type tag, and author is not"},
 		{m{"tags": "$user.teams"}, "[tags]", "a user has many teams: write {$in: $user.teams}"},
 		{m{"views": "$user.email"}, "[views]", "$user.email is email, and views is integer"},
-		{m{"title": "$user"}, "[title]", "$user is no value: there are $user.id, $user.documentId and $user.ATTRIBUTE"},
+		{m{"title": "$user"}, "[title]", "$user is no value: there are $user.id, $user.documentId, $user.ATTRIBUTE and $now"},
+		{m{"title": m{"$ne": "$usr.name"}}, "[title $ne]", "$usr.name is no value: there are $user.id, $user.documentId, $user.ATTRIBUTE and $now"},
 		{m{"title": "$now"}, "[title]", "$now is a time, and title is not"},
 	} {
 		_, err := Filter(c.tree, set.Type("article"), set)
