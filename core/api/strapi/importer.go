@@ -112,7 +112,7 @@ func (i *Importer) begin(r *Record) *change {
 		return refuse("there is no such type here: keep the schema files that the import writes")
 	case !rows.IsDocumentID(r.Document):
 		return refuse("%q is no document id", r.Document)
-	case r.Number < 1:
+	case r.Number < 1 || r.Number > maxNumber:
 		return refuse("%d is no id of a row", r.Number)
 	case c.t.Drafts != (r.Status != "") || c.t.Drafts && r.Status != rows.Draft && r.Status != rows.Published:
 		return refuse("the type has drafts in Strapi or here, and not in both: keep the schema files that the import writes")
@@ -167,7 +167,7 @@ func (i *Importer) reserve(ctx context.Context, all []*change) error {
 	for _, c := range all {
 		if c.row != nil {
 			greatest[c.t] = max(greatest[c.t], c.record.Number)
-			greatest[components] = max(greatest[components], greatestPart(c.row))
+			greatest[components] = max(greatest[components], greatestPart(c.t.Attributes, c.row))
 		}
 	}
 	for t, n := range greatest {
@@ -182,19 +182,27 @@ func (i *Importer) reserve(ctx context.Context, all []*change) error {
 	return nil
 }
 
-// greatestPart is the greatest number of the components in a row. JSON in it may look like some.
-func greatestPart(v any) (n int64) {
-	switch v := v.(type) {
-	case store.Document:
-		if v.ID() == "" {
-			n = v.Int(rows.Number)
+// maxNumber is half of what JavaScript knows exactly: after the greatest there must be room for more.
+const maxNumber = 1 << 52
+
+// greatestPart is the greatest number of the components in a row.
+func greatestPart(attributes []*schema.Attribute, row store.Document) (n int64) {
+	for _, a := range attributes {
+		if a.Kind != schema.Part && a.Kind != schema.Zone {
+			continue
 		}
-		for _, one := range v {
-			n = max(n, greatestPart(one))
+		parts := row.List(a.Name)
+		if one, ok := row[a.Name].(store.Document); ok {
+			parts = []any{one}
 		}
-	case []any:
-		for _, one := range v {
-			n = max(n, greatestPart(one))
+		for _, v := range parts {
+			part, _ := v.(store.Document)
+			n = max(n, part.Int(rows.Number))
+			for _, c := range append(a.Zone[:len(a.Zone):len(a.Zone)], a.Component) {
+				if c != nil && (a.Kind == schema.Part || c.UID == part.String(rows.Component)) {
+					n = max(n, greatestPart(c.Attributes, part))
+				}
+			}
 		}
 	}
 	return n

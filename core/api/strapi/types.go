@@ -12,6 +12,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -112,6 +113,9 @@ func load(files map[string][]byte, locales []string) (*schema.Set, error) {
 	return set, nil
 }
 
+// plain is what a type may be called.
+var plain = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]*$`)
+
 // A describer turns what Strapi says of its types into schema files.
 type describer struct {
 	files      map[string][]byte
@@ -177,6 +181,9 @@ func (d *describer) describe(text string) error {
 			return fmt.Errorf("%s: %w", m.key, err)
 		}
 		_, name, _ := strings.Cut(m.key, ".")
+		if !plain.MatchString(name) { // a file is called so
+			return fmt.Errorf("%.100q is no name of a content type", m.key)
+		}
 		if text := d.cleaned(m.key, o); text != nil {
 			d.files[name+".json"] = text
 		}

@@ -214,6 +214,9 @@ func (c converter) part(a *schema.Attribute, v any, depth int) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if n := number.(int64); n < 1 || n > maxNumber {
+		return nil, fmt.Errorf("%d is no id of a component", n)
+	}
 	inner := make(map[string]any, len(values))
 	for name, one := range values {
 		if name != "id" && name != rows.Component {
