@@ -166,9 +166,11 @@ hosts:
   api.example.com: {default: {api: true}}
 api: {schemas: ./types}
 `)
-	if err := os.Mkdir(filepath.Join(filepath.Dir(file), "types"), 0o755); err != nil {
+	types := filepath.Join(filepath.Dir(file), "types")
+	if err := os.Mkdir(types, 0o755); err != nil {
 		t.Fatal(err)
 	}
+	writeIn(t, types, "note.yaml", noteType)
 	tests := []struct {
 		name, args string
 		want       []string // lines, spaces taken as one
