@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/onehost/edge/core/api/strapi"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/onehost/edge/core/api"
 	"github.com/onehost/edge/core/api/access"
@@ -31,14 +32,16 @@ const (
 type contentPlan struct {
 	mu      sync.Mutex
 	plan    *api.Plan
+	some    bool // it has a content API
 	trouble error
 	changed chan struct{} // closed when there is another plan
 }
 
-// set takes a plan into service.
-func (c *contentPlan) set(p *api.Plan) {
+// set takes a plan into service, of a configuration that has a content API or not.
+func (c *contentPlan) set(p *api.Plan, some bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.some = some
 	if c.changed != nil {
 		close(c.changed)
 	}
@@ -49,6 +52,12 @@ func (c *contentPlan) get() (*api.Plan, <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.plan, c.changed
+}
+
+func (c *contentPlan) wanted() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.some
 }
 
 // failed notes why a plan could not be prepared; nil: it could.
@@ -234,4 +243,28 @@ func (s *server) Import(ctx context.Context, from io.Reader, told func([]strapi.
 // ImportFile keeps a file of a Strapi under its name.
 func (s *server) ImportFile(ctx context.Context, name string, size int64, from io.Reader) (bool, error) {
 	return s.modules.api.ImportFile(ctx, name, size, from)
+}
+
+// The metrics of the content API. What it is asked for is in edge_requests_total, by its host.
+var (
+	contentReady   = prometheus.NewDesc("edge_api_ready", "Whether the content API answers; 0 while what is kept contradicts its types.", nil, nil)
+	contentStreams = prometheus.NewDesc("edge_api_streams", "Streams of events that are followed.", nil, nil)
+)
+
+func describeContent(ch chan<- *prometheus.Desc) {
+	ch <- contentReady
+	ch <- contentStreams
+}
+
+// collectContent reports nothing when there is no content API.
+func (m *modules) collectContent(ch chan<- prometheus.Metric) {
+	if !m.content.wanted() {
+		return
+	}
+	ready := 0.0
+	if m.api.Ready() {
+		ready = 1
+	}
+	ch <- prometheus.MustNewConstMetric(contentReady, prometheus.GaugeValue, ready)
+	ch <- prometheus.MustNewConstMetric(contentStreams, prometheus.GaugeValue, float64(m.api.Streams()))
 }

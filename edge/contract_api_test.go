@@ -241,6 +241,13 @@ hosts:
 	if changes[0].By != "plugin:witness" {
 		t.Errorf("they are of %s", changes[0].By)
 	}
+	event := filepath.Join(t.TempDir(), "event.json")
+	if err := os.WriteFile(event, []byte(`{"source": "crm", "event_id": "tried", "body": "entry"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := a.edge(t, "plugins", "test", "witness", event, "-c", a.file); got != "ok\n" {
+		t.Errorf("tried apart from the server, it says %s", got)
+	}
 	token := strings.TrimSpace(a.edge(t, "tokens", "create", "reader"))
 	if _, said := a.ask(t, "GET", "/notes?sort=id:desc&pagination[limit]=1", token, ""); titles(said) != "after 1" {
 		t.Error(said)
@@ -273,6 +280,10 @@ func TestEventsAreHeardAndEndWithTheServer(t *testing.T) {
 	if !heard {
 		t.Fatal("nothing is heard: ", lines.Err())
 	}
+	metrics := fetch(t, http.DefaultClient, "GET", "http://"+a.listeners.Metrics.Addr().String()+"/metrics", "").text
+	if !strings.Contains(metrics, "edge_api_streams 1\n") || !strings.Contains(metrics, "edge_api_ready 1\n") {
+		t.Error("the metrics say nothing of the stream")
+	}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -291,6 +302,9 @@ func TestEventsAreHeardAndEndWithTheServer(t *testing.T) {
 func TestAStrapiIsTakenOver(t *testing.T) {
 	project := strapiProject(t)
 	a := serveAPI(t, strings.Replace(apiHosts, "{public: [note.find], authenticated: [\"note.*\"]}", "{public: [note.find]}\n  locales: [en, fr, de]", 1), map[string]string{"note.yaml": noteType})
+	if found := a.edge(t, "api", "import", "strapi", project, "--dry-run", "-c", a.file); !strings.Contains(found, "\napi:\n  locales: [en, fr, de]\n  permissions:\n    authenticated: [") {
+		t.Errorf("for edge.yaml it says %s", found)
+	}
 	var first, second taken
 	for _, done := range []*taken{&first, &second} {
 		text := a.edge(t, "api", "import", "strapi", project, "--json", "-c", a.file)

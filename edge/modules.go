@@ -126,7 +126,7 @@ func (p *modulesPlan) commit() {
 	m := p.modules
 	p.functions.Commit()
 	p.api.Commit()
-	m.content.set(p.api)
+	m.content.set(p.api, p.cfg.API != nil)
 	m.submissions.Use(p.cfg.Forms, p.cfg.Functions)
 	p.forms.Commit()
 	m.post.use(p.cfg.Mail)

@@ -71,6 +71,7 @@ func (m *modules) Describe(ch chan<- *prometheus.Desc) {
 	}
 	describeWebhooks(ch)
 	describeJobs(ch)
+	describeContent(ch)
 }
 
 // Collect reports what functions and forms do. Without the store what it keeps is left out.
@@ -88,6 +89,7 @@ func (m *modules) Collect(ch chan<- prometheus.Metric) {
 	}
 	m.collectWebhooks(ch)
 	m.collectJobs(ch)
+	m.collectContent(ch)
 	ctx, cancel := context.WithTimeout(context.Background(), countPatience)
 	defer cancel()
 	counts, err := m.submissions.Counts(ctx)

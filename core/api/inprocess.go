@@ -79,3 +79,12 @@ func (a *API) inService() (*service, error) {
 	}
 	return s, nil
 }
+
+// Ready reports whether the api answers: there is one, and what is kept is as its types say.
+func (a *API) Ready() bool {
+	s := a.service.Load()
+	return s != nil && s.ready.Load()
+}
+
+// Streams is how many follow events.
+func (a *API) Streams() int { return a.realtime.Streams() }

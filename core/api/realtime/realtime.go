@@ -95,6 +95,13 @@ func (r *Realtime) Use(set *schema.Set) {
 	r.renewed = make(chan struct{})
 }
 
+// Streams is how many there are.
+func (r *Realtime) Streams() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.streams
+}
+
 // Drain ends all streams, for good: those who follow come again, to the process that takes this one's place.
 func (r *Realtime) Drain() { r.drain() }
 
