@@ -26,6 +26,7 @@ type taken struct {
 	Refused     []string                          `json:"refused"` // entries that could not be taken over, and why
 	Files       map[string]int                    `json:"files"`   // copied, same, missing
 	Left        []strapi.Problem                  `json:"left"`
+	Locales     []string                          `json:"locales"`     // for edge.yaml; none if no type is localized
 	Permissions string                            `json:"permissions"` // for edge.yaml
 }
 
@@ -49,7 +50,7 @@ server take over what is there. Content types that are missing below api.schemas
 there, and the server reloads; entries keep their ids, drafts and languages; users log in with
 the passwords that they have. Nothing of Strapi's is changed. It may be run again: what has
 changed there since is taken over, what has changed here stays. In the end it prints what was
-left behind, and the permissions for edge.yaml.`,
+left behind, and what edge.yaml needs: permissions, and languages.`,
 		Example: "  edge api import strapi ../cms\n  edge api import strapi ../cms/.tmp/data.db --dry-run",
 		Args:    exactly("PATH"),
 		RunE: func(command *cobra.Command, args []string) error {
@@ -67,7 +68,7 @@ func (c *cli) importStrapi(ctx context.Context, path string, dry bool) error {
 		return err
 	}
 	defer source.Close()
-	done := taken{Schemas: []string{}, Types: map[string]map[strapi.Outcome]int{}, Refused: []string{}, Files: map[string]int{}}
+	done := taken{Schemas: []string{}, Types: map[string]map[strapi.Outcome]int{}, Refused: []string{}, Files: map[string]int{}, Locales: []string{}}
 	if done.Left, err = source.Left(ctx); err != nil {
 		return err
 	}
@@ -76,6 +77,13 @@ func (c *cli) importStrapi(ctx context.Context, path string, dry bool) error {
 		return err
 	}
 	done.Permissions = string(permissions)
+	theirs, _, _, err := source.Types(ctx)
+	if err != nil {
+		return err
+	}
+	if localized(theirs) {
+		done.Locales = theirs.Locales()
+	}
 	if dry {
 		return c.showSource(ctx, source, done)
 	}
@@ -105,8 +113,9 @@ func (c *cli) bringTypes(ctx context.Context, source *strapi.Source, done *taken
 	if err != nil {
 		return err
 	}
-	if foreign := without(theirs.Locales(), set.Locales()); len(foreign) > 0 && localized(theirs) {
-		return fmt.Errorf("the Strapi has entries in %s, and api.locales is %s: add them to edge.yaml, reload, and run this again", strings.Join(foreign, ", "), strings.Join(set.Locales(), ", "))
+	if foreign := without(done.Locales, set.Locales()); len(foreign) > 0 {
+		return fmt.Errorf("the Strapi has entries in %s, and api.locales is %s: write locales: [%s] below api in edge.yaml, reload, and run this again",
+			strings.Join(foreign, ", "), strings.Join(set.Locales(), ", "), strings.Join(slices.Concat(set.Locales(), foreign), ", "))
 	}
 	var missing []string
 	for _, t := range theirs.Types() {
@@ -143,7 +152,7 @@ func (c *cli) bringTypes(ctx context.Context, source *strapi.Source, done *taken
 	if len(done.Schemas) == 0 {
 		return fmt.Errorf("the content types %s are missing below %s: a file there that is theirs says something else", strings.Join(missing, ", "), cfg.API.Schemas)
 	}
-	fmt.Fprintf(c.err, "%s written below %s; reloading\n", count(len(done.Schemas), "content type"), cfg.API.Schemas)
+	fmt.Fprintf(c.err, "%s written below %s; reloading\n", count(len(done.Schemas), "file of content types|files of content types"), cfg.API.Schemas)
 	return c.takeTypes(ctx)
 }
 
@@ -323,7 +332,11 @@ func (c *cli) showRest(done taken) {
 			fmt.Fprintln(c.out, "  "+printable(p.String(), 300))
 		}
 	}
-	if done.Permissions != "" {
-		fmt.Fprintf(c.out, "\nfor edge.yaml, below api:\n%s", done.Permissions)
+	fmt.Fprint(c.out, "\nfor edge.yaml:\n\napi:\n")
+	if len(done.Locales) > 0 {
+		fmt.Fprintf(c.out, "  locales: [%s]\n", strings.Join(done.Locales, ", "))
+	}
+	for line := range strings.Lines(done.Permissions) {
+		fmt.Fprint(c.out, "  "+line)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/onehost/edge/core/api"
 	"github.com/onehost/edge/core/config"
 	"github.com/onehost/edge/core/mail"
 	"github.com/onehost/edge/core/store"
@@ -36,8 +37,9 @@ func (c *cli) pluginsTestCommand() *cobra.Command {
 		Long: `test starts a process of the plugin NAME of the configuration, or of the program whose path
 NAME is, gives it the delivery that is in a file (-: standard input), and prints what came
 of it. The process has a store of its own that is thrown away; mail is printed instead of
-being sent. The running server, its store and its plugins are not touched. It exits with 1
-unless the outcome is ok or skip.`,
+being sent. With a NAME it has the content API, too: the configuration's types, without an
+entry. The running server, its store and its plugins are not touched. It exits with 1 unless
+the outcome is ok or skip.`,
 		Example: "  edge webhooks export 0199e2c4-… > push.json && edge plugins test planner push.json\n  edge plugins test ./hello/hello hello/testdata/event.json",
 		Args:    exactly("NAME", "EVENT.json"),
 		RunE: func(command *cobra.Command, args []string) error {
@@ -66,7 +68,13 @@ func (c *cli) tryPlugin(ctx context.Context, name, file string, stdin io.Reader)
 		return err
 	}
 	defer kept.Close()
-	offered := services.New(services.Options{Folder: filepath.Join(folder, "s"), Store: kept, Mailer: printedMail{c}, Log: log})
+	options := services.Options{Folder: filepath.Join(folder, "s"), Store: kept, Mailer: printedMail{c}, Log: log}
+	if cfg.API != nil {
+		if options.API, err = c.emptyContent(ctx, cfg, folder, kept); err != nil {
+			return err
+		}
+	}
+	offered := services.New(options)
 	plugins := host.New(host.Options{Folder: filepath.Join(folder, "p"), Services: offered, Version: version().Version, Log: log})
 	plan, err := plugins.Plan(cfg)
 	if err != nil {
@@ -119,7 +127,24 @@ func (c *cli) pluginToTry(name string) (*config.Config, string, error) {
 		return nil, "", usage("there is no plugin %q in %s; the path of a program has a / in it", name, path)
 	}
 	plugin.Watch = false
-	return &config.Config{Plugins: map[string]config.Plugin{name: plugin}, Webhooks: cfg.Webhooks}, name, nil
+	return &config.Config{Plugins: map[string]config.Plugin{name: plugin}, Webhooks: cfg.Webhooks, API: cfg.API}, name, nil
+}
+
+// emptyContent is a content API with the types of the configuration, and without entries.
+func (c *cli) emptyContent(ctx context.Context, cfg *config.Config, folder string, kept store.Store) (services.API, error) {
+	own := *cfg.API
+	own.Uploads.Folder, own.Uploads.S3 = filepath.Join(folder, "uploads"), nil
+	quiet := slog.New(slog.DiscardHandler) // that all its types are new
+	content := api.New(api.Options{Store: kept, Mailer: printedMail{c}, Key: make([]byte, 32), Log: quiet})
+	plan, err := content.Plan(&config.Config{API: &own})
+	if err != nil {
+		return nil, err
+	}
+	if err := plan.Prepare(ctx); err != nil {
+		return nil, err
+	}
+	plan.Commit()
+	return pluginEntries{content}, nil
 }
 
 func deliveryOf(e fixture.Event, cfg *config.Config, plugin string) inbox.Delivery {

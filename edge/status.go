@@ -37,6 +37,9 @@ func (c *cli) status(ctx context.Context) error {
 	return nil
 }
 
+// maxReason is how much of why a reload was refused goes into a line.
+const maxReason = 600
+
 func statusTable(st admin.Status) *table {
 	t := new(table)
 	state := cell{st.State, green}
@@ -55,7 +58,7 @@ func statusTable(st admin.Status) *table {
 	}
 	t.row(plain("configuration"), configured)
 	if st.ReloadError != "" {
-		t.row(plain("last reload"), cell{"refused: " + st.ReloadError, red})
+		t.row(plain("last reload"), cell{"refused: " + printable(st.ReloadError, maxReason), red})
 	}
 	kept := plain("%s", st.Store.Name)
 	if !st.Store.Ready {
