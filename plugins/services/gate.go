@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/onehost/edge/core/fault"
@@ -97,5 +98,5 @@ func statusOf(err error) error {
 		}
 		return status.Error(code, "edge failed: its log says why")
 	}
-	return status.Error(code, err.Error())
+	return status.Error(code, strings.TrimSuffix(err.Error(), ": "+fault.CodeOf(err).Error())) // the code goes beside it
 }

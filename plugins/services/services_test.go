@@ -216,6 +216,9 @@ func TestWhatWentWrongHasACodeOfGRPC(t *testing.T) {
 		if status.Code(got) != want {
 			t.Errorf("%v becomes %v", err, got)
 		}
+		if said := status.Convert(got).Message(); fault.CodeOf(err) != "" && said != "here" {
+			t.Errorf("%v becomes %s", err, said)
+		}
 		if strings.Contains(got.Error(), "disk 7") {
 			t.Errorf("the plugin is told of edge's own: %v", got)
 		}
