@@ -1,11 +1,28 @@
 package entries
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
+	"github.com/onehost/edge/core/api/changes"
 	"github.com/onehost/edge/core/store/storetest"
 )
+
+func TestTheHistoryKeepsNoPasswordOfAComponent(t *testing.T) {
+	d := newDesk(t, storetest.NewMemory())
+	id := d.create(t, d.article, anything, `{"title": "one", "secret": "sesame", "seo": {"head": "a", "lock": "sesame"}, "seos": [{"head": "b", "lock": "sesame"}]}`)
+	if _, err := d.Delete(patient(t), d.article, id, anything); err != nil {
+		t.Fatal(err)
+	}
+	list, err := changes.List(patient(t), d.s, changes.Filter{Entry: id, Limit: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if kept := fmt.Sprint(list); !strings.Contains(kept, "head:b") || strings.Contains(kept, "argon2id") {
+		t.Error(kept)
+	}
+}
 
 func TestOneRequestHasFewPasswordsHashed(t *testing.T) {
 	d := newDesk(t, storetest.NewMemory())

@@ -52,11 +52,37 @@ func remembered(t *schema.Type, row store.Document) store.Document {
 	if store.Size(row) > maxKept {
 		return nil
 	}
+	return withoutPasswords(t.Attributes, row)
+}
+
+func withoutPasswords(attributes []*schema.Attribute, row store.Document) store.Document {
 	row = maps.Clone(row)
-	for _, a := range t.Attributes {
-		if a.Kind == schema.Password {
-			delete(row, a.Name)
+	for _, a := range attributes {
+		switch v := row[a.Name].(type) {
+		case string:
+			if a.Kind == schema.Password {
+				delete(row, a.Name)
+			}
+		case store.Document:
+			row[a.Name] = partWithoutPasswords(a, v)
+		case []any:
+			list := slices.Clone(v)
+			for i := range list {
+				if part, ok := list[i].(store.Document); ok {
+					list[i] = partWithoutPasswords(a, part)
+				}
+			}
+			row[a.Name] = list
 		}
 	}
 	return row
+}
+
+func partWithoutPasswords(a *schema.Attribute, part store.Document) store.Document {
+	for _, c := range append(a.Zone[:len(a.Zone):len(a.Zone)], a.Component) {
+		if c != nil && (c == a.Component || c.UID == part.String(rows.Component)) {
+			return withoutPasswords(c.Attributes, part)
+		}
+	}
+	return part
 }
