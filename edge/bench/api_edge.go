@@ -47,12 +47,11 @@ hosts:
   localhost: {tls: off, default: {api: true}}
 `
 
+// contentPorts is how many a server needs.
+const contentPorts = 2
+
 // contentServer is edge with its content API on a store, not started yet.
-func (b *bench) contentServer(folder, uri string) (*backend, error) {
-	ports, err := freePorts(2)
-	if err != nil {
-		return nil, err
-	}
+func (b *bench) contentServer(folder, uri string, ports []int) (*backend, error) {
 	key := ""
 	if uri != embedded {
 		key = `, key: "` + strings.Repeat("A", 43) + `="`
@@ -81,7 +80,11 @@ func (b *bench) contentServer(folder, uri string) (*backend, error) {
 const strapiList = strapiArticle + "?pagination%5Bpage%5D=1&pagination%5BpageSize%5D=25"
 
 func (b *bench) edgeBackend(ctx context.Context, folder string) (*backend, error) {
-	s, err := b.contentServer(folder, embedded)
+	ports, err := freePorts(contentPorts)
+	if err != nil {
+		return nil, err
+	}
+	s, err := b.contentServer(folder, embedded, ports)
 	if err != nil {
 		return nil, err
 	}

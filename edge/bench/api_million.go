@@ -30,7 +30,8 @@ const (
 type crowd struct {
 	*backend
 	keeper
-	n int
+	n     int
+	ports []int
 }
 
 // measureMillion compares reading where there are very many entries with reading where there are few, on both stores.
@@ -45,11 +46,17 @@ func (b *bench) measureMillion(ctx context.Context) error {
 		defer set.stop()
 		engines, uris["MongoDB"], pids = append(engines, "MongoDB"), set.uri, []int{set.child.pid()}
 	}
+	sizes := []int{fewEntries, b.entries}
+	ports, err := freePorts(contentPorts * len(sizes) * len(engines)) // at once: none is taken twice while nobody listens on it yet
+	if err != nil {
+		return err
+	}
 	crowds := map[string][]*crowd{}
 	var filling errgroup.Group
 	for _, engine := range engines {
-		for _, n := range []int{fewEntries, b.entries} {
+		for _, n := range sizes {
 			c := &crowd{n: n, keeper: keeper{filepath.Join(b.folder, fmt.Sprintf("%s-%s-%d", apiMillion, engine, n)), database(uris[engine], fmt.Sprint("crowd", n))}}
+			c.ports, ports = ports[:contentPorts], ports[contentPorts:]
 			crowds[engine] = append(crowds[engine], c)
 			filling.Go(func() error { return b.fillCrowd(ctx, c) })
 		}
@@ -74,7 +81,7 @@ func (b *bench) fillCrowd(ctx context.Context, c *crowd) (err error) {
 	if err := os.MkdirAll(c.folder, 0o700); err != nil {
 		return err
 	}
-	if c.backend, err = b.contentServer(c.folder, c.uri); err != nil {
+	if c.backend, err = b.contentServer(c.folder, c.uri, c.ports); err != nil {
 		return err
 	}
 	if err := b.launchBackend(ctx, c.backend); err != nil {

@@ -110,7 +110,7 @@ func loaded(t *testing.T) *schema.Set {
 	t.Helper()
 	b := &bench{options: options{edge: "edge"}}
 	folder := t.TempDir()
-	if _, err := b.contentServer(folder, embedded); err != nil {
+	if _, err := b.contentServer(folder, embedded, []int{1, 2}); err != nil {
 		t.Fatal(err)
 	}
 	set, problems := schema.Load(filepath.Join(folder, "schemas"), []string{"en"})
