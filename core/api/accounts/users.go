@@ -167,14 +167,23 @@ func (a *Accounts) identified(ctx context.Context, identifier string) (store.Doc
 	return a.byField(ctx, "username", identifier)
 }
 
-// find finds a user by username, e-mail address, number or document id.
+// find finds a user by username, e-mail address, number or document id. Usernames are what strangers choose: one that is also the number or the
+// document id of somebody else is nobody.
 func (a *Accounts) find(ctx context.Context, who string) (store.Document, error) {
 	user, err := a.identified(ctx, who)
-	if user != nil || err != nil {
-		return user, err
+	if err != nil {
+		return nil, err
 	}
-	if user, err = a.numbered(ctx, who); user != nil || err != nil {
-		return user, err
+	other, err := a.numbered(ctx, who)
+	switch {
+	case err != nil:
+		return nil, err
+	case user == nil && other != nil:
+		return other, nil
+	case user != nil && (other == nil || other.ID() == user.ID()):
+		return user, nil
+	case user != nil:
+		return nil, fmt.Errorf("%q is the username of %s and the id of %s: say which by the e-mail address: %w", who, user.String("email"), other.String("email"), fault.Invalid)
 	}
 	return nil, fmt.Errorf("there is no user %q: %w", who, fault.NotFound)
 }
