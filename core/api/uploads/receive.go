@@ -122,6 +122,9 @@ func (s *state) readPart(part *multipart.Part, got *received) error {
 // save writes a file to the disk, and looks at what it is.
 func (s *state) save(from io.Reader, given string, got *received) error {
 	given = tidy(given)
+	if err := s.room(); err != nil {
+		return err
+	}
 	name := strings.ToLower(rand.Text())
 	f, err := os.OpenFile(filepath.Join(s.Folder, incoming, name), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/onehost/edge/core/api/entries"
@@ -33,6 +34,9 @@ const (
 	maxInfo   = 64 << 10 // bytes of a fileInfo
 	maxBeside = 1 << 20  // bytes of the body besides files
 )
+
+// spare is how many bytes of the disk are left to others: the store may lie on it, and does not work without.
+const spare = 256 << 20
 
 // incoming is the folder, in that of the files, for those whose entries are not written yet.
 const incoming = ".incoming"
@@ -56,6 +60,7 @@ type state struct {
 	file   *schema.Type
 	disk   *disk
 	bucket *bucket // nil: files are kept on the disk
+	spare  uint64  // bytes
 }
 
 // New makes uploads. [Uploads.Use] comes before anything else.
@@ -66,7 +71,7 @@ func (u *Uploads) Use(ctx context.Context, c config.APIUploads, set *schema.Set)
 	if err := os.MkdirAll(filepath.Join(c.Folder, incoming), 0o700); err != nil {
 		return fmt.Errorf("api.uploads: %w", err)
 	}
-	s := &state{APIUploads: c, file: set.UID(schema.FileUID), disk: &disk{folder: c.Folder}}
+	s := &state{APIUploads: c, file: set.UID(schema.FileUID), disk: &disk{folder: c.Folder}, spare: spare}
 	if old := u.now.Load(); c.S3 != nil && old != nil && old.S3 != nil && *old.S3 == *c.S3 {
 		s.bucket = old.bucket
 	} else if c.S3 != nil {
@@ -154,6 +159,15 @@ func (u *Uploads) forget(ctx context.Context, s *state, name string) error {
 		}
 	}
 	return os.Remove(filepath.Join(s.Folder, incoming, name))
+}
+
+// room is an error when the largest file would take what is left to others. A disk that does not say it has room.
+func (s *state) room() error {
+	var disk syscall.Statfs_t
+	if syscall.Statfs(s.Folder, &disk) == nil && disk.Bavail*uint64(disk.Bsize) < s.spare+uint64(s.Size) { //nolint:gosec // neither is negative
+		return full()
+	}
+	return nil
 }
 
 // full is what a disk without space answers.
