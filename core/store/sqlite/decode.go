@@ -99,13 +99,14 @@ func (d *decoder) document(level int) (store.Document, error) {
 	}
 }
 
-// room is for how many fields a document gets room at once. That of the whole is as good as exact: a map that has to grow costs as much again.
+// room is for how many fields a document gets room at once: as many as a map of one or of two groups has. A map that has to grow costs as much again, and to
+// count the fields takes longer than that.
 func (d *decoder) room(level int) int {
-	const few, many = 8, 64
-	if level > 1 {
+	const few, many, long = 8, 14, 160
+	if level > 1 || len(d.text) < long {
 		return few
 	}
-	return min(max(few, strings.Count(d.text, `":`)+1), many) // its id comes from elsewhere
+	return many
 }
 
 func (d *decoder) list(level int) (any, error) {

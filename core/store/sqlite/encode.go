@@ -177,7 +177,8 @@ func untagTime(s string) (any, error) {
 	}
 	y, month, day, h, m, sec, ms := numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], numbers[5], numbers[6]
 	at := time.Date(y, time.Month(month), day, h, m, sec, ms*1e6, time.UTC)
-	if !ok || y < 1 || at.Month() != time.Month(month) || at.Day() != day || h > 23 || m > 59 || sec > 59 {
+	ok = ok && y >= 1 && month >= 1 && month <= 12 && day >= 1 && h <= 23 && m <= 59 && sec <= 59
+	if !ok || day > 28 && at.Day() != day { // the 31st of a month of 30 days is the first of the next
 		return nil, fmt.Errorf("%.40q is no time", s)
 	}
 	return at, nil
