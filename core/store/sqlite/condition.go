@@ -92,11 +92,21 @@ func (c *condition) write(s scope, f store.Filter) error {
 		c.WriteByte('1')
 		return nil
 	case store.And:
-		return c.join(s, f, " AND ", '1')
+		return c.join(s, bracketed(f), " AND ", '1')
 	case store.Or:
 		return c.join(s, s.gathered(f), " OR ", '0')
 	case anyOf:
 		c.any(s, f)
+	case led:
+		c.WriteString(f.sql)
+	case asked:
+		c.asked(s, f)
+	case beside:
+		of := s.field(f.Field)
+		of.expression = "+" + of.expression
+		c.compare(of, f.Op, f.Value)
+	case between:
+		c.between(s.field(f.Field), f.Compare)
 	case store.Not:
 		return c.not(s, f.Filter)
 	case store.Compare:
@@ -216,10 +226,77 @@ func bounds(v any) (first, after any) {
 	return "", mark
 }
 
-// in binds the values as one list, so that the statement is the same for any number of them.
-func (c *condition) in(f field, values []any) {
-	list := []byte{'['}
-	null, nested := false, false
+// between is a comparison beside another one from the other side, with a value of the same kind: neither has to keep to the kind then. SQLite uses one
+// condition of each side to find the documents by, and takes the first.
+type between struct{ store.Compare }
+
+// bracketed returns conditions that all have to hold, with those in it that make a between.
+func bracketed(all []store.Filter) []store.Filter {
+	const above, below = 1, 2
+	type span struct {
+		value any
+		sides int
+		mixed bool
+	}
+	side := func(f store.Filter) (c store.Compare, side int) {
+		switch c, _ = f.(store.Compare); c.Op {
+		case store.Greater, store.GreaterOrEqual:
+			return c, above
+		case store.Less, store.LessOrEqual:
+			return c, below
+		}
+		return c, 0
+	}
+	var spans map[string]span
+	for _, f := range all {
+		c, n := side(f)
+		if n == 0 {
+			continue
+		}
+		if spans == nil {
+			spans = make(map[string]span, 1)
+		}
+		s := spans[c.Field]
+		spans[c.Field] = span{c.Value, s.sides | n, s.mixed || s.sides != 0 && !sameKind(s.value, c.Value)}
+	}
+	copied := false
+	for i, f := range all {
+		c, n := side(f)
+		if s := spans[c.Field]; n == 0 || s.mixed || s.sides != above|below {
+			continue
+		}
+		if !copied {
+			all, copied = slices.Clone(all), true
+		}
+		all[i] = between{c}
+	}
+	return all
+}
+
+func sameKind(a, b any) bool {
+	kind := func(v any) any {
+		if _, ok := v.(store.Now); ok {
+			return time.Time{}
+		}
+		v, _ = store.NormalValue(v)
+		return v
+	}
+	return store.SameKind(kind(a), kind(b))
+}
+
+func (c *condition) between(f field, one store.Compare) {
+	v := c.normalOperand(one.Value)
+	c.WriteString("(" + f.expression + string(one.Op))
+	c.bind(v)
+	if first, _ := bounds(v); first == "" {
+		c.plainly(f)
+	}
+	c.WriteByte(')')
+}
+
+// values writes normal operands as a list, without nulls.
+func (c *condition) values(values []any) (list []byte, null, nested bool) {
+	list = []byte{'['}
 	for _, v := range values {
 		v = c.normalOperand(v)
 		if v == nil {
@@ -232,11 +309,17 @@ func (c *condition) in(f field, values []any) {
 		list = appendValue(list, v)
 		nested = nested || looksNested(v)
 	}
+	return append(list, ']'), null, nested
+}
+
+// in binds the values as one list, so that the statement is the same for any number of them.
+func (c *condition) in(f field, values []any) {
+	list, null, nested := c.values(values)
 	if null {
 		c.WriteString("(" + f.expression + " IS NULL OR ")
 	}
 	c.WriteString("(" + f.expression + " IN (SELECT value FROM json_each(")
-	c.bind(append(list, ']'))
+	c.bind(list)
 	c.WriteString("))")
 	if nested {
 		c.plainly(f)

@@ -16,7 +16,11 @@ func plan(t *testing.T, s *Store, q store.Query) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sql, args, err := find(col, known, time.Now(), q)
+	l, err := leadOf(t.Context(), s.writer, col, time.Now(), q.Filter)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sql, args, err := find(col, known, time.Now(), l, q)
 	if err != nil {
 		t.Fatal(err)
 	}

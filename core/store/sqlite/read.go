@@ -157,8 +157,8 @@ func (s *Store) Find(ctx context.Context, q store.Query) ([]store.Document, erro
 	defer cancel()
 	var found []store.Document
 	size := 0
-	write := func(col *collection, known map[string]*collection) (string, []any, error) {
-		return find(col, known, time.Now(), q)
+	write := func(col *collection, known map[string]*collection, now time.Time, l *lead) (string, []any, error) {
+		return find(col, known, now, l, q)
 	}
 	err := s.query(ctx, q.Collection, q.Filter, write, func(c *conn, sql string, args []any) error {
 		return c.rows(ctx, sql, args, func(r row) error {
@@ -211,11 +211,10 @@ func own(v any) any {
 }
 
 // find writes a query as SQL.
-func find(col *collection, known map[string]*collection, now time.Time, q store.Query) (sql string, args []any, err error) {
+func find(col *collection, known map[string]*collection, now time.Time, l *lead, q store.Query) (sql string, args []any, err error) {
 	c := newCondition(now, known)
 	scope := col.scope("t0")
-	c.WriteString(" FROM " + col.quoted() + " AS t0 WHERE ")
-	if err := c.write(scope, q.Filter); err != nil {
+	if err := c.write(scope, l.begin(c, col, q.Filter)); err != nil {
 		return "", nil, err
 	}
 	c.order(scope, q.Sort)
@@ -234,10 +233,9 @@ func (s *Store) Count(ctx context.Context, name string, f store.Filter) (int, er
 	}
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	write := func(col *collection, known map[string]*collection) (string, []any, error) {
-		c := newCondition(time.Now(), known)
-		c.WriteString(" FROM " + col.quoted() + " AS t0 WHERE ")
-		if err := c.write(col.scope("t0"), f); err != nil {
+	write := func(col *collection, known map[string]*collection, now time.Time, l *lead) (string, []any, error) {
+		c := newCondition(now, known)
+		if err := c.write(col.scope("t0"), l.begin(c, col, f)); err != nil {
 			return "", nil, err
 		}
 		sql, args := c.statement("SELECT count(*)")
@@ -253,17 +251,24 @@ func (s *Store) Count(ctx context.Context, name string, f store.Filter) (int, er
 
 // query has SQL written for what is known of the collections, and carried out: once more when it turns out that another process has removed a list index, which is a
 // table.
-func (s *Store) query(ctx context.Context, name string, f store.Filter, write func(*collection, map[string]*collection) (string, []any, error), do func(*conn, string, []any) error) error {
+func (s *Store) query(ctx context.Context, name string, f store.Filter, write func(*collection, map[string]*collection, time.Time, *lead) (string, []any, error), do func(*conn, string, []any) error) error {
 	for again := false; ; again = true {
 		col, known, err := s.use(ctx, name, f)
 		if err != nil {
 			return err
 		}
-		sql, args, err := write(col, known)
-		if err != nil {
-			return err
-		}
-		err = s.read(ctx, func(c *conn) error { return do(c, sql, args) })
+		err = s.read(ctx, func(c *conn) error {
+			now := time.Now()
+			l, err := leadOf(ctx, c, col, now, f)
+			if err != nil {
+				return err
+			}
+			sql, args, err := write(col, known, now, l)
+			if err != nil {
+				return err
+			}
+			return do(c, sql, args)
+		})
 		if again || err == nil || !strings.Contains(err.Error(), "no such table: ") {
 			return err
 		}

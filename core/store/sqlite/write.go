@@ -148,8 +148,11 @@ func (t *tx) matching(col *collection, q store.Query) (all []match, err error) {
 	}
 	c := newCondition(t.now, t.collections)
 	scope := col.scope("t0")
-	c.WriteString(" FROM " + col.quoted() + " AS t0 WHERE ")
-	if err := c.write(scope, q.Filter); err != nil {
+	l, err := leadOf(t.ctx, t.conn, col, t.now, q.Filter)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.write(scope, l.begin(c, col, q.Filter)); err != nil {
 		return nil, err
 	}
 	if q.Limit > 0 || col.Feed > 0 {

@@ -137,9 +137,11 @@ func TestACallThatFailsHalfwayLeavesNothing(t *testing.T) {
 		fail func(*tx) error
 		runs int
 	}{
-		"at once":               {func(*tx) error { return broken }, 1},
-		"after a row":           {func(tx *tx) error { return errors.Join(broken, tx.put(tx.collections["a"], "lost", []byte("{}"))) }, 2},
-		"after a table is made": {func(tx *tx) error { return errors.Join(broken, tx.ensure(newCollection(store.Collection{Name: "lost"}))) }, 2},
+		"at once":     {func(*tx) error { return broken }, 1},
+		"after a row": {func(tx *tx) error { return errors.Join(broken, tx.put(tx.collections["a"], "lost", []byte("{}"))) }, 2},
+		"after a table is made": {func(tx *tx) error {
+			return errors.Join(broken, tx.ensure(newCollection(store.Collection{Name: "lost"})))
+		}, 2},
 		"in the midst of a table": {func(tx *tx) error {
 			tx.shaped = true
 			return errors.Join(broken, tx.conn.exec(tx.ctx, `CREATE TABLE "lost"(id)`))
