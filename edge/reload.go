@@ -10,18 +10,17 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// How long commands wait for the running server. A reload may wait for new targets to be healthy.
-const (
-	askTimeout    = 10 * time.Second
-	reloadTimeout = targetsPatience + askTimeout
-)
+// askTimeout is how long commands wait for the running server. A reload, which may wait for new targets to be healthy and bring many entries to changed content types, has
+// the time of an order.
+const askTimeout = 10 * time.Second
 
 func (c *cli) reloadCommand() *cobra.Command {
 	return c.jsonFlag(&cobra.Command{
 		Use:   "reload",
 		Short: "have the running server read its configuration again",
 		Long: `reload has the running server read its configuration again. A bad one changes
-nothing; new targets are waited for before they get requests, at most 30s.
+nothing; new targets are waited for before they get requests, at most 30s. Changed content
+types are brought to the entries that there are, or refused, with what contradicts them.
 What did not change is not touched: health, connections, WebSockets, uploads.`,
 		Example: "  edge check && edge reload",
 		Args:    exactly(),
@@ -34,9 +33,9 @@ func (c *cli) reload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, reloadTimeout)
+	ctx, cancel := context.WithTimeout(ctx, orderTimeout)
 	defer cancel()
-	done := c.progress("waiting for new targets to be healthy")
+	done := c.progress("waiting for new targets to be healthy, and for changed content types")
 	outcome, err := client.Reload(ctx)
 	done()
 	if err != nil {
@@ -53,6 +52,9 @@ func (c *cli) reload(ctx context.Context) error {
 	}
 	if err := config.Format(c.err, outcome.Problems); err != nil {
 		return err
+	}
+	for _, change := range outcome.Changes {
+		fmt.Fprintln(c.out, printable(change, maxReason))
 	}
 	if len(outcome.Unhealthy) > 0 {
 		fmt.Fprintf(c.err, "warning: no healthy target yet in %s\n", strings.Join(outcome.Unhealthy, ", "))

@@ -69,7 +69,7 @@ func (s *server) reload(ctx context.Context) (outcome admin.ReloadOutcome, err e
 			s.refused = err.Error()
 		}
 	}()
-	outcome.Problems, outcome.Unhealthy = []config.Problem{}, []string{}
+	outcome.Problems, outcome.Unhealthy, outcome.Changes = []config.Problem{}, []string{}, []string{}
 	if err := s.stopping(); err != nil {
 		return outcome, err
 	}
@@ -101,6 +101,7 @@ func (s *server) reload(ctx context.Context) (outcome admin.ReloadOutcome, err e
 	}
 	s.use(next)
 	outcome.Applied = true
+	outcome.Changes = append(outcome.Changes, next.used.api.Changed()...)
 	outcome.Problems = append(outcome.Problems, warnings...)
 	return outcome, nil
 }

@@ -26,7 +26,12 @@ const bucketTimeout = 10 * time.Second
 type Plan struct {
 	api  *API
 	next *service // nil: there is no content API
+
+	changed []string
 }
+
+// Changed says in words what Prepare has changed of content types.
+func (p *Plan) Changed() []string { return p.changed }
 
 // Plan reads the content types of a configuration, and checks them. It leaves the store alone.
 func (a *API) Plan(cfg *config.Config) (*Plan, error) {
@@ -67,7 +72,8 @@ func (p *Plan) Prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, step := range steps.Summary() {
+	p.changed = steps.Summary()
+	for _, step := range p.changed {
 		p.api.Log.Info("content types change", "what", step)
 	}
 	if err := steps.Apply(ctx); err != nil {

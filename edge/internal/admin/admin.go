@@ -87,6 +87,7 @@ type ReloadOutcome struct {
 	Applied   bool             `json:"applied"`
 	Problems  []config.Problem `json:"problems"`  // errors when not applied, and warnings
 	Unhealthy []string         `json:"unhealthy"` // new target groups that had no healthy target in time
+	Changes   []string         `json:"changes"`   // of content types, in words
 	Seconds   float64          `json:"seconds"`   // that it took
 }
 
