@@ -164,7 +164,7 @@ func (u *Uploads) forget(ctx context.Context, s *state, name string) error {
 // room is an error when the largest file would take what is left to others. A disk that does not say it has room.
 func (s *state) room() error {
 	var disk syscall.Statfs_t
-	if syscall.Statfs(s.Folder, &disk) == nil && disk.Bavail*uint64(disk.Bsize) < s.spare+uint64(s.Size) { //nolint:gosec // neither is negative
+	if syscall.Statfs(s.Folder, &disk) == nil && disk.Bavail*uint64(disk.Bsize) < s.spare+uint64(s.Size) {
 		return full()
 	}
 	return nil
