@@ -57,7 +57,7 @@ func (s *backend) request(w work, n int) string {
 	if w.body != nil {
 		body = w.body(s, n)
 	}
-	return requestText(apiHost, w.path(s), body)
+	return requestText(w.path(s), body)
 }
 
 // apiHost is what servers are asked as.

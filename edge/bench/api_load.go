@@ -113,9 +113,9 @@ func (o outcome) check() error {
 }
 
 // requestText is a request as it goes over a connection that stays, with a body of JSON or none.
-func requestText(host, path, body string) string {
+func requestText(path, body string) string {
 	if body == "" {
-		return "GET " + path + " HTTP/1.1\r\nHost: " + host + "\r\nAccept: */*\r\n\r\n"
+		return "GET " + path + " HTTP/1.1\r\nHost: " + apiHost + "\r\nAccept: */*\r\n\r\n"
 	}
-	return fmt.Sprintf("POST %s HTTP/1.1\r\nHost: %s\r\nAccept: */*\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", path, host, len(body), body)
+	return fmt.Sprintf("POST %s HTTP/1.1\r\nHost: %s\r\nAccept: */*\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", path, apiHost, len(body), body)
 }

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -19,7 +20,6 @@ const (
 	pocketArticles = "/api/collections/articles/records"
 	pocketTags     = "/api/collections/tags/records"
 	pocketUser     = "bench@localhost.test"
-	pocketPassword = "for this run alone"
 )
 
 func (b *bench) pocketBackend(ctx context.Context, folder string) (*backend, error) {
@@ -36,11 +36,12 @@ func (b *bench) pocketBackend(ctx context.Context, folder string) (*backend, err
 		name: namePocketBase, port: ports[0], ready: "/api/health", list: pocketArticles + "?page=1&perPage=25", plain: pocketArticles,
 	}
 	s.program = program{args: []string{path, "serve", data, "--automigrate=false", "--http=" + s.address()}, folder: folder}
-	user := program{args: []string{path, "superuser", "upsert", pocketUser, pocketPassword, data}, folder: folder}
+	password := rand.Text()
+	user := program{args: []string{path, "superuser", "upsert", pocketUser, password, data}, folder: folder}
 	if _, err := output(ctx, time.Minute, user); err != nil {
 		return nil, err
 	}
-	return b.serve(ctx, s, fillPocketBase)
+	return b.serve(ctx, s, func(ctx context.Context, s *backend) error { return fillPocketBase(ctx, s, password) })
 }
 
 // findPocketBase is the program that a release of PocketBase is, built once.
@@ -57,9 +58,9 @@ func (b *bench) findPocketBase(ctx context.Context) (string, error) {
 }
 
 // fillPocketBase makes collections like the content types, which visitors may read and write, and the same entries. Its log of requests is off, as others' are.
-func fillPocketBase(ctx context.Context, s *backend) error {
+func fillPocketBase(ctx context.Context, s *backend, password string) error {
 	var login struct{ Token string }
-	err := s.call(ctx, http.MethodPost, "/api/collections/_superusers/auth-with-password", "", map[string]any{"identity": pocketUser, "password": pocketPassword}, &login)
+	err := s.call(ctx, http.MethodPost, "/api/collections/_superusers/auth-with-password", "", map[string]any{"identity": pocketUser, "password": password}, &login)
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ func TestCallersAskAsOftenAsTheyShould(t *testing.T) {
 	}))
 	defer s.Close()
 	var made atomic.Int64
-	c := callers{address: s.Listener.Addr().String(), made: &made, most: 50, request: func(n int) string { return requestText(apiHost, "/"+strings.Repeat("n", n), "") }}
+	c := callers{address: s.Listener.Addr().String(), made: &made, most: 50, request: func(n int) string { return requestText("/"+strings.Repeat("n", n), "") }}
 	o, err := c.run(t.Context(), 4, time.Minute)
 	if err != nil || o.requests != 50 || o.errors != 0 || o.p99 <= 0 || o.p99 > o.took || o.check() != nil {
 		t.Errorf("%+v, %v", o, err)
@@ -58,7 +58,7 @@ func TestAnAnswerThatIsNoneEndsTheMeasurement(t *testing.T) {
 		"EOF":                        func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 	} {
 		s := httptest.NewServer(answer)
-		c := callers{address: s.Listener.Addr().String(), made: new(atomic.Int64), request: func(int) string { return requestText(apiHost, "/", "") }}
+		c := callers{address: s.Listener.Addr().String(), made: new(atomic.Int64), request: func(int) string { return requestText("/", "") }}
 		if o, err := c.run(t.Context(), 2, time.Minute); err == nil || !strings.Contains(err.Error(), why) || o.check() == nil {
 			t.Errorf("%s: %+v, %v", why, o, err)
 		}
