@@ -26,6 +26,7 @@ type conn struct {
 	statements map[string]*statement
 	uses       uint64
 	largest    int // bytes of the largest value that went through
+	counts     counts
 }
 
 type statement struct {

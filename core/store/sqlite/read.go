@@ -243,7 +243,7 @@ func (s *Store) Count(ctx context.Context, name string, f store.Filter) (int, er
 	}
 	var n int64
 	err := s.query(ctx, name, f, write, func(c *conn, sql string, args []any) (err error) {
-		n, err = c.number(ctx, sql, args...)
+		n, err = c.count(ctx, sql, args)
 		return err
 	})
 	return int(n), err
