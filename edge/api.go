@@ -104,7 +104,7 @@ and with which request (X-Request-Id, as in the access log).`,
 	})
 	command.Flags().StringVar(&f.Type, "type", "", "only entries of this `TYPE`, such as article")
 	command.Flags().StringVar(&f.Entry, "entry", "", "only the entry with this `DOCUMENTID`")
-	command.Flags().StringVar(&f.By, "by", "", "only what `WHO` did: user:DOCUMENTID, token:NAME, plugin:NAME or public")
+	command.Flags().StringVar(&f.By, "by", "", "only what `WHO` did: user:DOCUMENTID, token:NAME, plugin:NAME, public, or edge by commands")
 	command.Flags().StringVar(&f.Request, "request", "", "only what was done by the request with this `ID`")
 	command.Flags().IntVarP(&f.Limit, "limit", "n", 50, "how many at most, up to 500")
 	return command
