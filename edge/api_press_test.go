@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,7 +26,7 @@ const pressHosts = `
 data_dir: ./data
 listen: {http: 127.0.0.1:0, https: [], metrics: ""}
 shutdown: 5s
-store: {url: "STORE", key: "a key of thirty-two bytes or more"}
+store: STORE
 api:
   schemas: ./api
   permissions: {public: [article.find, article.findOne], authenticated: ["article.*", "tag.*"]}
@@ -76,7 +77,7 @@ func newPress(t *testing.T, store, uploads string, replace ...string) *press {
 // write writes the configuration.
 func (p *press) write(replace ...string) {
 	p.t.Helper()
-	text := strings.NewReplacer(append(replace, `{url: "STORE", key: "a key of thirty-two bytes or more"}`, p.kept(), "UPLOADS", p.uploads)...).Replace(pressHosts)
+	text := strings.NewReplacer(append(replace, "STORE", p.kept(), "UPLOADS", p.uploads)...).Replace(pressHosts)
 	if err := os.WriteFile(p.file, []byte(text), 0o600); err != nil {
 		p.t.Fatal(err)
 	}
@@ -86,7 +87,7 @@ func (p *press) kept() string {
 	if p.store == "sqlite" {
 		return "sqlite"
 	}
-	return `{url: "` + p.store + `", key: "a key of thirty-two bytes or more"}`
+	return `{uri: "` + p.store + `", key: "` + base64.StdEncoding.EncodeToString([]byte("a key that is thirty-two bytes ok")[:32]) + `"}`
 }
 
 // types writes a content type.
@@ -179,7 +180,8 @@ type piece struct {
 type writers struct {
 	t       *testing.T
 	token   string
-	tag     string
+	tag     string // document id
+	role    any    // number
 	edges   atomic.Pointer[[]string]
 	over    chan struct{}
 	working sync.WaitGroup
@@ -206,6 +208,12 @@ func writing(t *testing.T, n int, token string, edges ...string) *writers {
 		}
 		return status == http.StatusCreated
 	})
+	_, said, _ := asking(t, edges[0], token, "GET", "/users-permissions/roles", jsonType, nil)
+	for _, role := range said["roles"].([]any) {
+		if role := role.(map[string]any); role["type"] == "authenticated" {
+			w.role = role["id"]
+		}
+	}
 	for writer := range n {
 		w.working.Go(func() { w.write(writer) })
 	}
@@ -348,7 +356,7 @@ func (w *writers) remove(title string, n int) {
 }
 
 func (w *writers) user(name string, n int) {
-	status, said := w.ask(n, "POST", "/users", jsonType, fmt.Appendf(nil, `{"username": %q, "email": "%s@example.org", "password": "Secret-%s", "role": 1}`, name, name, name))
+	status, said := w.ask(n, "POST", "/users", jsonType, fmt.Appendf(nil, `{"username": %q, "email": "%s@example.org", "password": "Secret-%s", "role": %v}`, name, name, name, w.role))
 	if w.note(w.users, name, status, "there") {
 		w.numbered(w.users, "user", name, said)
 	}
