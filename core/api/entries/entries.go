@@ -10,6 +10,7 @@
 //
 // A read has bounds. It takes [Timeout] at most. Each relation that is filled in leads to at most [MaxFilled] entries, for all entries of a
 // level together; those that come after are left out. All that it takes from the store has 32 MiB at most, and so has what it shows. An order by what relations lead to is made of at most [MaxOrdered] entries.
+// Reads that no index leads to are done a few at a time.
 package entries
 
 import (
@@ -39,6 +40,7 @@ type Entries struct {
 	numbers   *numbers
 	passwords *password.Hasher
 	turns     turns
+	lanes     lanes
 }
 
 // Options are what entries need.
@@ -57,7 +59,7 @@ func New(o Options) *Entries {
 	}
 	e := &Entries{
 		store: o.Store, log: o.Log,
-		numbers: &numbers{store: o.Store, by: map[string]*sequence{}}, passwords: o.Passwords, turns: newTurns(),
+		numbers: &numbers{store: o.Store, by: map[string]*sequence{}}, passwords: o.Passwords, turns: newTurns(), lanes: newLanes(),
 	}
 	e.Remember(o.History)
 	return e

@@ -11,6 +11,7 @@ import (
 	"github.com/onehost/edge/core/api/rows"
 	"github.com/onehost/edge/core/api/schema"
 	"github.com/onehost/edge/core/fault"
+	"github.com/onehost/edge/core/pace"
 	"github.com/onehost/edge/core/store"
 )
 
@@ -20,7 +21,7 @@ const maxBytes = 32 << 20
 // Find returns a page of the entries of a type that q asks for and s may find. A nil scope may do anything. Errors are a [problem.Error], or what the store says.
 func (e *Entries) Find(ctx context.Context, t *schema.Type, q *query.Query, s access.Scope) (list List, err error) {
 	r := e.reading(q, s)
-	err = bounded(ctx, func(ctx context.Context) error {
+	err = bounded(ctx, e.lanes.lane(r, t, q), func(ctx context.Context) error {
 		list, err = r.find(ctx, t, q)
 		return err
 	})
@@ -34,7 +35,8 @@ func (e *Entries) FindOne(ctx context.Context, t *schema.Type, documentID string
 	}
 	r := e.reading(q, s)
 	r.view.Locale = r.home
-	err = bounded(ctx, func(ctx context.Context) error {
+	one := query.Query{Populate: q.Populate}
+	err = bounded(ctx, e.lanes.lane(r, t, &one), func(ctx context.Context) error {
 		entry, err = r.one(ctx, t, documentID, q)
 		return err
 	})
@@ -58,7 +60,7 @@ func (e *Entries) Single(ctx context.Context, t *schema.Type, q *query.Query, s 
 // Count returns how many entries q asks for that s may find, whatever their page.
 func (e *Entries) Count(ctx context.Context, t *schema.Type, q *query.Query, s access.Scope) (n int, err error) {
 	r := e.reading(q, s)
-	err = bounded(ctx, func(ctx context.Context) error {
+	err = bounded(ctx, e.lanes.lane(r, t, q), func(ctx context.Context) error {
 		f, err := r.filter(ctx, t, q.Filter)
 		if err == nil {
 			n, err = r.store.Count(ctx, rows.Name(t), f)
@@ -70,7 +72,7 @@ func (e *Entries) Count(ctx context.Context, t *schema.Type, q *query.Query, s a
 
 // ByNumber returns the document id of the entry that has a row of this number; 404 when there is none.
 func (e *Entries) ByNumber(ctx context.Context, t *schema.Type, n int64) (documentID string, err error) {
-	err = bounded(ctx, func(ctx context.Context) error {
+	err = bounded(ctx, nil, func(ctx context.Context) error {
 		found, err := e.store.Find(ctx, store.Query{Collection: rows.Name(t), Filter: store.Eq(rows.Number, n), Limit: 1, Fields: []string{rows.DocumentID}})
 		if err != nil {
 			return err
@@ -84,11 +86,11 @@ func (e *Entries) ByNumber(ctx context.Context, t *schema.Type, n int64) (docume
 	return documentID, err
 }
 
-// bounded gives a read its time. That it was not enough may be the query's fault or that of all others': it is 503, so that who asked tries again or asks for less.
-func bounded(ctx context.Context, read func(context.Context) error) error {
+// bounded gives a read its time, of which waiting in its lane is a part. That it was not enough may be the query's fault or that of all others': it is 503, so that who asked tries again or asks for less.
+func bounded(ctx context.Context, lane *pace.Slots, read func(context.Context) error) error {
 	within, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
-	err := read(within)
+	err := in(within, lane, read)
 	switch {
 	case err == nil:
 		return nil
