@@ -2,6 +2,7 @@ package describe
 
 import (
 	"bytes"
+	_ "embed" // what is the same for all types
 	"fmt"
 	"strconv"
 	"strings"
@@ -9,18 +10,16 @@ import (
 	"github.com/onehost/edge/core/api/schema"
 )
 
-// TypeScript returns types for who calls the api: of each content type the entry as it is answered, and the data that makes or changes one.
+//go:embed generic.ts
+var generic []byte
+
+// TypeScript returns types for who calls the api: of each content type the entry as it is answered, and the data that makes or changes one; and, for all of them, what a query
+// can ask for, and what the answers are.
 func TypeScript(set *schema.Set) []byte {
 	w := &typeWriter{}
 	w.line("// Made by `edge api types` of the content types: make it anew when they change.")
 	w.line("")
-	w.line("/** A reference to an entry: its documentId, or its number. */")
-	w.line("export type Reference = string | number | { documentId: string } | { id: number };")
-	w.line("")
-	w.line("/** What a relation becomes: these entries, or a change to those that it has. */")
-	w.line("export type References = Reference[] | { connect?: Reference[]; disconnect?: Reference[]; set?: Reference[] };")
-	w.line("")
-	w.line("export type Json = null | boolean | number | string | Json[] | { [name: string]: Json };")
+	w.Write(generic)
 	for _, c := range set.Components() {
 		w.component(c)
 	}
@@ -81,6 +80,9 @@ func (w *typeWriter) component(c *schema.Component) {
 func (w *typeWriter) input(t *schema.Type) {
 	w.line("")
 	w.line("export interface %sInput {", typeName(t))
+	if t.UID == schema.UserUID {
+		w.line("  password: string;") // no attribute: it is kept apart
+	}
 	w.inputs(t.Attributes)
 	w.line("}")
 }
@@ -102,7 +104,7 @@ func (w *typeWriter) index(set *schema.Set) {
 	w.line("export interface Collections {")
 	for _, t := range set.Types() {
 		if routed(t) && !t.Single {
-			w.line("  %s: { entry: %s; input: %[2]sInput };", property(t.Plural), typeName(t))
+			w.line("  %s: { entry: %s; input: %[2]sInput; changes: Partial<%[2]sInput> };", property(t.Plural), typeName(t))
 		}
 	}
 	w.line("}")
@@ -111,7 +113,7 @@ func (w *typeWriter) index(set *schema.Set) {
 	w.line("export interface Singles {")
 	for _, t := range set.Types() {
 		if routed(t) && t.Single {
-			w.line("  %s: { entry: %s; input: %[2]sInput };", property(t.Name), typeName(t))
+			w.line("  %s: { entry: %s; input: %[2]sInput; changes: Partial<%[2]sInput> };", property(t.Name), typeName(t))
 		}
 	}
 	w.line("}")
