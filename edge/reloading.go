@@ -99,9 +99,9 @@ func (s *server) reload(ctx context.Context) (outcome admin.ReloadOutcome, err e
 		next.abandon()
 		return outcome, err
 	}
+	outcome.Changes = append(outcome.Changes, next.used.api.Changed()...) // in service the plan is prepared again, and nothing is left to change
 	s.use(next)
 	outcome.Applied = true
-	outcome.Changes = append(outcome.Changes, next.used.api.Changed()...)
 	outcome.Problems = append(outcome.Problems, warnings...)
 	return outcome, nil
 }

@@ -30,7 +30,7 @@ type Plan struct {
 	changed []string
 }
 
-// Changed says in words what Prepare has changed of content types.
+// Changed says in words what the last Prepare has changed of content types.
 func (p *Plan) Changed() []string { return p.changed }
 
 // Plan reads the content types of a configuration, and checks them. It leaves the store alone.
