@@ -18,6 +18,7 @@ import (
 
 	layout "github.com/onehost/edge/core/api/rows"
 	"github.com/onehost/edge/core/api/schema"
+	"github.com/onehost/edge/core/fault"
 	"github.com/onehost/edge/core/store"
 )
 
@@ -174,13 +175,24 @@ func fillEntries(ctx context.Context, place, schemas, count string) (filled int,
 	for filled < n {
 		var writes []store.Write
 		for ; filled < n && len(writes) < store.MaxWrites; filled++ {
-			writes = append(writes, store.Insert{Collection: layout.Name(t), Document: note(t, filled, began.Add(time.Duration(filled)*time.Millisecond))})
+			writes = append(writes, store.Put{Collection: layout.Name(t), Document: note(t, filled, began.Add(time.Duration(filled)*time.Millisecond))})
 		}
-		if _, err := s.Apply(ctx, writes...); err != nil {
-			return filled, errors.Join(err, ctx.Err())
+		if err := insist(ctx, s, writes); err != nil {
+			return filled, err
 		}
 	}
 	return filled, nil
+}
+
+// insist writes what may be written twice. A mongod on a busy machine takes longer now and then than it gives itself for a transaction.
+func insist(ctx context.Context, s store.Store, writes []store.Write) (err error) {
+	const tries = 5
+	for range tries {
+		if _, err = s.Apply(ctx, writes...); !errors.Is(err, fault.Unavailable) || ctx.Err() != nil {
+			return err
+		}
+	}
+	return err
 }
 
 // note is the row of the nth note, which was made at a time.
