@@ -59,7 +59,7 @@ func Open(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	most := min(max(runtime.GOMAXPROCS(0), 2), 8)
+	most := min(max(runtime.GOMAXPROCS(0), 4), 8) // a few that look through everything leave room for others
 	s := &Store{
 		path:    path,
 		log:     log,
