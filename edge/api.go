@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"github.com/onehost/edge/core/api/access"
 	"github.com/onehost/edge/core/api/changes"
 	"github.com/onehost/edge/core/api/describe"
 	"github.com/onehost/edge/core/api/schema"
@@ -42,7 +43,9 @@ configuration, as an OpenAPI document in JSON. The server is not asked.`,
 			if server == "" {
 				server = cfg.API.Prefix
 			}
-			_, err = c.out.Write(describe.OpenAPI(set, describe.Options{Title: "Content API", Version: version().Version, Server: server, Refresh: cfg.API.Sessions.Refresh}))
+			_, err = c.out.Write(describe.OpenAPI(set, describe.Options{
+				Title: "Content API", Version: version().Version, Server: server, Refresh: cfg.API.Sessions.Refresh, Policy: access.New(cfg.API, set),
+			}))
 			return err
 		},
 	}

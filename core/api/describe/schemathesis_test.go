@@ -106,9 +106,9 @@ func (w *world) entries() {
 	author := create("author", `{"name":"Ann"}`)
 	post := create("post", `{"title":"A title","slug":"a","mood":"good","views":"12","rating":4.5,"day":"2026-05-01","at":"18:30:00","extra":{"a":[1]},"author":"`+author+`",
 		"seo":{"title":"t"},"quotes":[{"words":"w","from":"`+author+`"}],"parts":[{"__component":"shared.seo","title":"t"},{"__component":"shared.quote","words":"w"}]}`)
-	create("thing", `{"code":"AB1","body":[{"type":"paragraph","children":[{"type":"text","text":"x"}]}],"mail":"a@b.example","word":"secret words","size":3,"ratio":0.5,
+	create("thing", `{"code":"AB1","body":[{"type":"paragraph","children":[{"type":"text","text":"x"}]}],"mail":"a@b.example","size":3,"ratio":0.5,
 		"begins":"2026-05-01T00:00:00Z","needed":[1],"seo":{"title":"t"},"posts":["`+post+`"]}`)
-	_, err := w.api.Entries.Put(w.Context(), w.set.Type("about"), values(w, `{"text":"x"}`), entries.Change{})
+	_, err := w.api.Entries.Put(w.Context(), w.set.Type("about"), values(w, `{"text":"x","word":"secret words"}`), entries.Change{})
 	w.must(err)
 	_, err = w.api.Accounts.AddUser(w.Context(), "ann", "ann@lab.example", "Passw0rd-ann", "")
 	w.must(err)
@@ -137,9 +137,9 @@ func TestTheAPIIsAsItIsDescribed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, how := range map[string]struct {
-		who    access.TokenKind
-		phases string
-	}{"anybody": {"", "fuzzing"}, "a token": {access.FullAccess, "coverage"}} {
+		who           access.TokenKind
+		phase, within string // and for how many seconds, at most
+	}{"anybody": {"", "fuzzing", "20"}, "a token": {access.FullAccess, "coverage", "60"}} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, how.who == "")
 			server := httptest.NewServer(http.HandlerFunc(w.serveOne))
@@ -150,7 +150,7 @@ func TestTheAPIIsAsItIsDescribed(t *testing.T) {
 				"--generation-deterministic", "--request-timeout", "20", "--no-color",
 			}
 			if os.Getenv("EDGE_SOAK") == "" {
-				args = append(args, "--phases", how.phases, "--max-examples", "5")
+				args = append(args, "--phases", how.phase, "--max-time", how.within, "--max-examples", "5")
 			} else {
 				args = append(args, "--max-examples", "300", "--continue-on-failure")
 			}

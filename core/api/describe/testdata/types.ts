@@ -130,6 +130,7 @@ export interface About {
 
 export interface AboutInput {
   text?: string | null;
+  word?: string | null;
 }
 
 export interface Author {
@@ -249,7 +250,6 @@ export interface ThingInput {
   rich?: string | null;
   body?: Json | null;
   mail?: string | null;
-  word?: string | null;
   size: number;
   ratio?: number | null;
   live?: boolean | null;
