@@ -191,8 +191,19 @@ func (l *lead) begin(c *condition, col *collection, f store.Filter) store.Filter
 	return f
 }
 
-// leadOf returns the first lead to few documents; nil if there is none and nothing else to do about it.
-func leadOf(ctx context.Context, on *conn, col *collection, now time.Time, f store.Filter) (*lead, error) {
+// isFew reports whether to find n documents and sort them takes less than to look through all of them in order until the limit is reached: where the n are spread
+// evenly that is after limit in n of all. To find one takes as long as to pass by about eight.
+func isFew(n, of, limit int64) bool {
+	const found = 8
+	looked := of
+	if limit > 0 && limit < n {
+		looked = of * limit / n
+	}
+	return n < fewMatches && n*found <= looked
+}
+
+// leadOf returns the first lead to few documents; nil if there is none and nothing else to do about it. limit is how many are asked for, 0 if all are.
+func leadOf(ctx context.Context, on *conn, col *collection, now time.Time, f store.Filter, limit int) (*lead, error) {
 	conditions := conjuncts(f)
 	var many *lead
 	for _, l := range col.leads(now, f) {
@@ -211,9 +222,13 @@ func leadOf(ctx context.Context, on *conn, col *collection, now time.Time, f sto
 		}
 		c.WriteString(" LIMIT ")
 		c.bind(fewMatches)
-		sql, args := c.statement("SELECT count(*) FROM (SELECT 1")
-		n, err := on.number(ctx, sql+")", args...)
-		if err != nil || n < fewMatches {
+		sql, args := c.statement("SELECT count(*),(SELECT max(rowid) FROM " + col.quoted() + ") FROM (SELECT 1")
+		var n, of int64
+		err := on.rows(ctx, sql+")", args, func(r row) error {
+			n, of = r.int(0), r.int(1)
+			return nil
+		})
+		if err != nil || isFew(n, of, int64(limit)) {
 			return &l, err
 		}
 		if _, ok := conditions[l.at].(store.Has); ok && many == nil {

@@ -16,7 +16,7 @@ func plan(t *testing.T, s *Store, q store.Query) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := leadOf(t.Context(), s.writer, col, time.Now(), q.Filter)
+	l, err := leadOf(t.Context(), s.writer, col, time.Now(), q.Filter, q.Limit)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -160,7 +160,7 @@ func (s *Store) Find(ctx context.Context, q store.Query) ([]store.Document, erro
 	write := func(col *collection, known map[string]*collection, now time.Time, l *lead) (string, []any, error) {
 		return find(col, known, now, l, q)
 	}
-	err := s.query(ctx, q.Collection, q.Filter, write, func(c *conn, sql string, args []any) error {
+	err := s.query(ctx, q.Collection, q.Filter, q.Skip+q.Limit, write, func(c *conn, sql string, args []any) error {
 		return c.rows(ctx, sql, args, func(r row) error {
 			id := r.text(0)
 			d, err := decode(id, r.text(1))
@@ -242,7 +242,7 @@ func (s *Store) Count(ctx context.Context, name string, f store.Filter) (int, er
 		return sql, args, nil
 	}
 	var n int64
-	err := s.query(ctx, name, f, write, func(c *conn, sql string, args []any) (err error) {
+	err := s.query(ctx, name, f, 0, write, func(c *conn, sql string, args []any) (err error) {
 		n, err = c.count(ctx, sql, args)
 		return err
 	})
@@ -251,7 +251,7 @@ func (s *Store) Count(ctx context.Context, name string, f store.Filter) (int, er
 
 // query has SQL written for what is known of the collections, and carried out: once more when it turns out that another process has removed a list index, which is a
 // table.
-func (s *Store) query(ctx context.Context, name string, f store.Filter, write func(*collection, map[string]*collection, time.Time, *lead) (string, []any, error), do func(*conn, string, []any) error) error {
+func (s *Store) query(ctx context.Context, name string, f store.Filter, limit int, write func(*collection, map[string]*collection, time.Time, *lead) (string, []any, error), do func(*conn, string, []any) error) error {
 	for again := false; ; again = true {
 		col, known, err := s.use(ctx, name, f)
 		if err != nil {
@@ -259,7 +259,7 @@ func (s *Store) query(ctx context.Context, name string, f store.Filter, write fu
 		}
 		err = s.read(ctx, func(c *conn) error {
 			now := time.Now()
-			l, err := leadOf(ctx, c, col, now, f)
+			l, err := leadOf(ctx, c, col, now, f, limit)
 			if err != nil {
 				return err
 			}

@@ -148,7 +148,7 @@ func (t *tx) matching(col *collection, q store.Query) (all []match, err error) {
 	}
 	c := newCondition(t.now, t.collections)
 	scope := col.scope("t0")
-	l, err := leadOf(t.ctx, t.conn, col, t.now, q.Filter)
+	l, err := leadOf(t.ctx, t.conn, col, t.now, q.Filter, q.Limit)
 	if err != nil {
 		return nil, err
 	}
