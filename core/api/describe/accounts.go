@@ -17,8 +17,8 @@ func (d *document) accounts() {
 	}
 	d.schemas["Session"] = session
 	done := record(object{"ok": object{"type": "boolean"}}, "ok")
-	post := func(path, id, action, summary string, in, out object, failures ...string) {
-		d.paths[path] = object{"post": operation("Accounts", id, summary, takes(in), answers("200", out, append(failures, "TooLarge", "TooMany")...), d.allows("auth", action))}
+	post := func(path, id, action, summary string, in, out object) {
+		d.paths[path] = object{"post": operation("Accounts", id, summary, takes(in), answers("200", out, "TooLarge", "TooMany"), d.allows(action))}
 	}
 	post("/auth/local", "login", "callback", "Log in", texts("identifier", "password"), ref("Session"))
 	post("/auth/local/register", "register", "register", "Make an account", strict(texts("username", "email", "password")), ref("Session"))
@@ -27,7 +27,7 @@ func (d *document) accounts() {
 	post("/auth/change-password", "changePassword", "changePassword", "Change the password; other sessions end", texts("currentPassword", "password", "passwordConfirmation"), ref("Session"))
 	post("/auth/send-email-confirmation", "sendEmailConfirmation", "sendEmailConfirmation", "Have the mail sent again that confirms an address", texts("email"),
 		record(object{"email": text(), "sent": object{"type": "boolean"}}, "email", "sent"))
-	confirm := operation("Accounts", "confirmEmail", "Confirm an address", or(answers("200", nil), "302", "To the page that the configuration names."), d.allows("auth", "emailConfirmation"))
+	confirm := operation("Accounts", "confirmEmail", "Confirm an address", or(answers("200", nil), "302", "To the page that the configuration names."), d.allows("emailConfirmation"))
 	confirm["parameters"] = []object{{"name": "confirmation", "in": "query", "required": true, "description": "The code of the mail.", "schema": object{"type": "string", "minLength": 1}}}
 	confirm["responses"].(object)["200"].(object)["content"] = object{"text/plain": object{"schema": text()}}
 	d.paths["/auth/email-confirmation"] = object{"get": confirm}
@@ -45,8 +45,8 @@ func (d *document) sessions() {
 		"id": text(), "deviceId": text(), "deviceName": text(), "current": object{"type": "boolean"}, "loginAt": moment(), "lastActiveAt": moment(),
 	}, "id", "current", "loginAt", "lastActiveAt")
 	all := record(object{"data": list(one)}, "data")
-	d.paths["/auth/sessions"] = object{"get": operation("Accounts", "listSessions", "List the sessions of who has logged in", answers("200", all), d.allows("auth", "logout"))}
-	end := operation("Accounts", "endSession", "End a session", answers("200", record(object{"data": object{"type": "object"}}, "data"), "NotFound"), d.allows("auth", "logout"))
+	d.paths["/auth/sessions"] = object{"get": operation("Accounts", "listSessions", "List the sessions of who has logged in", answers("200", all), d.allows("logout"))}
+	end := operation("Accounts", "endSession", "End a session", answers("200", record(object{"data": object{"type": "object"}}, "data"), "NotFound"), d.allows("logout"))
 	end["parameters"] = []object{{"name": "id", "in": "path", "required": true, "schema": text()}}
 	d.paths["/auth/sessions/{id}"] = object{"delete": end}
 }

@@ -11,7 +11,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/onehost/edge/core/api/access"
 	"github.com/onehost/edge/core/api/schema"
+	"github.com/onehost/edge/core/config"
 )
 
 var update = flag.Bool("update", false, "write what is made into testdata")
@@ -79,6 +81,24 @@ func TestReferencesLeadSomewhere(t *testing.T) {
 		}
 	}
 	visit(doc)
+}
+
+func TestWhatNeedsATokenSaysSo(t *testing.T) {
+	set := everything(t)
+	policy := access.New(&config.API{Permissions: map[string][]string{"public": {"post.find"}}}, set)
+	var doc struct{ Paths map[string]map[string]any }
+	if err := json.Unmarshal(OpenAPI(set, Options{Policy: policy}), &doc); err != nil {
+		t.Fatal(err)
+	}
+	for operation, needs := range map[string]bool{
+		"get /posts": false, "get /realtime/posts": false, "post /posts": true, "get /posts/{documentId}": true, "get /about": true, "post /auth/local": false, "post /auth/logout": true, "get /users/me": true,
+	} {
+		method, path, _ := strings.Cut(operation, " ")
+		described, _ := doc.Paths[path][method].(map[string]any)
+		if got := described["security"] != nil; described == nil || got != needs {
+			t.Errorf("%s: %v", operation, described)
+		}
+	}
 }
 
 func TestWhatIsPrivateIsNotDescribedInAnswers(t *testing.T) {

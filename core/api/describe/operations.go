@@ -64,9 +64,9 @@ func (d *document) may(t *schema.Type, a access.Action) object {
 	return d.needsToken(d.public != nil && !d.public.May(t, a))
 }
 
-// allows says who may do what is done with no type.
-func (d *document) allows(feature, action string) object {
-	return d.needsToken(d.public != nil && !d.public.Allows(feature, action))
+// allows says who may do what is done with logins.
+func (d *document) allows(action string) object {
+	return d.needsToken(d.public != nil && !d.public.Allows("auth", action))
 }
 
 func (d *document) needsToken(yes bool) object {

@@ -74,8 +74,9 @@ func condition(k schema.Kind) string {
 		return "NumberCondition"
 	case schema.Boolean, schema.Date, schema.Time, schema.DateTime:
 		return pascal(string(k)) + "Condition"
+	default:
+		return "TextCondition"
 	}
-	return "TextCondition"
 }
 
 func integersFrom(least int, names ...string) object {

@@ -187,8 +187,9 @@ func scalar(a *schema.Attribute) object {
 		return list(ref("Block"))
 	case schema.JSON:
 		return object{}
+	default:
+		return text()
 	}
-	return text()
 }
 
 // bound adds what else a value has to be like.
