@@ -244,6 +244,7 @@ func bracketed(all []store.Filter) []store.Filter {
 			return c, above
 		case store.Less, store.LessOrEqual:
 			return c, below
+		case store.Equal:
 		}
 		return c, 0
 	}

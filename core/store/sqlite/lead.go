@@ -54,9 +54,9 @@ func (col *collection) leads(now time.Time, f store.Filter) (all []lead) {
 		case store.Has:
 			all = append(all, c.leadOfList(col, i, one.Field, one.Value)...)
 		case store.Or:
-			if any := col.scope("t0").gathered(one); len(any) == 1 {
-				if any, ok := any[0].(anyOf); ok {
-					all = append(all, c.leadOfList(col, i, any.Field, any.values...)...)
+			if gathered := col.scope("t0").gathered(one); len(gathered) == 1 {
+				if one, ok := gathered[0].(anyOf); ok {
+					all = append(all, c.leadOfList(col, i, one.Field, one.values...)...)
 				}
 			}
 		case store.In:
