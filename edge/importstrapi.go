@@ -141,7 +141,7 @@ func (c *cli) bringTypes(ctx context.Context, source *strapi.Source, done *taken
 		case !errors.Is(err, fs.ErrNotExist):
 			return err
 		}
-		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil { //nolint:gosec // as readable as the configuration
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 			return err
 		}
 		if err := os.WriteFile(to, files[name], 0o644); err != nil { //nolint:gosec // as readable as the configuration

@@ -93,7 +93,7 @@ func revisionAsked(r *http.Request) (revision string, err error) {
 	for _, field := range r.Header.Values("If-Match") {
 		for one := range strings.SplitSeq(field, ",") {
 			one = strings.TrimSpace(one)
-			if one == "*" {
+			if one == "*" || one == "" { // an empty element is none (RFC 9110, section 5.6.1)
 				continue
 			}
 			inner, quoted := strings.CutPrefix(one, `"`)

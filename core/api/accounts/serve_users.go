@@ -3,7 +3,6 @@ package accounts
 import (
 	"errors"
 	"net/http"
-	"strings"
 
 	"github.com/onehost/edge/core/api/access"
 	"github.com/onehost/edge/core/api/entries"
@@ -148,8 +147,11 @@ func (r *request) createUser() (err error) {
 	}
 	c := r.checker()
 	email, username, password := c.email(), c.text("username"), c.password()
-	if r.body["role"] == nil {
+	switch role := r.body["role"].(type) {
+	case nil:
 		c.fail("role", "role is a required field", nil)
+	case []any:
+		c.fail("role", "role must be one role", role)
 	}
 	if err := c.err(); err != nil {
 		return err
@@ -254,7 +256,6 @@ func (r *request) update(user store.Document) (err error) {
 		data["confirmed"] = false
 	}
 	o := r.by(r.rights)
-	o.IfMatch = ifMatch(r.Request.Header.Get("If-Match"))
 	if o.With, err = r.consequences(password, named, data["blocked"] == true); err != nil {
 		return err
 	}
@@ -324,14 +325,6 @@ func otherwise(err, said error) error {
 		return said
 	}
 	return err
-}
-
-// ifMatch is the revision that an entity tag names.
-func ifMatch(tag string) string {
-	if tag == "*" {
-		return ""
-	}
-	return strings.Trim(strings.TrimPrefix(tag, "W/"), `"`)
 }
 
 // deleteUser answers DELETE /users/ID.

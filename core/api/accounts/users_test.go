@@ -96,6 +96,7 @@ func TestAServerMakesChangesAndRemovesUsers(t *testing.T) {
 		d.refused(create(`{"username":"adam","email":"other@lab.test","password":"Secret123","role":1}`), 400, "This attribute must be unique")
 		d.refused(create(`{"username":"other","email":"adam@lab.test","password":"Secret123","role":1}`), 400, "Email already taken")
 		d.refused(create(`{"username":"other","email":"other@lab.test","password":"Secret123"}`), 400, "role is a required field")
+		d.refused(create(`{"username":"other","email":"other@lab.test","password":"Secret123","role":[null,null]}`), 400, "role must be one role")
 		jwt := d.want(d.send("POST /auth/local", "", `{"identifier":"adam","password":"Secret123"}`), http.StatusOK).text("jwt")
 
 		id := "/users/" + a.text("documentId")
