@@ -44,6 +44,35 @@ func surviveWritesAndKills(t *testing.T, rounds, each int) {
 	w.hold(p)
 }
 
+// A reload that changes entries is no moment in which one is written as the old types wanted it. Those who write meanwhile are told to come again.
+func TestAReloadWithOtherTypesUnderLoadLeavesNoEntryBehind(t *testing.T) {
+	t.Parallel()
+	p := newPress(t, "sqlite", shortDir(t))
+	address := p.run()
+	w := writing(t, 4, p.token("writer"), address)
+	w.retyped.Store(true)
+	for round := range 4 {
+		w.await(20)
+		kind := []string{"string", "integer"}[round%2]
+		p.types("article.yaml", strings.Replace(pressTypes["article.yaml"], "n: {type: integer}", "n: {type: "+kind+"}", 1))
+		p.edge("reload")
+		w.asText.Store(kind == "string")
+	}
+	w.await(20)
+	p.types("article.yaml", pressTypes["article.yaml"]+"  note: {type: text}\n")
+	p.edge("reload")
+	w.await(20)
+	w.stop()
+	p.end()
+	p.sweep()
+	w.hold(p)
+	for _, row := range kept(t, p.opened(), "content-article") {
+		if _, ok := row["n"].(int64); !ok {
+			t.Errorf("%s is %T %v", row.ID(), row["n"], row["n"])
+		}
+	}
+}
+
 // sweep has edge remove what unfinished requests have left, as if they were long over.
 func (p *press) sweep() {
 	p.t.Helper()
@@ -205,7 +234,7 @@ func (w *writers) holdHistory(s store.Store) {
 	for _, of := range []string{"article", "user", "file", "tag"} {
 		for _, row := range kept(w.t, s, "content-"+of) {
 			key := of + " " + row.String(rows.DocumentID) + " " + row.String(rows.Status)
-			if lines[key] != row.Int(rows.Revision) || gone[key] {
+			if n := row.Int(rows.Revision); lines[key] > n || lines[key] < n && !w.retyped.Load() || gone[key] { // other types change rows without a line
 				w.t.Errorf("%s was changed %d times, of which the history has %d", key, row.Int(rows.Revision), lines[key])
 			}
 			delete(lines, key)

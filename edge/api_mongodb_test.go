@@ -278,3 +278,60 @@ func (w *writers) awaitStatus(status int) {
 	first := count()
 	awaitFor(w.t, time.Minute, fmt.Sprint("answers with ", status), func() bool { return count() > first })
 }
+
+// While one host is given newer content types, the other goes on with its own as long as that does no harm, and stops when it would.
+func TestNewContentTypesArriveHostByHost(t *testing.T) {
+	t.Parallel()
+	set := mongodbtest.Start(t, mongodbtest.Options{})
+	one, other := pair(t, set, "edge")
+	full := one.token("full")
+	id := one.ask(http.StatusCreated, full, "POST", "/articles", `{"data": {"title": "kept", "n": 7}}`)["data"].(map[string]any)["documentId"].(string)
+
+	more := pressTypes["article.yaml"] + "  note: {type: text}\n"
+	one.types("article.yaml", more)
+	one.edge("reload")
+	one.ask(http.StatusOK, full, "PUT", "/articles/"+id, `{"data": {"note": "of one"}}`)
+	other.ask(http.StatusOK, full, "PUT", "/articles/"+id, `{"data": {"n": 8}}`)
+	if note := one.ask(http.StatusOK, full, "GET", "/articles/"+id, "")["data"].(map[string]any)["note"]; note != "of one" {
+		t.Errorf("a host that does not know the new attribute makes it %v", note)
+	}
+	other.types("article.yaml", more)
+	other.edge("reload")
+
+	w := writing(t, 2, full, other.address)
+	w.await(5)
+	w.retyped.Store(true)
+	other.adopts(w, strings.Replace(more, "n: {type: integer}", "n: {type: string}", 1), one)
+	w.await(5)
+	w.stop()
+	one.end()
+	other.end()
+	for _, row := range kept(t, one.opened(), "content-article") {
+		if _, ok := row["n"].(string); !ok {
+			t.Errorf("%s is %T %v", row.ID(), row["n"], row["n"])
+		}
+	}
+}
+
+// adopts has types be given to another host first, while writers write here.
+func (p *press) adopts(w *writers, types string, first *press) {
+	p.t.Helper()
+	first.types("article.yaml", types)
+	first.edge("reload")
+	status, _, header := asking(p.t, p.address, w.token, "GET", "/articles", jsonType, nil)
+	if status != http.StatusServiceUnavailable || header.Get("Retry-After") == "" {
+		p.t.Errorf("a host whose types are older answers %d", status)
+	}
+	if said := p.edge("status"); !strings.Contains(said, "newer content types (article)") {
+		p.t.Error(said)
+	}
+	if said := first.edge("status"); strings.Contains(said, "attention") {
+		p.t.Error(said)
+	}
+	p.types("article.yaml", types)
+	w.asText.Store(true)
+	p.edge("reload")
+	if said := p.edge("status"); strings.Contains(said, "attention") {
+		p.t.Error(said)
+	}
+}

@@ -60,13 +60,15 @@ func (c *contentPlan) wanted() bool {
 	return c.some
 }
 
-// failed notes why a plan could not be prepared; nil: it could.
-func (c *contentPlan) failed(p *api.Plan, err error) {
+// failed notes why a plan could not be prepared; nil: it could. It returns what it was before.
+func (c *contentPlan) failed(p *api.Plan, err error) (before error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	before = c.trouble
 	if c.plan == p {
 		c.trouble = err
 	}
+	return before
 }
 
 // matters are what needs a person: content types that contradict what is kept.
@@ -97,15 +99,27 @@ func (c *contentPlan) prepare(ctx context.Context, log *slog.Logger) error {
 	return nil
 }
 
-// once tries to prepare a plan, and returns when to try again; 0: never.
+// look sees whether another host has brought what is kept to other types than those of a plan, and returns when to look again.
+func (c *contentPlan) look(ctx context.Context, plan *api.Plan, log *slog.Logger) time.Duration {
+	err := plan.Look(ctx)
+	if before := c.failed(plan, err); err != nil && before == nil && !errors.Is(err, fault.Unavailable) {
+		log.Error("the content API answers 503", "err", err)
+	}
+	return api.LookEvery
+}
+
+// once tries to prepare a plan, or looks whether it still is, and returns when to come again.
 func (c *contentPlan) once(ctx context.Context, plan *api.Plan, log *slog.Logger) time.Duration {
 	ctx, cancel := context.WithTimeout(ctx, prepareTimeout)
 	defer cancel()
+	if plan.Prepared() {
+		return c.look(ctx, plan, log)
+	}
 	err := plan.Prepare(ctx)
-	c.failed(plan, err)
+	_ = c.failed(plan, err)
 	switch {
 	case err == nil:
-		return 0
+		return api.LookEvery
 	case errors.Is(err, fault.Unavailable):
 		return prepareAgain
 	}

@@ -70,7 +70,7 @@ func newModules(cfg *config.Config, kept store.Store, log *slog.Logger) (*module
 	if m.folder, err = newRunFolder(cfg.DataDir); err != nil {
 		return nil, err
 	}
-	m.api = api.New(api.Options{Store: kept, Mailer: m.post, Key: tokens, Log: log})
+	m.api = api.New(api.Options{Store: kept, Mailer: m.post, Key: tokens, Shared: !cfg.Store.Embedded(), Log: log})
 	offered := services.New(services.Options{Folder: m.folder.services(), Store: kept, Mailer: m.post, API: pluginEntries{m.api}, Log: log})
 	m.plugins = host.New(host.Options{Folder: m.folder.plugins(), Services: offered, Version: version().Version, Log: log})
 	m.inbox = inbox.New(inbox.Options{Store: kept, Log: log})

@@ -30,6 +30,7 @@ type Options struct {
 	Store  store.Store
 	Mailer accounts.Mailer
 	Key    []byte // 32 bytes: tokens are signed with it, the same on all hosts
+	Shared bool   // other hosts use the store, and may have other content types
 	Log    *slog.Logger
 }
 
@@ -42,6 +43,7 @@ type API struct {
 	uploads  *uploads.Uploads
 
 	service  atomic.Pointer[service]
+	standing standing
 	prepared chan struct{} // closed when a plan has been
 	once     sync.Once
 	buffers  sync.Pool // of *[]byte

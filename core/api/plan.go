@@ -76,13 +76,14 @@ func (p *Plan) Prepare(ctx context.Context) error {
 	for _, step := range p.changed {
 		p.api.Log.Info("content types change", "what", step)
 	}
-	if err := steps.Apply(ctx); err != nil {
+	if err := p.api.migrate(ctx, steps, p.next); err != nil {
 		return err
 	}
 	if err := p.prepareRooms(ctx); err != nil {
 		return err
 	}
 	p.next.ready.Store(true)
+	p.next.prepared.Store(true)
 	p.api.once.Do(func() { close(p.api.prepared) })
 	return nil
 }
@@ -168,13 +169,14 @@ func asNamed(cfg *config.Config, file string) string {
 // A service is a configuration in service. It does not change, but for ready.
 type service struct {
 	*API
-	config *config.API
-	set    *schema.Set
-	policy *access.Policy
-	routes *routes
-	ready  atomic.Bool // what is kept is as the set says
-	once   sync.Once
-	tried  chan struct{} // closed when it was tried to have it so
+	config   *config.API
+	set      *schema.Set
+	policy   *access.Policy
+	routes   *routes
+	ready    atomic.Bool // what is kept is as the set says
+	prepared atomic.Bool // it was once
+	once     sync.Once
+	tried    chan struct{} // closed when it was tried to have it so
 }
 
 // reserved are the first segments of paths that every api has.

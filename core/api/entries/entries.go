@@ -40,6 +40,7 @@ type Entries struct {
 	numbers   *numbers
 	passwords *password.Hasher
 	turns     turns
+	halt      halt
 	lanes     lanes
 }
 

@@ -174,7 +174,7 @@ func (e *Entries) try(ctx context.Context, t *schema.Type, o Change, once func(c
 	ctx, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()
 	for n := range tries {
-		err := told(t, once(ctx))
+		err := e.unlessHalted(t, func() error { return told(t, once(ctx)) })
 		if !isAgain(err) {
 			return err
 		}

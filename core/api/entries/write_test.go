@@ -14,7 +14,9 @@ import (
 	"github.com/onehost/edge/core/api/problem"
 	"github.com/onehost/edge/core/api/query"
 	"github.com/onehost/edge/core/api/rows"
+	"github.com/onehost/edge/core/fault"
 	"github.com/onehost/edge/core/store"
+	"github.com/onehost/edge/core/store/storetest"
 )
 
 var anything Change
@@ -380,4 +382,23 @@ func TestComponentsKeepTheirNumbers(t *testing.T) {
 			t.Error(seo)
 		}
 	})
+}
+
+func TestNobodyWritesAsTypesWantItThatAreNotInForceAnyMore(t *testing.T) {
+	d := newDesk(t, storetest.NewMemory())
+	id := d.create(t, d.article, anything, `{"title": "one"}`)
+	d.Halt(d.set)
+	_, err := d.Create(patient(t), d.article, sent(t, `{"title": "two"}`), anything)
+	updated := d.Update(patient(t), d.article, id, sent(t, `{"title": "three"}`), anything)
+	_, deleted := d.Delete(patient(t), d.article, id, anything)
+	for _, err := range []error{err, updated, deleted} {
+		if fault.CodeOf(err) != fault.Unavailable {
+			t.Error(err)
+		}
+	}
+	next := newDesk(t, d.s)
+	d.Use(next.set)
+	d.update(t, next.article, id, anything, `{"title": "four"}`)
+	d.Halt(nil)
+	d.update(t, d.article, id, anything, `{"title": "five"}`)
 }

@@ -34,6 +34,10 @@ type Steps struct {
 	begun   *Steps // a migration to another set that was not finished: it is, first
 	works   []*work
 	summary []string
+
+	// Settle is how long Apply leaves rows alone after it has said that it changes them: hosts with the old types notice it meanwhile by [Fits], and write
+	// no more. 0: there are none.
+	Settle time.Duration
 }
 
 // The right to change rows: what it is called, and how long others wait for it after a crash.
@@ -95,6 +99,11 @@ func plan(ctx context.Context, s store.Store, was kept, to *schema.Set) (*Steps,
 // Summary says in sentences what changes, warnings included. It is empty when nothing does.
 func (s *Steps) Summary() []string { return slices.Clone(s.summary) }
 
+// Rewrites reports whether rows may have to change. Nobody may write any with the old types meanwhile.
+func (s *Steps) Rewrites() bool {
+	return s.begun != nil || slices.ContainsFunc(s.works, (*work).rewrites)
+}
+
 // Apply does the steps, and keeps the new set when they are done. It brings the collections of all types into being as well. Of several hosts one does it,
 // and the others wait until ctx ends.
 func (s *Steps) Apply(ctx context.Context) error {
@@ -118,11 +127,14 @@ func (s *Steps) under(ctx context.Context, l *lease.Lease) error {
 		return err
 	}
 	if was.revision != s.was.revision {
+		settle := s.Settle
 		if s, err = plan(ctx, s.store, was, s.to); err != nil {
 			return err
 		}
+		s.Settle = settle
 	}
 	if s.begun != nil {
+		s.begun.Settle = s.Settle
 		if err := s.begun.change(ctx, l); err != nil {
 			return err
 		}
@@ -141,6 +153,13 @@ func (s *Steps) change(ctx context.Context, l *lease.Lease) error {
 	}
 	if err := begin(ctx, s.store, l, s.was, s.to); err != nil {
 		return err
+	}
+	if s.Rewrites() {
+		select {
+		case <-time.After(s.Settle):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 	for _, w := range s.works {
 		if w.rewrites() {
