@@ -38,6 +38,7 @@ func (d *decoder) tree(n *node, path string) any {
 			all[e.key.text] = d.tree(e.value, at)
 		}
 		return all
+	case scalar:
 	}
 	text, expanded, err := d.expander.expand(n.text, n.src)
 	if err != nil {

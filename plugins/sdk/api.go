@@ -69,7 +69,7 @@ func (a API) call(method, path string, in, out any) error {
 		}
 		request.Body = body
 	}
-	answer, err := a.host.CallApi(a.ctx, request)
+	answer, err := a.host.AskContent(a.ctx, request)
 	if err != nil {
 		return told(method+" "+path, err)
 	}

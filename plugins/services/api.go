@@ -16,8 +16,8 @@ type API interface {
 	For(plugin string, write bool) http.Handler
 }
 
-// CallApi asks the content API.
-func (p *process) CallApi(ctx context.Context, r *proto.ApiRequest) (*proto.ApiResponse, error) {
+// AskContent asks the content API.
+func (p *process) AskContent(ctx context.Context, r *proto.ApiRequest) (*proto.ApiResponse, error) {
 	switch read := r.GetMethod() == http.MethodGet; {
 	case !p.write && !(p.read && read):
 		need := "entries:write"
@@ -45,7 +45,7 @@ func (p *process) CallApi(ctx context.Context, r *proto.ApiRequest) (*proto.ApiR
 	if answer.cut {
 		return nil, fmt.Errorf("what %s %.200q answers has more than %d bytes: ask for fewer entries or fields: %w", r.GetMethod(), r.GetPath(), maxAnswer, fault.Invalid)
 	}
-	return &proto.ApiResponse{Status: int32(answer.status), Body: answer.body.Bytes(), Etag: answer.header.Get("ETag")}, nil //nolint:gosec // a status of HTTP
+	return &proto.ApiResponse{Status: int32(answer.status), Body: answer.body.Bytes(), Etag: answer.header.Get("ETag")}, nil
 }
 
 // maxAnswer leaves room in a message for what else is in it.

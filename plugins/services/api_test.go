@@ -44,7 +44,7 @@ func TestEntriesAreForThoseWhoMay(t *testing.T) {
 		{"entries:write", &proto.ApiRequest{Method: "G T", Path: "/goals"}, codes.InvalidArgument, ""},
 		{"entries:write", &proto.ApiRequest{Method: "GET", Path: "/goals%zz"}, codes.InvalidArgument, ""},
 	} {
-		answer, err := called(t, s, "a", c.may).CallApi(t.Context(), c.asked)
+		answer, err := called(t, s, "a", c.may).AskContent(t.Context(), c.asked)
 		wantCode(t, err, c.code)
 		if c.code == codes.OK && (string(answer.GetBody()) != c.body || answer.GetStatus() != 201 || answer.GetEtag() != `"7"`) {
 			t.Errorf("%s: %v, want %s", c.may, answer, c.body)
@@ -59,12 +59,12 @@ func TestAnAnswerThatIsTooLongIsRefusedAndNotCut(t *testing.T) {
 			fmt.Fprint(w, strings.Repeat("x", maxAnswer/2))
 		}
 	})
-	_, err := called(t, s, "a", "entries:read").CallApi(t.Context(), &proto.ApiRequest{Method: "GET", Path: "/goals"})
+	_, err := called(t, s, "a", "entries:read").AskContent(t.Context(), &proto.ApiRequest{Method: "GET", Path: "/goals"})
 	wantCode(t, err, codes.InvalidArgument)
 }
 
 func TestWithoutAContentAPIThereAreNoEntries(t *testing.T) {
 	s := over(t, storetest.NewMemory())
-	_, err := called(t, s, "a", "entries:read").CallApi(t.Context(), &proto.ApiRequest{Method: "GET", Path: "/goals"})
+	_, err := called(t, s, "a", "entries:read").AskContent(t.Context(), &proto.ApiRequest{Method: "GET", Path: "/goals"})
 	wantCode(t, err, codes.Unavailable)
 }

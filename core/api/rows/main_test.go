@@ -2,7 +2,6 @@ package rows
 
 import (
 	"context"
-	"log/slog"
 	"testing"
 	"time"
 
@@ -13,8 +12,6 @@ import (
 var engines enginetest.Engines
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(engines.Around(m)) }
-
-var quiet = slog.New(slog.DiscardHandler)
 
 // patient is a context that gives a call the time that a busy machine takes.
 func patient(t testing.TB) context.Context {

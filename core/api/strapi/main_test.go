@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
@@ -22,8 +21,6 @@ import (
 var engines enginetest.Engines
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(engines.Around(m)) }
-
-var quiet = slog.New(slog.DiscardHandler)
 
 // project is the folder of a Strapi project: testdata with its database unpacked.
 func project(t *testing.T) string {

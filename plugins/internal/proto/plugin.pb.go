@@ -1530,15 +1530,16 @@ const file_plugin_proto_rawDesc = "" +
 	"\x06Plugin\x12D\n" +
 	"\x05Start\x12\x1c.edge.plugin.v1.StartRequest\x1a\x1d.edge.plugin.v1.StartResponse\x12B\n" +
 	"\rHandleWebhook\x12\x18.edge.plugin.v1.Delivery\x1a\x17.edge.plugin.v1.Outcome\x126\n" +
-	"\x06RunJob\x12\x13.edge.plugin.v1.Run\x1a\x17.edge.plugin.v1.Outcome2\xe6\x03\n" +
+	"\x06RunJob\x12\x13.edge.plugin.v1.Run\x1a\x17.edge.plugin.v1.Outcome2\xe9\x03\n" +
 	"\x04Host\x12>\n" +
 	"\x03Get\x12\x1a.edge.plugin.v1.GetRequest\x1a\x1b.edge.plugin.v1.GetResponse\x12>\n" +
 	"\x03Put\x12\x1a.edge.plugin.v1.PutRequest\x1a\x1b.edge.plugin.v1.PutResponse\x12G\n" +
 	"\x06Delete\x12\x1d.edge.plugin.v1.DeleteRequest\x1a\x1e.edge.plugin.v1.DeleteResponse\x12D\n" +
 	"\x05Begin\x12\x1c.edge.plugin.v1.BeginRequest\x1a\x1d.edge.plugin.v1.BeginResponse\x12G\n" +
 	"\x06Finish\x12\x1d.edge.plugin.v1.FinishRequest\x1a\x1e.edge.plugin.v1.FinishResponse\x12B\n" +
-	"\bSendMail\x12\x14.edge.plugin.v1.Mail\x1a .edge.plugin.v1.SendMailResponse\x12B\n" +
-	"\aCallApi\x12\x1a.edge.plugin.v1.ApiRequest\x1a\x1b.edge.plugin.v1.ApiResponseB0Z.github.com/onehost/edge/plugins/internal/protob\x06proto3"
+	"\bSendMail\x12\x14.edge.plugin.v1.Mail\x1a .edge.plugin.v1.SendMailResponse\x12E\n" +
+	"\n" +
+	"AskContent\x12\x1a.edge.plugin.v1.ApiRequest\x1a\x1b.edge.plugin.v1.ApiResponseB0Z.github.com/onehost/edge/plugins/internal/protob\x06proto3"
 
 var (
 	file_plugin_proto_rawDescOnce sync.Once
@@ -1604,7 +1605,7 @@ var file_plugin_proto_depIdxs = []int32{
 	15, // 18: edge.plugin.v1.Host.Begin:input_type -> edge.plugin.v1.BeginRequest
 	17, // 19: edge.plugin.v1.Host.Finish:input_type -> edge.plugin.v1.FinishRequest
 	19, // 20: edge.plugin.v1.Host.SendMail:input_type -> edge.plugin.v1.Mail
-	21, // 21: edge.plugin.v1.Host.CallApi:input_type -> edge.plugin.v1.ApiRequest
+	21, // 21: edge.plugin.v1.Host.AskContent:input_type -> edge.plugin.v1.ApiRequest
 	3,  // 22: edge.plugin.v1.Plugin.Start:output_type -> edge.plugin.v1.StartResponse
 	7,  // 23: edge.plugin.v1.Plugin.HandleWebhook:output_type -> edge.plugin.v1.Outcome
 	7,  // 24: edge.plugin.v1.Plugin.RunJob:output_type -> edge.plugin.v1.Outcome
@@ -1614,7 +1615,7 @@ var file_plugin_proto_depIdxs = []int32{
 	16, // 28: edge.plugin.v1.Host.Begin:output_type -> edge.plugin.v1.BeginResponse
 	18, // 29: edge.plugin.v1.Host.Finish:output_type -> edge.plugin.v1.FinishResponse
 	20, // 30: edge.plugin.v1.Host.SendMail:output_type -> edge.plugin.v1.SendMailResponse
-	22, // 31: edge.plugin.v1.Host.CallApi:output_type -> edge.plugin.v1.ApiResponse
+	22, // 31: edge.plugin.v1.Host.AskContent:output_type -> edge.plugin.v1.ApiResponse
 	22, // [22:32] is the sub-list for method output_type
 	12, // [12:22] is the sub-list for method input_type
 	12, // [12:12] is the sub-list for extension type_name

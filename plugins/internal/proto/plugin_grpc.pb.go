@@ -210,13 +210,13 @@ var Plugin_ServiceDesc = grpc.ServiceDesc{
 }
 
 const (
-	Host_Get_FullMethodName      = "/edge.plugin.v1.Host/Get"
-	Host_Put_FullMethodName      = "/edge.plugin.v1.Host/Put"
-	Host_Delete_FullMethodName   = "/edge.plugin.v1.Host/Delete"
-	Host_Begin_FullMethodName    = "/edge.plugin.v1.Host/Begin"
-	Host_Finish_FullMethodName   = "/edge.plugin.v1.Host/Finish"
-	Host_SendMail_FullMethodName = "/edge.plugin.v1.Host/SendMail"
-	Host_CallApi_FullMethodName  = "/edge.plugin.v1.Host/CallApi"
+	Host_Get_FullMethodName        = "/edge.plugin.v1.Host/Get"
+	Host_Put_FullMethodName        = "/edge.plugin.v1.Host/Put"
+	Host_Delete_FullMethodName     = "/edge.plugin.v1.Host/Delete"
+	Host_Begin_FullMethodName      = "/edge.plugin.v1.Host/Begin"
+	Host_Finish_FullMethodName     = "/edge.plugin.v1.Host/Finish"
+	Host_SendMail_FullMethodName   = "/edge.plugin.v1.Host/SendMail"
+	Host_AskContent_FullMethodName = "/edge.plugin.v1.Host/AskContent"
 )
 
 // HostClient is the client API for Host service.
@@ -235,8 +235,8 @@ type HostClient interface {
 	Finish(ctx context.Context, in *FinishRequest, opts ...grpc.CallOption) (*FinishResponse, error)
 	// SendMail sends mail by edge's configuration. Needs "mail".
 	SendMail(ctx context.Context, in *Mail, opts ...grpc.CallOption) (*SendMailResponse, error)
-	// CallApi asks the content API, as a request over HTTP would, and returns its answer. Needs "entries:read" for GET, "entries:write" for all others.
-	CallApi(ctx context.Context, in *ApiRequest, opts ...grpc.CallOption) (*ApiResponse, error)
+	// AskContent asks the content API, as a request over HTTP would, and returns its answer. Needs "entries:read" for GET, "entries:write" for all others.
+	AskContent(ctx context.Context, in *ApiRequest, opts ...grpc.CallOption) (*ApiResponse, error)
 }
 
 type hostClient struct {
@@ -307,10 +307,10 @@ func (c *hostClient) SendMail(ctx context.Context, in *Mail, opts ...grpc.CallOp
 	return out, nil
 }
 
-func (c *hostClient) CallApi(ctx context.Context, in *ApiRequest, opts ...grpc.CallOption) (*ApiResponse, error) {
+func (c *hostClient) AskContent(ctx context.Context, in *ApiRequest, opts ...grpc.CallOption) (*ApiResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ApiResponse)
-	err := c.cc.Invoke(ctx, Host_CallApi_FullMethodName, in, out, cOpts...)
+	err := c.cc.Invoke(ctx, Host_AskContent_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -333,8 +333,8 @@ type HostServer interface {
 	Finish(context.Context, *FinishRequest) (*FinishResponse, error)
 	// SendMail sends mail by edge's configuration. Needs "mail".
 	SendMail(context.Context, *Mail) (*SendMailResponse, error)
-	// CallApi asks the content API, as a request over HTTP would, and returns its answer. Needs "entries:read" for GET, "entries:write" for all others.
-	CallApi(context.Context, *ApiRequest) (*ApiResponse, error)
+	// AskContent asks the content API, as a request over HTTP would, and returns its answer. Needs "entries:read" for GET, "entries:write" for all others.
+	AskContent(context.Context, *ApiRequest) (*ApiResponse, error)
 	mustEmbedUnimplementedHostServer()
 }
 
@@ -363,8 +363,8 @@ func (UnimplementedHostServer) Finish(context.Context, *FinishRequest) (*FinishR
 func (UnimplementedHostServer) SendMail(context.Context, *Mail) (*SendMailResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SendMail not implemented")
 }
-func (UnimplementedHostServer) CallApi(context.Context, *ApiRequest) (*ApiResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method CallApi not implemented")
+func (UnimplementedHostServer) AskContent(context.Context, *ApiRequest) (*ApiResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AskContent not implemented")
 }
 func (UnimplementedHostServer) mustEmbedUnimplementedHostServer() {}
 func (UnimplementedHostServer) testEmbeddedByValue()              {}
@@ -495,20 +495,20 @@ func _Host_SendMail_Handler(srv interface{}, ctx context.Context, dec func(inter
 	return interceptor(ctx, in, info, handler)
 }
 
-func _Host_CallApi_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+func _Host_AskContent_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ApiRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(HostServer).CallApi(ctx, in)
+		return srv.(HostServer).AskContent(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: Host_CallApi_FullMethodName,
+		FullMethod: Host_AskContent_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(HostServer).CallApi(ctx, req.(*ApiRequest))
+		return srv.(HostServer).AskContent(ctx, req.(*ApiRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -545,8 +545,8 @@ var Host_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _Host_SendMail_Handler,
 		},
 		{
-			MethodName: "CallApi",
-			Handler:    _Host_CallApi_Handler,
+			MethodName: "AskContent",
+			Handler:    _Host_AskContent_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

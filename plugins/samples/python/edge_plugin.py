@@ -161,7 +161,7 @@ class Context:
     def api(self, method, path, body=None, if_match=""):
         """Asks the content API, whose entries edge's configuration has to let it read or write, and returns what it answers: api("GET", "/goals?sort=due")["data"]."""
         sent = b"" if body is None else json.dumps(body).encode()
-        answer = self.call("CallApi", pb.ApiRequest(method=method, path=path, body=sent, if_match=if_match))
+        answer = self.call("AskContent", pb.ApiRequest(method=method, path=path, body=sent, if_match=if_match))
         said = json.loads(answer.body) if answer.body else None
         if 200 <= answer.status < 300:
             return said

@@ -67,7 +67,7 @@ class Edge:
             raise edge.Denied("the plugin may not send mail")
         self.mails.append(r)
 
-    def _callapi(self, r):
+    def _askcontent(self, r):
         if self._api is None:
             raise edge.Denied("there is no content API: give Edge one")
         status, answer = self._api(r.method, r.path, json.loads(r.body) if r.body else None)

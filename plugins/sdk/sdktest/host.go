@@ -291,8 +291,8 @@ func (s services) SendMail(ctx context.Context, m *proto.Mail, _ ...grpc.CallOpt
 	return &proto.SendMailResponse{}, nil
 }
 
-// CallApi asks the handler that takes the place of the content API.
-func (s services) CallApi(ctx context.Context, r *proto.ApiRequest, _ ...grpc.CallOption) (*proto.ApiResponse, error) {
+// AskContent asks the handler that takes the place of the content API.
+func (s services) AskContent(ctx context.Context, r *proto.ApiRequest, _ ...grpc.CallOption) (*proto.ApiResponse, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, status.FromContextError(err).Err()
 	}
