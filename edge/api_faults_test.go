@@ -3,16 +3,19 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/onehost/edge/core/api/changes"
 	"github.com/onehost/edge/core/api/rows"
 	"github.com/onehost/edge/core/store"
+	"github.com/onehost/edge/core/store/mongodb/mongodbtest"
 )
 
 // Who was told that something is kept is not deceived, and what is kept is whole: edge is killed while many write, again and again.
@@ -71,6 +74,112 @@ func TestAReloadWithOtherTypesUnderLoadLeavesNoEntryBehind(t *testing.T) {
 			t.Errorf("%s is %T %v", row.ID(), row["n"], row["n"])
 		}
 	}
+}
+
+// Who may do what, and types that only grow, change under load without anybody noticing who is not concerned; and a stop cuts nobody off.
+func TestReloadsOfTheContentFailNobody(t *testing.T) {
+	t.Parallel()
+	p := newPress(t, "sqlite", shortDir(t))
+	address := p.run()
+	w := writing(t, 4, p.token("writer"), address)
+	for round := range 6 {
+		w.await(15)
+		grown, public := pressTypes["article.yaml"], "[article.find, article.findOne]"
+		for n := range round {
+			grown += fmt.Sprintf("  note%d: {type: text}\n", n)
+		}
+		if round%2 == 0 {
+			public = "[tag.find]"
+		}
+		p.types("article.yaml", grown)
+		p.write("public: [article.find, article.findOne]", "public: "+public)
+		p.edge("reload")
+		status, _, _ := asking(t, address, "", "GET", "/articles", jsonType, nil)
+		if want := []int{http.StatusForbidden, http.StatusOK}[round%2]; status != want {
+			t.Errorf("with %s everybody gets %d", public, status)
+		}
+	}
+	w.await(15)
+	w.to() // what is under way ends, and nothing new comes
+	w.orderly.Store(true)
+	if err := p.process.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	_ = p.process.Wait()
+	w.stop()
+	for status, n := range w.tally {
+		if status/100 != 2 && status != unasked {
+			t.Errorf("%d answers with %d", n, status)
+		}
+	}
+	w.hold(p)
+}
+
+// On a full disk what is there is read, what can't be kept is refused (503, files 507), and all goes on by itself when there is space.
+func TestContentOnAFullDisk(t *testing.T) {
+	t.Parallel()
+	disk := shortDir(t)
+	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=16m"); err != nil {
+		t.Skipf("SKIPPED: a small disk can't be mounted here: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(disk, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	p := newPress(t, "sqlite", filepath.Join(disk, "uploads"), "data_dir: ./data", "data_dir: "+filepath.Join(disk, "data"))
+	p.data = filepath.Join(disk, "data")
+	address := p.run()
+	token := p.token("writer")
+	w := writing(t, 4, token, address)
+	for range 2 {
+		w.await(20)
+		filler := fill(t, disk)
+		w.awaitStatus(http.StatusServiceUnavailable)
+		w.awaitStatus(http.StatusInsufficientStorage)
+		p.ask(http.StatusOK, token, "GET", "/articles", "")
+		await(t, "the status says so", func() bool { return strings.Contains(p.edge("status"), "disk is full") })
+		if err := os.Remove(filler); err != nil {
+			t.Fatal(err)
+		}
+		w.await(20)
+	}
+	w.stop()
+	p.end()
+	p.sweep()
+	w.hold(p)
+}
+
+// All that the content API keeps moves house with the store: entries, numbers, accounts with their passwords, tokens, history.
+func TestContentMovesHouse(t *testing.T) {
+	t.Parallel()
+	set := mongodbtest.Start(t, mongodbtest.Options{})
+	uploads := shortDir(t)
+	old, house := newPress(t, "sqlite", uploads), newPress(t, mongodbtest.In(t, set.URI(), "edge"), uploads)
+	address := old.run()
+	w := writing(t, 2, old.token("writer"), address)
+	w.await(60)
+	old.ask(http.StatusOK, "", "POST", "/auth/local/register", `{"username": "ann", "email": "ann@example.org", "password": "Secret123"}`)
+	w.users["ann"] = &piece{may: []string{"there"}}
+	w.to()
+	if err := old.process.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	_ = old.process.Wait()
+	copied := old.edge("store", "copy", "-c", old.file, "sqlite", house.file)
+	for _, collection := range []string{"content-article", "content-user", "content-file", "api-credentials", "api-sessions", "api-tokens", "api-keys", "api-changes", "api-sequences", "api-schema"} {
+		if !strings.Contains(copied, collection+" ") {
+			t.Errorf("%s is not copied:\n%s", collection, copied)
+		}
+	}
+	w.to(house.run())
+	house.ready()
+	w.await(40) // with the same token; numbers go on
+	house.login("ann", "Secret123")
+	w.stop()
+	house.end()
+	house.sweep()
+	w.hold(house)
 }
 
 // sweep has edge remove what unfinished requests have left, as if they were long over.
