@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/onehost/edge/core/api/strapi"
+	"github.com/onehost/edge/core/config"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/onehost/edge/core/api"
@@ -135,6 +136,14 @@ func prepareContent(ctx context.Context, p *api.Plan) error {
 		return fmt.Errorf("api: %w", err)
 	}
 	return nil // without the store, what is kept is looked at when it is back
+}
+
+// loginKey is what logins are signed with, together with what is in the store: nil where hosts share the store and have no key of their own in common.
+func loginKey(cfg *config.Config) ([]byte, error) {
+	if !cfg.Store.Embedded() && cfg.Store.Key == "" {
+		return nil, nil
+	}
+	return derivedKey(cfg, "api")
 }
 
 // pluginEntries is the content API as plugins may use it.

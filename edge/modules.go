@@ -60,7 +60,7 @@ func newModules(cfg *config.Config, kept store.Store, log *slog.Logger) (*module
 	if err != nil {
 		return nil, err
 	}
-	tokens, err := derivedKey(cfg, "api")
+	tokens, err := loginKey(cfg)
 	if err != nil {
 		return nil, err
 	}

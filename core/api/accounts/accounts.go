@@ -15,7 +15,7 @@
 //
 // # Secrets
 //
-// Keys are derived from Options.Key by a number that [Accounts.Rotate] counts up. Codes that mails carry are 256 random bits, of which the store has the
+// Keys are derived from Options.Key and from a secret of each generation, which is in the store; [Accounts.Rotate] makes a new one. Codes that mails carry are 256 random bits, of which the store has the
 // SHA-256; they are good once.
 //
 // # What strangers learn
@@ -56,7 +56,7 @@ type Options struct {
 	Store   store.Store
 	Entries *entries.Entries
 	Mailer  Mailer // nil: mail is not configured
-	Key     []byte // 32 bytes that all hosts share
+	Key     []byte // 32 bytes that all hosts share; nil: hosts share nothing but the store
 	Log     *slog.Logger
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/hkdf"
+	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"slices"
@@ -69,11 +70,18 @@ func (a *Accounts) firstKey(ctx context.Context) error {
 	if len(*a.keys.current.Load()) > 0 {
 		return nil
 	}
-	_, err := a.Store.Apply(ctx, store.Insert{Collection: keys, Document: store.Document{"id": "1", "number": int64(1), "made": a.now()}})
+	_, err := a.Store.Apply(ctx, store.Insert{Collection: keys, Document: a.nextKeys(1)})
 	if err != nil && fault.CodeOf(err) != fault.Conflict { // else another host has made it
 		return err
 	}
 	return a.readKeys(ctx)
+}
+
+// nextKeys is the document of a new generation. Its part of the secret has hosts that share nothing but the store sign alike.
+func (a *Accounts) nextKeys(number int64) store.Document {
+	secret := make([]byte, sha256.Size)
+	rand.Read(secret) // never fails (crypto/rand)
+	return store.Document{"id": strconv.FormatInt(number, 10), "number": number, "made": a.now(), "secret": secret}
 }
 
 // readKeys reads the generations that are good.
@@ -86,7 +94,7 @@ func (a *Accounts) readKeys(ctx context.Context) error {
 	for _, d := range docs {
 		g := generation{number: d.Int("number"), id: d.ID(), until: d.Time("until"), keys: map[purpose][]byte{}}
 		for _, p := range []purpose{forAccess, forRenewal} {
-			if g.keys[p], err = hkdf.Key(sha256.New, a.Key, nil, "edge accounts: "+string(p)+" "+g.id, sha256.Size); err != nil {
+			if g.keys[p], err = hkdf.Key(sha256.New, slices.Concat(a.Key, d.Bytes("secret")), nil, "edge accounts: "+string(p)+" "+g.id, sha256.Size); err != nil {
 				return err
 			}
 		}
@@ -121,7 +129,7 @@ func (a *Accounts) Rotate(ctx context.Context, atOnce bool) error {
 	}
 	latest := (*a.keys.current.Load())[0]
 	next := latest.number + 1
-	insert := store.Insert{Collection: keys, Document: store.Document{"id": strconv.FormatInt(next, 10), "number": next, "made": a.now()}}
+	insert := store.Insert{Collection: keys, Document: a.nextKeys(next)}
 	old := store.And{store.Null("until"), store.Lt("number", next)}
 	writes := []store.Write{insert, store.Update{Collection: keys, Filter: old, Change: store.Change{Set: store.Document{"until": a.now().Add(a.longest())}}}}
 	if atOnce {

@@ -12,6 +12,7 @@ import (
 	"github.com/onehost/edge/core/api/access"
 	"github.com/onehost/edge/core/api/password"
 	"github.com/onehost/edge/core/store"
+	"github.com/onehost/edge/core/store/storetest"
 )
 
 func TestAUserLogsInByNameOrByAddressInAnyCase(t *testing.T) {
@@ -282,6 +283,28 @@ func TestSessionsOutliveARestart(t *testing.T) {
 			again.want(again.send("GET /users/me", a.text("jwt"), ""), http.StatusOK)
 			again.want(again.send("POST /auth/refresh", "", `{"refreshToken":"`+a.text("refreshToken")+`"}`), http.StatusOK)
 		})
+	}
+}
+
+// Hosts that share nothing but the store know each other's logins, and nobody knows those of another store.
+func TestLoginsAreGoodWhereTheStoreIsTheSame(t *testing.T) {
+	s, foreign := storetest.NewMemory(), storetest.NewMemory()
+	var hosts []*desk
+	for _, in := range []store.Store{s, s, foreign} {
+		d := newDesk(t, in, plain())
+		d.Key = nil
+		if err := d.readKeys(patient(t)); err != nil {
+			t.Fatal(err)
+		}
+		hosts = append(hosts, d)
+	}
+	hosts[0].add("alice", "")
+	hosts[2].add("alice", "")
+	jwt := hosts[0].enterAs("alice").text("jwt")
+	hosts[1].want(hosts[1].send("GET /users/me", jwt, ""), http.StatusOK)
+	hosts[2].want(hosts[2].send("GET /users/me", jwt, ""), http.StatusUnauthorized)
+	if _, err := hosts[2].verify(patient(t), forAccess, jwt); err == nil {
+		t.Error("another store's keys are the same")
 	}
 }
 
