@@ -14,6 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	sdk "github.com/aws/aws-sdk-go-v2/service/lambda"
+
 	"github.com/onehost/edge/core/config"
 )
 
@@ -191,6 +194,28 @@ func TestWhenThereIsNoAnswer(t *testing.T) {
 			t.Error(e)
 		}
 	})
+}
+
+// doer is an HTTP client.
+type doer func(*http.Request) (*http.Response, error)
+
+func (d doer) Do(r *http.Request) (*http.Response, error) { return d(r) }
+
+func TestAnEventThatTheSDKHasClosedIsOver(t *testing.T) {
+	var event io.Reader
+	client := sdk.New(sdk.Options{
+		Region: "eu-west-1", BaseEndpoint: aws.String("http://functions.invalid"), Credentials: aws.AnonymousCredentials{},
+		HTTPClient: bounded{doer(func(r *http.Request) (*http.Response, error) {
+			event = r.Body
+			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader("{}"))}, nil
+		})},
+	})
+	if _, err := client.Invoke(t.Context(), &sdk.InvokeInput{FunctionName: aws.String("f"), Payload: []byte("{}")}); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := io.Copy(io.Discard, event); n != 0 || err != nil { // as net/http looks whether there is more than was announced
+		t.Errorf("read after the answer it has %d bytes, %v", n, err)
+	}
 }
 
 func TestAnErrorSaysItAllToTheLogAndItsKindToErrorsIs(t *testing.T) {

@@ -84,11 +84,17 @@ func (t inProcess) Do(r *http.Request) (*http.Response, error) {
 }
 
 // bounded cuts off answers that are longer than Lambda's can be.
+//
+// It also hides WriteTo of the SDK's events: the SDK closes an event as soon as an answer's head is here, which may be before net/http has looked whether the event is over. A closed event's Read says so;
+// its WriteTo makes an error of it, for which net/http closes the connection under the answer.
 type bounded struct{ client aws.HTTPClient }
 
 var errAnswerTooLong = errors.New("the answer has more than 6 MB")
 
 func (b bounded) Do(r *http.Request) (*http.Response, error) {
+	if r.Body != nil {
+		r.Body = struct{ io.ReadCloser }{r.Body}
+	}
 	resp, err := b.client.Do(r)
 	if err == nil {
 		resp.Body = &boundedBody{ReadCloser: resp.Body, left: MaxEvent + 1}
