@@ -21,6 +21,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/quic-go/quic-go"
+
 	"github.com/onehost/edge/edge/internal/exchange"
 	"github.com/onehost/edge/edge/internal/http1"
 )
@@ -77,7 +79,7 @@ type Server struct {
 	starts  sync.Once
 	guards  sync.WaitGroup // the goroutine of guard
 
-	draining        atomic.Bool
+	draining        atomic.Bool // whoever comes now gets one answer
 	accepted        atomic.Uint64
 	handshakeErrors atomic.Uint64
 	refusals        atomic.Uint64
@@ -87,7 +89,10 @@ type Server struct {
 	mu      sync.Mutex
 	lines   map[connection]struct{}
 	clients map[netip.Addr]int // how many of the lines are whose
-	empty   chan struct{}      // closed when draining and lines is empty
+	empty   chan struct{}      // closed when drained for good and lines is empty
+	closing bool               // nobody comes any more: when lines is empty it stays so
+	leaving leavers            // whom a drain waits for
+	quic    []*quic.Listener
 }
 
 // New makes a server. Its one background goroutine starts with the first Serve and ends with Drain.
@@ -294,7 +299,17 @@ func (s *Server) add(c connection) bool {
 	default:
 	}
 	s.lines[c] = struct{}{}
+	if s.closing && s.leaving.who != nil {
+		s.leaving.add(c)
+	}
 	return true
+}
+
+// closed reports whether Drain has closed the QUIC listeners.
+func (s *Server) closed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closing
 }
 
 // admit counts the connection for its client, and reports false when that has its share already. Its address is known
@@ -318,6 +333,7 @@ func (s *Server) remove(c connection) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.lines, c)
+	s.leaving.remove(c)
 	client := c.at().client
 	if s.clients[client]--; s.clients[client] <= 0 { // also of nobody's
 		delete(s.clients, client)
@@ -327,7 +343,7 @@ func (s *Server) remove(c connection) {
 
 // checkEmpty wants s.mu held.
 func (s *Server) checkEmpty() {
-	if len(s.lines) > 0 || !s.draining.Load() {
+	if len(s.lines) > 0 || !s.closing {
 		return
 	}
 	select {
@@ -365,54 +381,4 @@ func (s *Server) Connections() Counts {
 	}
 	c.Active = c.Open - c.Idle
 	return c
-}
-
-// Drain ends keep-alive: idle connections are closed, answers say Connection: close, h2 and h3 connections get GOAWAY.
-// It returns nil when all connections have ended. When ctx is done first, it cuts what is left and returns how much that was.
-// Listeners are not its business: close them before, or connections that come meanwhile get one answer each.
-func (s *Server) Drain(ctx context.Context) error {
-	s.draining.Store(true)
-	s.mu.Lock()
-	s.checkEmpty()
-	for l := range s.lines {
-		l.drain()
-	}
-	s.mu.Unlock()
-	defer s.door.close()
-	defer s.guards.Wait()
-	defer s.stop()
-	select {
-	case <-s.empty:
-		return nil
-	case <-ctx.Done():
-		return s.cutOff(context.Cause(ctx))
-	}
-}
-
-// afterCut is how long a handler has to notice that its visitor was cut off.
-const afterCut = 2 * time.Second
-
-// cutOff tells handlers before visitors, so that none takes what happens to his visitor for the visitor's own doing.
-func (s *Server) cutOff(why error) error {
-	s.mu.Lock()
-	left := len(s.lines)
-	s.cut(exchange.ErrShutdown)
-	for l := range s.lines {
-		l.giveUp(exchange.ErrShutdown)
-		l.reset()
-	}
-	s.mu.Unlock()
-	select {
-	case <-s.empty:
-		return fmt.Errorf("front: %d connections cut off: %w", left, why)
-	case <-time.After(afterCut):
-		return fmt.Errorf("front: %d connections cut off and some of their handlers still run: %w", left, why)
-	}
-}
-
-// abortIfCut breaks off an answer whose handler has ended it because the server's time is over: it must not look whole.
-func (s *Server) abortIfCut(x *exchange.Exchange) {
-	if s.work.Err() != nil {
-		x.Abort(exchange.ErrShutdown)
-	}
 }

@@ -101,7 +101,7 @@ func (l *line) check(tick int64) {
 	switch p {
 	case phaseHandshake:
 		l.expireIf(p, over(since, limits.Handshake))
-	case phaseHead:
+	case phaseFirst, phaseHead:
 		l.expireIf(p, over(since, limits.ReadHead))
 	case phaseIdle:
 		l.expireIf(p, over(since, limits.KeepAlive))
@@ -134,7 +134,7 @@ func (l *line) check(tick int64) {
 // checkMultiplexed takes what comes to say nothing of what goes: a ping costs a visitor next to nothing.
 func (l *line) checkMultiplexed(now, tick int64) {
 	l.checkWriting(now, tick, 0)
-	if _, since := l.phase(); l.s.draining.Load() && now-since >= tick {
+	if _, since := l.phase(); l.leaves() && now-since >= tick {
 		l.drain() // it came after Drain had told the others
 	}
 }

@@ -57,7 +57,7 @@ func newH1(s *Server, l *line, conn net.Conn, state *tls.ConnectionState) *h1 {
 
 // serve returns when the connection is to be closed.
 func (h *h1) serve() {
-	if !h.line.enter(phaseHead) {
+	if !h.line.enter(phaseFirst) {
 		return
 	}
 	for h.next() {
@@ -138,17 +138,14 @@ func (h *h1) readHead() (int, refusal) {
 func (h *h1) await() bool {
 	h.giveBack()
 	h.dropLists()
-	if p, _ := h.line.phase(); p == phaseIdle && h.s.draining.Load() {
+	if p, _ := h.line.phase(); p == phaseIdle && h.line.leaves() {
 		return false
 	}
 	if n, err := h.conn.Read(h.one[:]); n == 0 || err != nil && !errors.Is(err, io.EOF) {
 		return false
 	}
 	h.in.Begin(&h.s.pools.in, h.one[0])
-	if p, _ := h.line.phase(); p == phaseHead {
-		return true // a new connection, whose time runs from its start
-	}
-	return h.line.enter(phaseHead)
+	return h.line.begin() || h.line.enter(phaseHead)
 }
 
 // keptFields is how many fields an idle connection keeps memory for in each of its lists: more than most heads have.

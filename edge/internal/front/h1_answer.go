@@ -132,7 +132,7 @@ func (h *h1) chooseFraming(r *exchange.Response, bodiless bool) {
 // chooseEnd decides whether the connection ends with this answer.
 func (h *h1) chooseEnd(r *exchange.Response) {
 	unreadTooLong := h.x.Length > lingerBytes && !h.bodyWanted.Load()
-	if h.answer.framing == byClose || h.head.expect || unreadTooLong || h.bodyBroken.Load() || h.s.draining.Load() || r.Fields.HasToken("Connection", "close") {
+	if h.answer.framing == byClose || h.head.expect || unreadTooLong || h.bodyBroken.Load() || h.line.leaves() || r.Fields.HasToken("Connection", "close") {
 		h.close = true
 	}
 }

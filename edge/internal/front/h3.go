@@ -100,12 +100,18 @@ func (s *Server) ServeQUIC(pc net.PacketConn) error {
 		return fmt.Errorf("HTTP/3 on %s: %w", pc.LocalAddr(), err)
 	}
 	defer transport.Close() // what is left has been told
+	s.mu.Lock()
+	s.quic = append(s.quic, ln)
+	s.mu.Unlock()
 	s.h3.warnOfBuffer(pc)
 	for {
 		conn, err := ln.Accept(s.ctx)
 		switch {
 		case err == nil:
 			go s.h3.serve(conn)
+		case errors.Is(err, quic.ErrServerClosed) && s.closed(): // by Drain, while connections go on
+			<-s.ctx.Done()
+			return nil
 		case s.ctx.Err() != nil, errors.Is(err, net.ErrClosed):
 			return nil
 		default:
@@ -163,7 +169,7 @@ func (h *h3) busy() bool {
 
 var (
 	errFull      = errors.New("no more connections")
-	errDraining  = errors.New("draining")
+	errDrained   = errors.New("the server has ended")
 	errOverShare = errors.New("one client's share is used up")
 )
 
@@ -174,9 +180,6 @@ var (
 // whose address was forged.
 func (h *h3) come(ctx context.Context, client *quic.ClientInfo) (context.Context, error) {
 	s := h.s
-	if s.draining.Load() {
-		return nil, errDraining
-	}
 	l := newH3line(s, client.RemoteAddr)
 	select {
 	case s.slots <- struct{}{}:
@@ -190,7 +193,7 @@ func (h *h3) come(ctx context.Context, client *quic.ClientInfo) (context.Context
 	l.admitted = client.AddrVerified
 	if !s.add(l) {
 		h.leave(l)
-		return nil, errDraining
+		return nil, errDrained
 	}
 	if l.admitted && !s.admit(&l.seat) {
 		h.leave(l)

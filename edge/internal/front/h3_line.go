@@ -76,7 +76,7 @@ func (l *h3line) check(tick int64) {
 	now := s.clock.now()
 	p, since := l.phase()
 	over := func(limit time.Duration) bool { return now-since >= limit.Milliseconds()+tick }
-	if s.draining.Load() {
+	if l.leaves() {
 		l.drain()
 	}
 	switch p { //nolint:exhaustive // the others are of TCP
@@ -119,6 +119,9 @@ func (l *h3line) drain() {
 		l.expire(p)
 	}
 }
+
+// part is of [connection]: nothing, since GOAWAY has said what was taken, and check ends the connection.
+func (*h3line) part() {}
 
 // yield is of [connection]. It goes on if a stream comes before the visitor has been told.
 func (l *h3line) yield() {

@@ -102,20 +102,30 @@ func (l *line) setIdle(d time.Duration) {
 func (l *line) expire(p phase) {
 	switch {
 	case !l.turn(p, phaseExpired):
-	case p == phaseIdle || p == phaseHead:
+	case p == phaseIdle || p == phaseFirst || p == phaseHead:
 		l.Conn.SetReadDeadline(past) // what is wrong can still be said
 	default:
 		l.Conn.SetDeadline(past)
 	}
 }
 
-// drain ends a connection when it has nothing to do.
+// drain is of [connection]. One of h1 hears of it with its next answer.
 func (l *line) drain() {
-	switch p, _ := l.phase(); p {
+	switch p, _ := l.phase(); p { //nolint:exhaustive // the others are h1's
 	case phaseMultiplexed, phaseResting:
 		l.h2.goAway()
-	default:
-		l.expire(phaseIdle)
+	}
+}
+
+// part is of [connection]. One of h2 has been told by GOAWAY which of its streams were taken, and ends by itself.
+func (l *line) part() {
+	switch p, _ := l.phase(); p { //nolint:exhaustive // in the others something has been said
+	case phaseIdle, phaseFirst:
+		l.expire(p)
+	case phaseHandshake:
+		if l.in.Load() == 0 {
+			l.expire(p)
+		}
 	}
 }
 

@@ -9,7 +9,8 @@ import (
 type connection interface {
 	at() *seat
 	check(tick int64) // does what the phase asks for, once in a tick
-	drain()           // ends it when it has nothing to do
+	drain()           // tells it to go: it ends when it has nothing to do
+	part()            // ends it if it has nothing to do, after drain
 	yield()           // ends it at once if it has nothing to do
 	giveUp(why error) // tells those who watch its exchanges
 	reset()           // breaks it off, so that the visitor sees an error and not an end
@@ -21,6 +22,7 @@ type phase uint8
 const (
 	phaseHandshake   phase = iota // TLS: Limits.Handshake
 	phaseWaiting                  // h3 after its handshake, for one of Server.slots
+	phaseFirst                    // the first byte of the first request: Limits.ReadHead
 	phaseHead                     // a request's head: Limits.ReadHead
 	phaseIdle                     // the next request: Limits.KeepAlive; closed by Drain
 	phaseExchange                 // a handler is at work: progress and silence
@@ -40,10 +42,14 @@ type seat struct {
 	peer, local netip.AddrPort // set by the connection's goroutine
 	client      netip.Addr     // whose share of connections it counts for, if anybody's
 	protocol    atomic.Uint32  // exchange.Protocol, 0 before it is known
+	leaving     atomic.Bool    // it was told to go
 	state       atomic.Uint64  // phase, and since when
 }
 
 func (c *seat) at() *seat { return c }
+
+// leaves reports whether the connection ends with the answer that it is at.
+func (c *seat) leaves() bool { return c.leaving.Load() || c.s.draining.Load() }
 
 func stateOf(p phase, since int64) uint64 { return uint64(since)<<phaseBits | uint64(p) }
 
@@ -64,6 +70,13 @@ func (c *seat) enter(p phase) bool {
 			return true
 		}
 	}
+}
+
+// begin goes on from phaseFirst, whose time counts for the head that follows.
+func (c *seat) begin() bool {
+	old := c.state.Load()
+	p, since := c.parse(old)
+	return p == phaseFirst && c.state.CompareAndSwap(old, stateOf(phaseHead, since))
 }
 
 // turn goes from one phase to another. It reports false when the connection is in another.
